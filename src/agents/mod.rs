@@ -1,0 +1,1 @@
+//! The edge towards agents: the MCP server.

@@ -1,0 +1,21 @@
+//! The ground floor: the nouns that every other part shares.
+//!
+//! Nothing here does IO, reads a clock or can fail at run time, apart from
+//! refusing to build a value that would be wrong. Imports from the rest of
+//! the program are not allowed here.
+
+mod actor;
+mod geometry;
+mod ids;
+mod input;
+mod picture;
+mod redacted;
+mod units;
+
+pub use actor::{Actor, ActorKind, Role};
+pub use geometry::{MAX_SIDE, MIN_SIDE, Point, Rect, Size, SizeError};
+pub use ids::{ActorId, IdError, PeerId, RoomId};
+pub use input::{Button, Input, InputStamp, Modifiers, StampedInput};
+pub use picture::{Codec, CursorImage, EncodedFrame, EncodedSink, FrameMoment, FrameSink, Rung, Tier};
+pub use redacted::Redacted;
+pub use units::Bitrate;

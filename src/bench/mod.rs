@@ -1,0 +1,1 @@
+//! `tandem bench`: measures a real room on this machine, with a native viewer and a real browser.

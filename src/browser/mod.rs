@@ -1,0 +1,1 @@
+//! Chromium: its process, the CDP multiplexer, tabs, locators, actions, snapshots.

@@ -1,0 +1,38 @@
+//! Starting programs and being sure that they end.
+//!
+//! Owns: the room's user, the child with its own process group that dies
+//! with us, its clean environment, and the sweep after a crash. Refuses to
+//! run anything as root. Knows nothing of displays or browsers.
+
+mod child;
+mod spawner;
+mod sweep;
+mod user;
+
+pub use child::{Child, Exit};
+pub use spawner::{Program, spawn};
+pub use sweep::sweep;
+pub use user::RoomUser;
+
+use std::path::PathBuf;
+
+/// What can go wrong with a program of the room.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    #[error(
+        "there is no user '{name}' to run the browser as; create it: useradd --system --create-home {name}"
+    )]
+    NoSuchUser { name: String },
+    #[error("the browser may not run as root; choose another --room-user")]
+    RootUser,
+    #[error("cannot look up the user '{name}'")]
+    Lookup { name: String, source: std::io::Error },
+    #[error("{program} is not installed or not where it was looked for")]
+    Missing { program: PathBuf },
+    #[error("cannot start {program}")]
+    Spawn { program: PathBuf, source: std::io::Error },
+    #[error("cannot write the log {path}")]
+    Log { path: PathBuf, source: std::io::Error },
+    #[error("cannot give {path} to the user '{name}'")]
+    Chown { path: PathBuf, name: String, source: std::io::Error },
+}

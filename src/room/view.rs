@@ -1,0 +1,93 @@
+//! What a room is and what happens in it, as its readers see it: the page,
+//! the agents, the API. All readers get the same two streams.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+use crate::base::{ActorId, ActorKind, Role, RoomId, Size};
+
+/// What is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct RoomView {
+    #[schema(value_type = String)]
+    #[ts(type = "string")]
+    pub id: RoomId,
+    pub size: Size,
+    pub phase: Phase,
+    /// Everybody present, each person and agent once, in order of arrival.
+    pub present: Vec<Presence>,
+    /// Who acts now; nothing when nobody does.
+    pub holder: Option<Presence>,
+    /// Names of agents that wait for a person to be still.
+    pub waiting: Vec<String>,
+    /// The tab in front, if the browser runs.
+    pub page: Option<PageView>,
+}
+
+/// Where a room is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Phase {
+    Starting,
+    Live,
+    /// A part has died and is being brought back; `reason` says which and why.
+    Restarting {
+        reason: String,
+    },
+    /// It could not be brought back; it is tried again every minute.
+    Failed {
+        reason: String,
+    },
+    Stopping,
+}
+
+/// Somebody in the room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Presence {
+    #[schema(value_type = String)]
+    #[ts(type = "string")]
+    pub id: ActorId,
+    pub name: String,
+    pub kind: ActorKind,
+    pub role: Role,
+}
+
+/// The tab in front.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct PageView {
+    pub title: String,
+    pub url: String,
+}
+
+/// What happened. Losing one harms nothing: what must not be lost is in the view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum RoomEvent {
+    /// Somebody's pointer is on its way to this place on the display and arrives after `ms`.
+    Pointer {
+        #[schema(value_type = String)]
+        #[ts(type = "string")]
+        actor: ActorId,
+        x: i32,
+        y: i32,
+        ms: u32,
+    },
+    /// Somebody pressed here.
+    Press {
+        #[schema(value_type = String)]
+        #[ts(type = "string")]
+        actor: ActorId,
+        x: i32,
+        y: i32,
+    },
+    /// A word for what an agent does: "clicks Sign in". Empty when it has finished.
+    Doing {
+        #[schema(value_type = String)]
+        #[ts(type = "string")]
+        actor: ActorId,
+        text: String,
+    },
+    /// Text that a person's copy in the browser put on the display's clipboard.
+    Clipboard { text: String },
+}

@@ -1,0 +1,1 @@
+//! WebRTC: peers, signalling, data channels.

@@ -1,0 +1,3 @@
+//! The edge towards HTTP: routes, who is at the door, the page itself.
+
+pub mod wire;

@@ -1,0 +1,91 @@
+//! The messages of the WebSocket at `/api/rooms/{room}/ws`, each a JSON text
+//! frame of at most 64 KiB. The TypeScript side is generated from here; a test
+//! fails when the committed copy differs.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::room::{Presence, RoomEvent, RoomView};
+
+/// The version of these messages. A client with another one reloads the page.
+pub const PROTOCOL: u32 = 1;
+
+/// From a viewer's page.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, TS)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ClientMessage {
+    /// An SDP offer: one video line to receive, data channels "moves" and "acts".
+    /// Answered by `answer`. A second offer replaces the first connection.
+    Offer { sdp: String },
+    /// Make the room's display this large, in device pixels of the viewer.
+    Fit { width: u32, height: u32 },
+    /// Answered by `pong` with the same number.
+    Ping {
+        #[ts(type = "number")]
+        t: f64,
+    },
+    /// Input-to-photon times that this viewer measured since the last report,
+    /// in milliseconds; at most 64.
+    Report { photon_ms: Vec<f32> },
+}
+
+/// To a viewer's page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ServerMessage {
+    /// Always the first.
+    Welcome {
+        protocol: u32,
+        /// Tandem's version.
+        version: String,
+        you: Presence,
+        /// Whether this viewer's input is taken.
+        may_act: bool,
+        room: RoomView,
+        ice_servers: Vec<IceServer>,
+    },
+    /// The answer to an offer.
+    Answer { sdp: String },
+    /// The room has changed: this is the whole of it.
+    View { room: RoomView },
+    /// Something happened.
+    Event { event: RoomEvent },
+    /// The pointer's picture; `png` is base64, empty when the pointer is hidden.
+    Cursor { serial: u32, width: u16, height: u16, hot_x: u16, hot_y: u16, png: String },
+    Pong {
+        #[ts(type = "number")]
+        t: f64,
+    },
+    /// Something was refused or went wrong. The connection goes on unless it closes.
+    Error { code: WireError, message: String },
+}
+
+/// A STUN or TURN server, as `RTCPeerConnection` takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct IceServer {
+    pub urls: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub credential: Option<String>,
+}
+
+/// Why, for a program. The message beside it is for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum WireError {
+    /// The message was not understood.
+    Malformed,
+    /// The role does not allow it.
+    Forbidden,
+    /// The offer could not be answered.
+    BadOffer,
+    /// No codec in the offer that the server can encode.
+    NoCodec,
+    /// The room cannot do it now; try again.
+    Unavailable,
+    /// The room was removed.
+    Gone,
+}
