@@ -1,7 +1,7 @@
 //! The permit, and the gate that makes it stale.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use crate::base::{Actor, ActorId, ActorKind};
 
@@ -27,6 +27,9 @@ pub struct FloorPermit {
     kind: ActorKind,
     epoch: u64,
     gate: Arc<Gate>,
+    /// The machine counts the permits that are out by it: a permit that is
+    /// dropped, wherever, is given back.
+    life: Arc<()>,
 }
 
 /// The permit is stale: somebody with a better right has acted since.
@@ -48,6 +51,7 @@ impl Gate {
             kind: actor.kind(),
             epoch: self.of(actor.kind()).load(Ordering::Acquire),
             gate: Arc::clone(self),
+            life: Arc::default(),
         }
     }
 
@@ -64,6 +68,10 @@ impl FloorPermit {
 
     pub fn kind(&self) -> ActorKind {
         self.kind
+    }
+
+    pub(super) fn life(&self) -> Weak<()> {
+        Arc::downgrade(&self.life)
     }
 
     /// Asks once more, right before the act.

@@ -1,7 +1,7 @@
 //! The state machine of one room's floor.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::gate::{FloorPermit, Gate};
@@ -61,8 +61,8 @@ pub struct Floor {
     person: Option<(Instant, Actor)>,
     /// What people hold down: who, what, since when they last moved.
     held: BTreeMap<ActorId, (Instant, BTreeSet<u32>)>,
-    /// Agents with a permit that was not given back, and how many each.
-    agents: Vec<(Actor, usize)>,
+    /// Agents' permits that are out; one whose life has ended was given back.
+    agents: Vec<(Actor, Weak<()>)>,
 }
 
 impl Floor {
@@ -77,7 +77,7 @@ impl Floor {
         if let Some((_, person)) = self.person.as_ref().filter(|_| self.person_until(now) > Some(now)) {
             return Holder::Person { id: person.id.clone(), name: person.name.clone() };
         }
-        match self.agents.last() {
+        match self.agents.iter().rev().find(|(_, life)| life.strong_count() > 0) {
             Some((agent, _)) => Holder::Agent { id: agent.id.clone(), name: agent.name.clone() },
             None => Holder::Nobody,
         }
@@ -136,21 +136,16 @@ impl Floor {
         {
             return Ok(Grant::Wait { until, holder: person.name.clone() });
         }
-        match self.agents.iter_mut().find(|(agent, _)| agent.id == actor.id) {
-            Some((_, permits)) => *permits += 1,
-            None => self.agents.push((actor.clone(), 1)),
-        }
-        Ok(Grant::Now(self.gate.permit(actor)))
+        let permit = self.gate.permit(actor);
+        self.agents.retain(|(_, life)| life.strong_count() > 0);
+        self.agents.push((actor.clone(), permit.life()));
+        Ok(Grant::Now(permit))
     }
 
-    /// An agent's act is over; its permit is spent, stale or not.
+    /// An agent's act is over; its permit is spent, stale or not. Dropping it does the same.
     pub fn handle_done(&mut self, permit: FloorPermit) {
-        if let Some(at) = self.agents.iter().position(|(agent, _)| agent.id == *permit.actor()) {
-            self.agents[at].1 -= 1;
-            if self.agents[at].1 == 0 {
-                self.agents.remove(at);
-            }
-        }
+        drop(permit);
+        self.agents.retain(|(_, life)| life.strong_count() > 0);
     }
 
     /// An actor left for good: nothing of theirs is held any more.
@@ -263,6 +258,16 @@ mod tests {
         let _ = floor.handle_person(t, &ada, Touch::Press(1)).expect("may");
         floor.handle_gone(t, &ada.id);
         granted(floor.handle_agent(t + SETTLE, &bot).expect("may")).check().expect("fresh");
+    }
+
+    #[test]
+    fn a_permit_that_is_dropped_is_given_back() {
+        let (t, mut floor) = (Instant::now(), Floor::new(SETTLE));
+        let bot = actor("bot", Role::Agent);
+        let permit = granted(floor.handle_agent(t, &bot).expect("may"));
+        assert!(matches!(floor.holder(t), Holder::Agent { .. }));
+        drop(permit);
+        assert_eq!(floor.holder(t), Holder::Nobody);
     }
 
     #[derive(Clone, Debug)]

@@ -1,8 +1,24 @@
 //! One room: its lifecycle, the task that owns it, its supervisor.
+//!
+//! ```text
+//!  server, agents ──commands──▶ driver ──▶ floor, lifecycle, viewers (its own)
+//!        ▲                       │  ▲
+//!        └──view, events─────────┘  └── events of display, browser, peers
+//! ```
 
+mod driver;
+mod handle;
 mod lifecycle;
+mod parts;
 mod port;
+mod presence;
+mod rooms;
+mod settings;
 mod view;
+mod viewers;
 
+pub use handle::{AgentSeat, NoFloor, RoomHandle};
 pub use port::{Room, RoomError, RoomSpec, Rooms, ViewerKind, ViewerSeat};
+pub use rooms::House;
+pub use settings::{Programs, RoomSettings};
 pub use view::{PageView, Phase, Presence, RoomEvent, RoomView};

@@ -1,0 +1,344 @@
+//! The task that owns everything that changes in one room: who is present,
+//! who has the floor, what lives and what is brought back. Frames bypass it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::handle::{Command, SeatId};
+use super::lifecycle::{Action, Lifecycle, Part};
+use super::parts::{Begun, Parts};
+use super::port::RoomError;
+use super::presence::PresentList;
+use super::viewers::{Viewers, touch};
+use super::{PageView, Phase, Presence, RoomEvent, RoomSettings, RoomSpec, RoomView};
+use crate::base::{Actor, ActorKind, CursorImage, Input, PeerId, Size, StampedInput};
+use crate::browser::{Browser, BrowserEvent, TabInfo};
+use crate::display::DisplayEvent;
+use crate::floor::{Floor, FloorPermit, Grant, Holder, Refusal};
+use crate::rtc::{PeerEvent, Rtc};
+
+/// While an agent acts, the floor is looked at this often, so that a permit
+/// dropped by a cancelled call does not leave its name on the screen.
+const HOLDER_CHECK: Duration = Duration::from_millis(500);
+
+/// The ends of the room that its handle does not hold.
+pub(super) struct Outlets {
+    pub view: watch::Sender<Arc<RoomView>>,
+    pub events: broadcast::Sender<RoomEvent>,
+    pub cursor: watch::Sender<Option<Arc<CursorImage>>>,
+    pub browser: watch::Sender<Option<Arc<Browser>>>,
+}
+
+/// An agent that waits for a person to be still.
+struct Waiting {
+    actor: Actor,
+    reply: oneshot::Sender<Result<FloorPermit, Refusal>>,
+}
+
+pub(super) struct Driver<'a> {
+    outlets: &'a Outlets,
+    parts: Parts,
+    lifecycle: Lifecycle,
+    floor: Floor,
+    present: PresentList,
+    viewers: Viewers,
+    agents: HashMap<SeatId, Actor>,
+    next_seat: u64,
+    waiting: Vec<Waiting>,
+    size: Size,
+    tabs: Vec<TabInfo>,
+    peer_events: mpsc::Receiver<(PeerId, PeerEvent)>,
+    /// Set when everything has stopped.
+    stopped: bool,
+}
+
+impl<'a> Driver<'a> {
+    pub fn new(spec: RoomSpec, settings: Arc<RoomSettings>, rtc: Rtc, outlets: &'a Outlets) -> Self {
+        // Input of all viewers; when it is full, rtc drops moves and holds the rest back.
+        let (peer_sender, peer_events) = mpsc::channel(1024);
+        let now = Instant::now();
+        Self {
+            viewers: Viewers::new(spec.id.clone(), &settings, rtc.clone(), peer_sender),
+            floor: Floor::new(settings.settle),
+            size: spec.size,
+            parts: Parts::new(spec, settings, rtc),
+            outlets,
+            lifecycle: Lifecycle::new(now),
+            present: PresentList::default(),
+            agents: HashMap::new(),
+            next_seat: 1,
+            waiting: Vec::new(),
+            tabs: Vec::new(),
+            peer_events,
+            stopped: false,
+        }
+    }
+
+    /// Runs until the room has been stopped.
+    pub async fn run(mut self, commands: &mut mpsc::Receiver<Command>) {
+        while !self.stopped {
+            self.advance();
+            let timeout = self.poll_timeout(Instant::now());
+            let timer = async {
+                match timeout {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Input first: nothing is as urgent as a person's hand.
+                biased;
+                Some((peer, event)) = self.peer_events.recv() => self.handle_peer(peer, event),
+                command = commands.recv() => match command {
+                    Some(command) => self.handle_command(command).await,
+                    None => self.stop().await,
+                },
+                event = self.parts.next() => self.handle_part(event),
+                () = timer => {}
+            }
+        }
+    }
+
+    /// Everything that follows from what was handled, until nothing more does.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        while let Some(Action::Start(part)) = self.lifecycle.poll_action(now) {
+            self.parts.begin(part, &self.tabs);
+        }
+        self.grant_floor(now);
+        self.viewers.advance(now, &self.parts);
+        self.publish(now);
+    }
+
+    fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let floor = match self.floor.holder(now) {
+            Holder::Agent { .. } => Some(now + HOLDER_CHECK),
+            _ => self.floor.poll_timeout(now),
+        };
+        [floor, self.lifecycle.poll_timeout(), self.viewers.poll_timeout()].into_iter().flatten().min()
+    }
+
+    async fn handle_command(&mut self, command: Command) {
+        match command {
+            Command::Enter { actor, reply } => {
+                let seat = SeatId(self.next_seat);
+                self.next_seat += 1;
+                self.present.enter(&actor);
+                tracing::info!(room = %self.parts.id(), actor = %actor.id, role = actor.role.as_str(), "entered");
+                if actor.kind() == ActorKind::Agent {
+                    self.agents.insert(seat, actor);
+                } else {
+                    self.viewers.enter(seat, actor);
+                }
+                if reply.send(seat).is_err() {
+                    self.leave(seat);
+                }
+            }
+            Command::Leave(seat) => self.leave(seat),
+            Command::Offer { seat, kind, sdp, reply } => {
+                let answer = self.viewers.offer(seat, kind, sdp).await;
+                let _ = reply.send(answer);
+            }
+            Command::Resize { actor, size, reply } => self.resize(&actor, size, reply),
+            Command::Floor { actor, reply } => {
+                self.waiting.push(Waiting { actor, reply });
+            }
+            Command::Done(permit) => self.floor.handle_done(permit),
+            Command::Show(event) => {
+                let _ = self.outlets.events.send(event);
+            }
+            Command::Stop { reply } => {
+                self.stop().await;
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    fn leave(&mut self, seat: SeatId) {
+        let actor = self.agents.remove(&seat).or_else(|| self.viewers.leave(seat));
+        let Some(actor) = actor else { return };
+        if self.present.leave(&actor.id) {
+            tracing::info!(room = %self.parts.id(), actor = %actor.id, "left");
+            self.release(&actor);
+            self.floor.handle_gone(Instant::now(), &actor.id);
+        }
+    }
+
+    fn resize(&mut self, actor: &Actor, size: Size, reply: oneshot::Sender<Result<(), RoomError>>) {
+        if !actor.role.may_act() {
+            let refusal = Refusal::MayOnlyWatch { role: actor.role.as_str() };
+            let _ = reply.send(Err(RoomError::Forbidden(refusal.to_string())));
+            return;
+        }
+        let Some(display) = self.parts.display() else {
+            let _ = reply.send(Err(RoomError::Unavailable("the display is being started".into())));
+            return;
+        };
+        tokio::spawn(async move {
+            let done = display.resize(size).await;
+            let _ = reply.send(done.map_err(|error| RoomError::Unavailable(error.to_string())));
+        });
+    }
+
+    fn handle_peer(&mut self, peer: PeerId, event: PeerEvent) {
+        match event {
+            PeerEvent::Input(input) => self.input(peer, input),
+            PeerEvent::Closed(reason) => {
+                tracing::info!(room = %self.parts.id(), %peer, ?reason, "connection closed");
+                if let Some(actor) = self.viewers.closed(peer) {
+                    self.release(&actor);
+                }
+            }
+            event => self.viewers.handle(Instant::now(), peer, event, &self.parts),
+        }
+    }
+
+    /// A person's hands: the floor gives the permit, the display does it.
+    fn input(&mut self, peer: PeerId, stamped: StampedInput) {
+        let Some(actor) = self.viewers.actor(peer) else { return };
+        let now = Instant::now();
+        let permit = match self.floor.handle_person(now, actor, touch(&stamped.input)) {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                tracing::debug!(room = %self.parts.id(), actor = %actor.id, %refusal, "input refused");
+                return;
+            }
+        };
+        let at = match &stamped.input {
+            Input::Move(at) => Some((*at, false)),
+            Input::Button { at, down, .. } => Some((*at, *down)),
+            _ => None,
+        };
+        if let Some((at, pressed)) = at {
+            let at = self.size.clamp(at);
+            if pressed {
+                let _ =
+                    self.outlets.events.send(RoomEvent::Press { actor: actor.id.clone(), x: at.x, y: at.y });
+            } else if self.present.shows_pointer(now, &actor.id) {
+                let event = RoomEvent::Pointer { actor: actor.id.clone(), x: at.x, y: at.y, ms: 33 };
+                let _ = self.outlets.events.send(event);
+            }
+        }
+        self.inject(&permit, stamped);
+    }
+
+    fn inject(&self, permit: &FloorPermit, input: StampedInput) {
+        let Some(display) = self.parts.display() else { return };
+        if let Err(error) = display.inject(permit, input) {
+            tracing::warn!(room = %self.parts.id(), %error, "input was not taken");
+        }
+    }
+
+    /// Whatever this person held goes up, at the floor and at the display.
+    fn release(&mut self, actor: &Actor) {
+        let released = self.floor.handle_person(Instant::now(), actor, touch(&Input::ReleaseAll));
+        if let Ok(permit) = released {
+            self.inject(&permit, StampedInput { input: Input::ReleaseAll, stamp: None });
+        }
+    }
+
+    /// Gives the floor to the agents that may have it by now.
+    fn grant_floor(&mut self, now: Instant) {
+        for Waiting { actor, reply } in std::mem::take(&mut self.waiting) {
+            if reply.is_closed() {
+                continue;
+            }
+            let answer = match self.floor.handle_agent(now, &actor) {
+                Ok(Grant::Now(permit)) => Ok(permit),
+                Ok(Grant::Wait { .. }) => {
+                    self.waiting.push(Waiting { actor, reply });
+                    continue;
+                }
+                Err(refusal) => Err(refusal),
+            };
+            // A permit nobody waits for any more is dropped here and so given back.
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn handle_part(&mut self, event: Begun) {
+        let now = Instant::now();
+        match event {
+            Begun::Started(part) => {
+                tracing::info!(room = %self.parts.id(), ?part, "started");
+                self.lifecycle.handle_started(now, part);
+                match part {
+                    Part::Display => self.viewers.display_changed(&self.parts),
+                    Part::Browser => {
+                        self.outlets.browser.send_replace(self.parts.browser());
+                    }
+                    Part::WindowManager => {}
+                }
+            }
+            Begun::Ended { part, reason } => {
+                tracing::warn!(room = %self.parts.id(), ?part, reason, "ended");
+                self.parts.drop_part(part);
+                self.outlets.browser.send_replace(self.parts.browser());
+                self.lifecycle.handle_ended(now, part, reason);
+            }
+            Begun::Display(event) => match event {
+                DisplayEvent::Cursor(cursor) => {
+                    self.outlets.cursor.send_replace(Some(cursor));
+                }
+                DisplayEvent::Clipboard(text) => {
+                    let _ = self.outlets.events.send(RoomEvent::Clipboard { text });
+                }
+                DisplayEvent::Resized(size) => {
+                    self.size = size;
+                    self.parts.set_size(size);
+                    self.viewers.resized(size);
+                }
+                DisplayEvent::Ended { .. } => {}
+            },
+            Begun::Browser(event) => match event {
+                BrowserEvent::Tabs(tabs) => self.tabs = tabs,
+                BrowserEvent::TabCrashed { .. } | BrowserEvent::Ended(_) => {}
+            },
+        }
+    }
+
+    /// Tells the readers when what is has changed.
+    fn publish(&self, now: Instant) {
+        let holder = match self.floor.holder(now) {
+            Holder::Nobody => None,
+            Holder::Person { id, .. } | Holder::Agent { id, .. } => self.present.get(&id),
+        };
+        let waiting = self.waiting.iter().map(|waiting| waiting.actor.name.clone()).collect();
+        let page = self
+            .tabs
+            .iter()
+            .find(|tab| tab.front)
+            .map(|tab| PageView { title: tab.title.clone(), url: tab.url.clone() });
+        let view = RoomView {
+            id: self.parts.id().clone(),
+            size: self.size,
+            phase: self.lifecycle.phase(),
+            present: self.present.view(),
+            holder,
+            waiting,
+            page,
+        };
+        self.outlets.view.send_if_modified(|old| {
+            let changed = **old != view;
+            if changed {
+                *old = Arc::new(view);
+            }
+            changed
+        });
+    }
+
+    async fn stop(&mut self) {
+        self.lifecycle.handle_stop();
+        self.publish(Instant::now());
+        self.waiting.clear();
+        self.outlets.browser.send_replace(None);
+        self.viewers.close();
+        self.parts.stop().await;
+        self.stopped = true;
+        tracing::info!(room = %self.parts.id(), "stopped");
+    }
+}

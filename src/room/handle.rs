@@ -1,0 +1,217 @@
+//! The way into a room for everybody who is not its driver: commands with a
+//! reply slot go in, the view and the facts come out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
+use super::{RoomEvent, RoomView};
+use crate::base::{Actor, CursorImage, RoomId, Size};
+use crate::browser::Browser;
+use crate::floor::{FloorPermit, Refusal};
+
+/// Names one seat of one room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SeatId(pub u64);
+
+/// What the driver is asked.
+pub(super) enum Command {
+    Enter {
+        actor: Actor,
+        reply: oneshot::Sender<SeatId>,
+    },
+    Leave(SeatId),
+    Offer {
+        seat: SeatId,
+        kind: ViewerKind,
+        sdp: String,
+        reply: oneshot::Sender<Result<String, RoomError>>,
+    },
+    Resize {
+        actor: Actor,
+        size: Size,
+        reply: oneshot::Sender<Result<(), RoomError>>,
+    },
+    /// An agent wants the floor. A dropped reply slot is a request withdrawn.
+    Floor {
+        actor: Actor,
+        reply: oneshot::Sender<Result<FloorPermit, Refusal>>,
+    },
+    Done(FloorPermit),
+    Show(RoomEvent),
+    Stop {
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// One room. Cheap to clone; the room goes on without it.
+#[derive(Clone)]
+pub struct RoomHandle {
+    pub(super) id: RoomId,
+    /// 256 commands wait at most; whoever sends another one waits for a place.
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) view: watch::Receiver<Arc<RoomView>>,
+    pub(super) events: broadcast::Sender<RoomEvent>,
+    pub(super) cursor: watch::Receiver<Option<Arc<CursorImage>>>,
+    pub(super) browser: watch::Receiver<Option<Arc<Browser>>>,
+}
+
+/// A place in a room. Dropping it is leaving.
+struct Seat {
+    id: SeatId,
+    room: RoomHandle,
+}
+
+/// An agent's place in a room.
+pub struct AgentSeat {
+    actor: Actor,
+    seat: Seat,
+}
+
+/// Why an agent did not get the floor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoFloor {
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    #[error("{holder} is using the browser and has been for {} s; try again in a moment", .since.as_secs())]
+    Held { holder: String, since: Duration },
+    #[error("the room is stopping")]
+    Stopping,
+}
+
+impl RoomHandle {
+    pub fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// An agent comes in and is present until its seat is dropped.
+    pub async fn enter_agent(&self, actor: Actor) -> Result<AgentSeat, RoomError> {
+        let seat = self.seat(actor.clone()).await?;
+        Ok(AgentSeat { actor, seat })
+    }
+
+    /// Ends the room's parts, each with a deadline of its own.
+    pub async fn stop(&self) {
+        let _ = self.ask(|reply| Command::Stop { reply }).await;
+    }
+
+    async fn seat(&self, actor: Actor) -> Result<Seat, RoomError> {
+        let id = self.ask(|reply| Command::Enter { actor, reply }).await?;
+        Ok(Seat { id, room: self.clone() })
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, RoomError> {
+        let stopping = || RoomError::Unavailable("the room is stopping or starting again".into());
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())
+    }
+
+    /// For what must not wait and must not be lost either, such as leaving.
+    fn post(&self, command: Command) {
+        if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
+            let commands = self.commands.clone();
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { commands.send(command).await });
+            }
+        }
+    }
+}
+
+impl Room for RoomHandle {
+    fn view(&self) -> watch::Receiver<Arc<RoomView>> {
+        self.view.clone()
+    }
+
+    fn events(&self) -> broadcast::Receiver<RoomEvent> {
+        self.events.subscribe()
+    }
+
+    fn cursor(&self) -> watch::Receiver<Option<Arc<CursorImage>>> {
+        self.cursor.clone()
+    }
+
+    fn enter(&self, actor: Actor) -> BoxFuture<'_, Result<Box<dyn ViewerSeat>, RoomError>> {
+        Box::pin(async move {
+            let seat = self.seat(actor).await?;
+            Ok(Box::new(seat) as Box<dyn ViewerSeat>)
+        })
+    }
+
+    fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>> {
+        Box::pin(async move { self.ask(|reply| Command::Resize { actor, size, reply }).await? })
+    }
+}
+
+impl ViewerSeat for Seat {
+    fn offer(&self, kind: ViewerKind, sdp: String) -> BoxFuture<'_, Result<String, RoomError>> {
+        Box::pin(
+            async move { self.room.ask(|reply| Command::Offer { seat: self.id, kind, sdp, reply }).await? },
+        )
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.room.post(Command::Leave(self.id));
+    }
+}
+
+impl AgentSeat {
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The room's browser, or one sentence that says why there is none now.
+    pub fn browser(&self) -> Result<Arc<Browser>, String> {
+        if let Some(browser) = self.seat.room.browser.borrow().clone() {
+            return Ok(browser);
+        }
+        Err(match &self.seat.room.view.borrow().phase {
+            super::Phase::Restarting { reason } => format!("The browser is being started again: {reason}"),
+            super::Phase::Failed { reason } => format!("The browser cannot be started: {reason}"),
+            super::Phase::Stopping => "The room is stopping".into(),
+            super::Phase::Starting | super::Phase::Live => "The browser is starting".into(),
+        })
+    }
+
+    /// Waits until the browser runs, or says at the deadline why it does not.
+    pub async fn ready_browser(&self, deadline: Instant) -> Result<Arc<Browser>, String> {
+        let mut browser = self.seat.room.browser.clone();
+        let up = browser.wait_for(Option::is_some);
+        let _ = tokio::time::timeout_at(deadline.into(), up).await;
+        self.browser()
+    }
+
+    /// Waits for the floor until the deadline.
+    pub async fn floor(&self, deadline: Instant) -> Result<FloorPermit, NoFloor> {
+        let asked = Instant::now();
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Floor { actor: self.actor.clone(), reply };
+        self.seat.room.commands.send(command).await.map_err(|_| NoFloor::Stopping)?;
+        match tokio::time::timeout_at(deadline.into(), answer).await {
+            Ok(Ok(granted)) => Ok(granted?),
+            Ok(Err(_)) => Err(NoFloor::Stopping),
+            Err(_) => {
+                let holder = self.seat.room.view.borrow().holder.as_ref().map(|holder| holder.name.clone());
+                Err(NoFloor::Held {
+                    holder: holder.unwrap_or_else(|| "a person".into()),
+                    since: asked.elapsed(),
+                })
+            }
+        }
+    }
+
+    /// Gives the floor back.
+    pub fn done(&self, permit: FloorPermit) {
+        self.seat.room.post(Command::Done(permit));
+    }
+
+    /// Shows people what this agent does. Dropped when the room is too busy to look.
+    pub fn show(&self, event: RoomEvent) {
+        let _ = self.seat.room.commands.try_send(Command::Show(event));
+    }
+}

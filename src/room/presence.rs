@@ -1,0 +1,105 @@
+//! Who is in a room: each person and agent once, however many pages they have open.
+
+use std::time::{Duration, Instant};
+
+use super::view::Presence;
+use crate::base::{Actor, ActorId};
+
+/// Pointers of people are shown to the others at most this often.
+const POINTER_PAUSE: Duration = Duration::from_millis(33);
+
+#[derive(Debug)]
+struct Present {
+    actor: Actor,
+    seats: usize,
+    pointer_at: Option<Instant>,
+}
+
+/// Everybody present, in order of arrival.
+#[derive(Debug, Default)]
+pub(super) struct PresentList(Vec<Present>);
+
+impl Presence {
+    pub fn of(actor: &Actor) -> Self {
+        Self { id: actor.id.clone(), name: actor.name.clone(), kind: actor.kind(), role: actor.role }
+    }
+}
+
+impl PresentList {
+    pub fn enter(&mut self, actor: &Actor) {
+        match self.0.iter_mut().find(|present| present.actor.id == actor.id) {
+            Some(present) => present.seats += 1,
+            None => self.0.push(Present { actor: actor.clone(), seats: 1, pointer_at: None }),
+        }
+    }
+
+    /// One seat fewer; true when it was the actor's last.
+    pub fn leave(&mut self, actor: &ActorId) -> bool {
+        let Some(at) = self.0.iter().position(|present| present.actor.id == *actor) else {
+            return false;
+        };
+        self.0[at].seats -= 1;
+        if self.0[at].seats > 0 {
+            return false;
+        }
+        self.0.remove(at);
+        true
+    }
+
+    pub fn view(&self) -> Vec<Presence> {
+        self.0.iter().map(|present| Presence::of(&present.actor)).collect()
+    }
+
+    pub fn get(&self, actor: &ActorId) -> Option<Presence> {
+        let present = self.0.iter().find(|present| present.actor.id == *actor)?;
+        Some(Presence::of(&present.actor))
+    }
+
+    /// Whether this actor's pointer is to be shown now: there is somebody
+    /// else to see it, and it was not shown a moment ago.
+    pub fn shows_pointer(&mut self, now: Instant, actor: &ActorId) -> bool {
+        if self.0.len() < 2 {
+            return false;
+        }
+        let Some(present) = self.0.iter_mut().find(|present| present.actor.id == *actor) else {
+            return false;
+        };
+        let due = present.pointer_at.is_none_or(|at| now.saturating_duration_since(at) >= POINTER_PAUSE);
+        if due {
+            present.pointer_at = Some(now);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Role;
+
+    fn actor(id: &str) -> Actor {
+        Actor { id: ActorId::new(id).expect("id"), name: id.to_owned(), role: Role::Controller }
+    }
+
+    #[test]
+    fn a_person_with_two_pages_is_present_once_and_until_the_last_is_closed() {
+        let mut list = PresentList::default();
+        list.enter(&actor("ada"));
+        list.enter(&actor("ada"));
+        assert_eq!(list.view().len(), 1);
+        assert!(!list.leave(&actor("ada").id));
+        assert!(list.leave(&actor("ada").id));
+        assert!(list.view().is_empty() && !list.leave(&actor("ada").id));
+    }
+
+    #[test]
+    fn a_pointer_is_shown_to_others_and_not_too_often() {
+        let (now, mut list) = (Instant::now(), PresentList::default());
+        list.enter(&actor("ada"));
+        assert!(!list.shows_pointer(now, &actor("ada").id), "nobody else is there to see it");
+        list.enter(&actor("bob"));
+        assert!(list.shows_pointer(now, &actor("ada").id));
+        assert!(!list.shows_pointer(now, &actor("ada").id));
+        assert!(list.shows_pointer(now + POINTER_PAUSE, &actor("ada").id));
+    }
+}

@@ -1,0 +1,177 @@
+//! All rooms of the server: the map from name to room, and the supervisor
+//! that brings a room's driver back when it panics.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+use super::driver::{Driver, Outlets};
+use super::handle::RoomHandle;
+use super::port::{Room, RoomError, RoomSpec, Rooms};
+use super::{Phase, RoomSettings, RoomView};
+use crate::base::RoomId;
+use crate::rtc::Rtc;
+use crate::store::Store;
+
+/// How long a driver that panicked is left alone before it is started again.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// The rooms of one server.
+pub struct House {
+    settings: Arc<RoomSettings>,
+    rtc: Rtc,
+    store: Store,
+    /// Never held across an await.
+    rooms: RwLock<BTreeMap<RoomId, RoomHandle>>,
+    drivers: TaskTracker,
+}
+
+impl House {
+    /// Opens the house: the room `main` and those that were made before.
+    pub async fn open(
+        settings: RoomSettings,
+        main: RoomSpec,
+        rtc: Rtc,
+        store: Store,
+    ) -> Result<Arc<Self>, RoomError> {
+        let house = Arc::new(Self {
+            settings: Arc::new(settings),
+            rtc,
+            store,
+            rooms: RwLock::default(),
+            drivers: TaskTracker::new(),
+        });
+        let remembered = house.store.rooms().await.map_err(internal)?;
+        house.start(main);
+        for spec in remembered {
+            if house.handle(&spec.id).is_none() {
+                house.start(spec);
+            }
+        }
+        Ok(house)
+    }
+
+    pub fn handle(&self, id: &RoomId) -> Option<RoomHandle> {
+        self.rooms.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Stops all rooms at the same time.
+    pub async fn stop(&self) {
+        let rooms = std::mem::take(&mut *self.rooms.write().unwrap_or_else(PoisonError::into_inner));
+        join_all(rooms.values().map(RoomHandle::stop)).await;
+        self.drivers.close();
+        self.drivers.wait().await;
+    }
+
+    fn start(&self, spec: RoomSpec) -> RoomHandle {
+        // Whoever sends the 257th command waits for a place.
+        let (commands, queue) = mpsc::channel(256);
+        let (view_out, view) = watch::channel(Arc::new(RoomView {
+            id: spec.id.clone(),
+            size: spec.size,
+            phase: Phase::Starting,
+            present: vec![],
+            holder: None,
+            waiting: vec![],
+            page: None,
+        }));
+        // A reader that is 256 facts behind loses the oldest; the view has what matters.
+        let (events, _) = broadcast::channel(256);
+        let (cursor_out, cursor) = watch::channel(None);
+        let (browser_out, browser) = watch::channel(None);
+        let outlets =
+            Outlets { view: view_out, events: events.clone(), cursor: cursor_out, browser: browser_out };
+        let handle = RoomHandle { id: spec.id.clone(), commands, view, events, cursor, browser };
+        let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
+        self.drivers.spawn(supervise(spec, settings, rtc, outlets, queue));
+        let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
+        rooms.insert(handle.id.clone(), handle.clone());
+        handle
+    }
+}
+
+/// A panic costs the room a second, not the server its life.
+async fn supervise(
+    spec: RoomSpec,
+    settings: Arc<RoomSettings>,
+    rtc: Rtc,
+    outlets: Outlets,
+    mut commands: mpsc::Receiver<super::handle::Command>,
+) {
+    loop {
+        let driver = Driver::new(spec.clone(), Arc::clone(&settings), rtc.clone(), &outlets);
+        match AssertUnwindSafe(driver.run(&mut commands)).catch_unwind().await {
+            Ok(()) => return,
+            Err(_) => {
+                tracing::error!(room = %spec.id, "the room's driver failed and is started again");
+                outlets.browser.send_replace(None);
+                tokio::time::sleep(AFTER_PANIC).await;
+            }
+        }
+    }
+}
+
+impl Rooms for House {
+    fn list(&self) -> Vec<RoomView> {
+        let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        rooms.values().map(|room| RoomView::clone(&room.view.borrow())).collect()
+    }
+
+    fn get(&self, id: &RoomId) -> Option<Arc<dyn Room>> {
+        Some(Arc::new(self.handle(id)?))
+    }
+
+    fn create(&self, spec: RoomSpec) -> BoxFuture<'_, Result<RoomView, RoomError>> {
+        Box::pin(async move {
+            {
+                let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+                if rooms.contains_key(&spec.id) {
+                    return Err(RoomError::Exists);
+                }
+                if rooms.len() >= self.settings.max_rooms {
+                    let most = self.settings.max_rooms;
+                    return Err(RoomError::Full(format!(
+                        "this server has its {most} rooms already; remove one, or raise --max-rooms"
+                    )));
+                }
+            }
+            self.store.add_room(spec.clone()).await.map_err(internal)?;
+            let handle = self.start(spec);
+            let view = RoomView::clone(&handle.view.borrow());
+            Ok(view)
+        })
+    }
+
+    fn remove(&self, id: &RoomId) -> BoxFuture<'_, Result<(), RoomError>> {
+        let id = id.clone();
+        Box::pin(async move {
+            if id == RoomId::main() {
+                return Err(RoomError::Forbidden("the room main is always there".into()));
+            }
+            let room = {
+                let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
+                rooms.remove(&id).ok_or(RoomError::NotFound)?
+            };
+            self.store.remove_room(id.clone()).await.map_err(internal)?;
+            room.stop().await;
+            for dir in [self.settings.room_dir(&id), self.settings.room_run_dir(&id)] {
+                if let Err(error) = tokio::fs::remove_dir_all(&dir).await
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
+                    tracing::warn!(room = %id, %error, "cannot remove what the room kept");
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn internal(error: crate::store::StoreError) -> RoomError {
+    RoomError::Internal(error.to_string())
+}

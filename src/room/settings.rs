@@ -1,0 +1,58 @@
+//! What a room needs to know to run.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::base::{Bitrate, RoomId, Size};
+use crate::process::RoomUser;
+
+/// Settings that all rooms of a server share.
+#[derive(Clone, Debug)]
+pub struct RoomSettings {
+    /// Rooms keep their profiles and downloads below it.
+    pub data_dir: PathBuf,
+    /// Sockets, logs and other things of this run; also the mark of the sweep.
+    pub run_dir: PathBuf,
+    pub user: RoomUser,
+    pub programs: Programs,
+    /// Pictures a second, at the most.
+    pub frame_rate: u32,
+    /// For 1280x720; other sizes in proportion to their area.
+    pub max_bitrate: Bitrate,
+    pub min_bitrate: Bitrate,
+    /// How long a person must be still before an agent goes on.
+    pub settle: Duration,
+    pub start_url: String,
+    pub max_rooms: usize,
+}
+
+/// The programs that make a room, each a path or a name to be found in `PATH`.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    pub chromium: PathBuf,
+    pub xvfb: PathBuf,
+    pub window_manager: PathBuf,
+    pub bubblewrap: PathBuf,
+}
+
+impl RoomSettings {
+    /// Where a room keeps what outlives a restart.
+    pub fn room_dir(&self, room: &RoomId) -> PathBuf {
+        self.data_dir.join("rooms").join(room.as_str())
+    }
+
+    /// Where a room keeps what ends with it.
+    pub fn room_run_dir(&self, room: &RoomId) -> PathBuf {
+        self.run_dir.join(room.as_str())
+    }
+
+    /// The largest size that a display can be given while it runs.
+    pub fn max_size(&self) -> Size {
+        Size::new(3840, 2160).unwrap_or(Size::DEFAULT)
+    }
+
+    /// What marks this server's processes.
+    pub fn mark(&self) -> &Path {
+        &self.run_dir
+    }
+}

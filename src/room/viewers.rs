@@ -1,0 +1,205 @@
+//! The people's connections of one room: who is behind which, what each can
+//! decode, which encode it is on. Turns estimates into rungs and rates, and
+//! lets capture and encoders rest while nobody looks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::RoomSettings;
+use super::handle::SeatId;
+use super::parts::Parts;
+use super::port::{RoomError, ViewerKind};
+use crate::base::{Actor, Button, Input, PeerId, RoomId, Size};
+use crate::floor::Touch;
+use crate::media::{self, Ladder};
+use crate::rtc::{Connect, PeerEvent, PeerKind, Rtc, RtcError};
+
+struct Seat {
+    actor: Actor,
+    peer: Option<PeerId>,
+}
+
+pub(super) struct Viewers {
+    room: RoomId,
+    rtc: Rtc,
+    events: mpsc::Sender<(PeerId, PeerEvent)>,
+    seats: HashMap<SeatId, Seat>,
+    peers: BTreeMap<PeerId, SeatId>,
+    ladder: Ladder,
+    watched: bool,
+}
+
+impl Viewers {
+    pub fn new(
+        room: RoomId,
+        settings: &RoomSettings,
+        rtc: Rtc,
+        events: mpsc::Sender<(PeerId, PeerEvent)>,
+    ) -> Self {
+        Self {
+            room,
+            rtc,
+            events,
+            seats: HashMap::new(),
+            peers: BTreeMap::new(),
+            ladder: Ladder::new(settings.min_bitrate, settings.max_bitrate),
+            watched: false,
+        }
+    }
+
+    // Getters.
+
+    /// Who is behind a connection.
+    pub fn actor(&self, peer: PeerId) -> Option<&Actor> {
+        Some(&self.seats.get(self.peers.get(&peer)?)?.actor)
+    }
+
+    // Handlers.
+
+    pub fn enter(&mut self, seat: SeatId, actor: Actor) {
+        self.seats.insert(seat, Seat { actor, peer: None });
+    }
+
+    pub fn leave(&mut self, seat: SeatId) -> Option<Actor> {
+        let Seat { actor, peer } = self.seats.remove(&seat)?;
+        if let Some(peer) = peer {
+            self.forget(peer);
+            self.rtc.disconnect(peer);
+        }
+        Some(actor)
+    }
+
+    /// Answers an offer. The seat's earlier connection ends when the new one is there.
+    pub async fn offer(&mut self, seat: SeatId, kind: ViewerKind, sdp: String) -> Result<String, RoomError> {
+        let Some(actor) = self.seats.get(&seat).map(|seat| seat.actor.clone()) else {
+            return Err(RoomError::Unavailable("the room has been started again; come in again".into()));
+        };
+        let connect = Connect {
+            room: self.room.clone(),
+            kind: match kind {
+                ViewerKind::Interactive => PeerKind::Interactive,
+                ViewerKind::Whep => PeerKind::Whep,
+            },
+            may_act: actor.role.may_act(),
+            offer: sdp,
+            events: self.events.clone(),
+            codecs: media::codecs().to_vec(),
+        };
+        let connected = self.rtc.connect(connect).await.map_err(refusal)?;
+        tracing::info!(room = %self.room, actor = %actor.id, peer = %connected.peer, codec = ?connected.codec, "viewer");
+        self.peers.insert(connected.peer, seat);
+        self.ladder.handle_join(Instant::now(), connected.peer, connected.codec);
+        let earlier = self.seats.get_mut(&seat).and_then(|seat| seat.peer.replace(connected.peer));
+        if let Some(earlier) = earlier {
+            self.forget(earlier);
+            self.rtc.disconnect(earlier);
+        }
+        Ok(connected.answer)
+    }
+
+    /// A connection is gone. Says whose it was, if it was still theirs.
+    pub fn closed(&mut self, peer: PeerId) -> Option<Actor> {
+        let seat = self.forget(peer)?;
+        let seat = self.seats.get_mut(&seat)?;
+        seat.peer.take_if(|current| *current == peer)?;
+        Some(seat.actor.clone())
+    }
+
+    pub fn handle(&mut self, now: Instant, peer: PeerId, event: PeerEvent, parts: &Parts) {
+        match event {
+            PeerEvent::Connected => {
+                if let Some(rung) = self.ladder.rung(peer) {
+                    parts.pipeline().request_key_frame(rung);
+                }
+            }
+            PeerEvent::KeyFrameNeeded(rung) => parts.pipeline().request_key_frame(rung),
+            PeerEvent::Estimate(estimate) => self.ladder.handle_estimate(now, peer, estimate),
+            PeerEvent::Stats { .. } | PeerEvent::Input(_) | PeerEvent::Closed(_) => {}
+        }
+    }
+
+    pub fn resized(&mut self, size: Size) {
+        self.ladder.handle_resize(size);
+    }
+
+    /// A new display does not know yet whether anybody looks.
+    pub fn display_changed(&mut self, parts: &Parts) {
+        if let Some(display) = parts.display() {
+            display.watch(self.watched);
+        }
+    }
+
+    pub fn close(&mut self) {
+        for peer in std::mem::take(&mut self.peers).into_keys() {
+            self.rtc.disconnect(peer);
+        }
+        for seat in self.seats.values_mut() {
+            seat.peer = None;
+        }
+    }
+
+    /// Brings encoders, capture and connections in line with who looks.
+    pub fn advance(&mut self, now: Instant, parts: &Parts) {
+        self.ladder.handle_timeout(now);
+        if let Some(change) = self.ladder.poll_change() {
+            parts.pipeline().set_rungs(&change.rungs);
+            for (peer, rung) in change.peers {
+                self.rtc.set_rung(peer, rung);
+            }
+        }
+        let watched = !self.peers.is_empty();
+        if watched != self.watched {
+            self.watched = watched;
+            self.display_changed(parts);
+        }
+    }
+
+    // Pollers.
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.ladder.poll_timeout()
+    }
+
+    fn forget(&mut self, peer: PeerId) -> Option<SeatId> {
+        self.ladder.handle_leave(peer);
+        self.peers.remove(&peer)
+    }
+}
+
+/// What an input means to the floor.
+pub(super) fn touch(input: &Input) -> Touch {
+    match input {
+        Input::Move(_) | Input::Clipboard(_) => Touch::Move,
+        Input::Button { button, down, .. } => {
+            let what = match button {
+                Button::Left => 0,
+                Button::Middle => 1,
+                Button::Right => 2,
+                Button::Back => 3,
+                Button::Forward => 4,
+            };
+            held(what, *down)
+        }
+        // The physical key where it is known: a keysym may differ between press and release.
+        Input::Key { keysym, code: 0, down, .. } => held(0x8000_0000 | keysym, *down),
+        Input::Key { code, down, .. } => held(0x100 + u32::from(*code), *down),
+        Input::Wheel { .. } | Input::Text(_) => Touch::Momentary,
+        Input::ReleaseAll => Touch::ReleaseAll,
+    }
+}
+
+fn held(what: u32, down: bool) -> Touch {
+    if down { Touch::Press(what) } else { Touch::Release(what) }
+}
+
+fn refusal(error: RtcError) -> RoomError {
+    let text = error.to_string();
+    match error {
+        RtcError::NoCodec { .. } => RoomError::NoCodec(text),
+        RtcError::Full { .. } => RoomError::Full(text),
+        RtcError::BadOffer { .. } => RoomError::BadOffer(text),
+        _ => RoomError::Unavailable(text),
+    }
+}
