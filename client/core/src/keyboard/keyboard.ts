@@ -30,8 +30,10 @@ export type KeyMessage = Extract<InputMessage, { kind: "key" }>;
 export type KeyOutcome =
   /** Send these, and keep the browser from acting on the key. */
   | { do: "send"; keys: Omit<KeyMessage, "stamp">[] }
-  /** Let the browser go on: its text, or its paste, comes by another event. */
-  | { do: "pass" };
+  /** Let the browser go on: its text comes by another event, or there is none. */
+  | { do: "pass" }
+  /** Let the browser paste, then send what it pasted and after it these keys. */
+  | { do: "paste"; keys: Omit<KeyMessage, "stamp">[] };
 
 export const MODIFIER = {
   shift: 1,
@@ -65,9 +67,19 @@ export class Keyboard {
   handleDown(event: KeyEvent): KeyOutcome {
     // 229 is how a browser says that an input method has the key.
     if (event.isComposing || event.keyCode === 229) return PASS;
-    if (this.#isPaste(event)) return PASS;
     const keysym = this.#keysym(event);
     if (keysym === null) return PASS;
+    if (this.#isPaste(event)) {
+      const key = { kind: "key", keysym, code: evdevCode(event.code) } as const;
+      const modifiers = this.#modifiers(event);
+      return {
+        do: "paste",
+        keys: [
+          { ...key, down: true, modifiers },
+          { ...key, down: false, modifiers },
+        ],
+      };
+    }
 
     const keys: Omit<KeyMessage, "stamp">[] = [];
     if (event.code === "ControlLeft") this.#controlLeftAt = event.timeStamp;
