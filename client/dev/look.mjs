@@ -13,7 +13,12 @@ const out = process.argv[2] ?? join(here, "..", "test-results", "look");
 const only = process.argv[3];
 mkdirSync(out, { recursive: true });
 
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+const TYPES = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+};
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const server = createServer((request, response) => {
@@ -60,7 +65,12 @@ const agentActs = async page => {
 const states = {
   loading: { query: "?no-picture" },
   live: { after: live },
-  agent: { after: async page => { await live(page); await agentActs(page); } },
+  agent: {
+    after: async page => {
+      await live(page);
+      await agentActs(page);
+    },
+  },
   waits: {
     after: async page => {
       await live(page);
@@ -93,7 +103,10 @@ const states = {
   lost: {
     after: async page => {
       await live(page);
-      await page.evaluate(() => { fake.refuse = "soft"; fake.close(1006); });
+      await page.evaluate(() => {
+        fake.refuse = "soft";
+        fake.close(1006);
+      });
       await page.route("**/api/**", route => route.abort());
       await page.waitForTimeout(900);
     },
@@ -101,7 +114,10 @@ const states = {
   restarting: {
     after: async page => {
       await live(page);
-      await page.evaluate(() => { fake.refuse = true; fake.close(1012); });
+      await page.evaluate(() => {
+        fake.refuse = true;
+        fake.close(1012);
+      });
       await page.route("**/api/**", route => route.abort());
       await page.waitForTimeout(500);
     },
@@ -109,13 +125,17 @@ const states = {
   crashed: {
     after: async page => {
       await live(page);
-      await page.evaluate(() => fake.setView({ phase: { state: "restarting", reason: "Chromium ended with signal 11." } }));
+      await page.evaluate(() =>
+        fake.setView({ phase: { state: "restarting", reason: "Chromium ended with signal 11." } }),
+      );
     },
   },
   failed: {
     after: async page => {
       await live(page);
-      await page.evaluate(() => fake.setView({ phase: { state: "failed", reason: "Xvfb is not installed." } }));
+      await page.evaluate(() =>
+        fake.setView({ phase: { state: "failed", reason: "Xvfb is not installed." } }),
+      );
     },
   },
   expired: { query: "?refuse", after: page => page.getByLabel("Token").waitFor() },
@@ -123,7 +143,13 @@ const states = {
 
 const views = [
   { name: "desktop", viewport: { width: 1280, height: 800 } },
-  { name: "phone", viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 },
+  {
+    name: "phone",
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+    deviceScaleFactor: 2,
+  },
 ];
 let complaints = 0;
 for (const { name, ...size } of views) {

@@ -51,7 +51,9 @@ export class KeyboardInput {
     on.on(field, "keyup", event => this.#up(event));
     on.on(field, "beforeinput", event => this.#input(event));
     on.on(field, "compositionstart", () => this.#composition.handleStart());
-    on.on(field, "compositionupdate", event => this.#edit(this.#composition.handleUpdate(event.data)));
+    on.on(field, "compositionupdate", event =>
+      this.#edit(this.#composition.handleUpdate(event.data)),
+    );
     on.on(field, "compositionend", event => {
       this.#edit(this.#composition.handleEnd(event.data));
       this.#refill();
@@ -119,7 +121,13 @@ export class KeyboardInput {
 
   #tap(keysym: number, code: number, when: number): void {
     const key = { kind: "key", keysym, code, modifiers: 0 } as const;
-    this.#send([{ ...key, down: true }, { ...key, down: false }], when);
+    this.#send(
+      [
+        { ...key, down: true },
+        { ...key, down: false },
+      ],
+      when,
+    );
   }
 
   #input(event: InputEvent): void {

@@ -113,11 +113,14 @@ export class Peer {
   #judge(): void {
     switch (this.#pc.connectionState) {
       case "connected":
-        return this.#events.up();
+        this.#events.up();
+        break;
       case "disconnected":
-        return this.#events.doubtful();
+        this.#events.doubtful();
+        break;
       case "failed":
-        return this.#events.failed();
+        this.#events.failed();
+        break;
     }
   }
 
@@ -135,7 +138,8 @@ function holdNothingBack(receiver: RTCRtpReceiver): void {
     playoutDelayHint?: number | null;
   };
   if ("jitterBufferTarget" in hints) hints.jitterBufferTarget = 0;
-  else if ("playoutDelayHint" in hints) (hints as { playoutDelayHint: number }).playoutDelayHint = 0;
+  else if ("playoutDelayHint" in hints)
+    (hints as { playoutDelayHint: number }).playoutDelayHint = 0;
 }
 
 function toReading(report: RTCStatsReport): Reading {

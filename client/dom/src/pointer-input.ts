@@ -90,7 +90,9 @@ export class PointerInput {
   }
 
   #down(event: PointerEvent): void {
-    event.preventDefault();
+    // A finger must not come again as a mouse. A mouse itself is refused at
+    // `mousedown`: only there does it also keep the focus, for each button of a chord.
+    if (event.pointerType === "touch") event.preventDefault();
     const { stage, field, viewport } = this.#hands;
     const at = inStage(stage, event);
     // Not for synthetic events, whose pointer the browser does not know.

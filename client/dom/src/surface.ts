@@ -65,7 +65,8 @@ export class Surface {
   /** Keeps the last picture over the video until a new stream shows its first. */
   freeze(): void {
     const { videoWidth, videoHeight } = this.#video;
-    if (videoWidth === 0 || this.#fresh) return;
+    // Frozen already: the video behind it may have gone black since.
+    if (videoWidth === 0 || this.#fresh || !this.#still.hidden) return;
     this.#still.width = videoWidth;
     this.#still.height = videoHeight;
     this.#still.getContext("2d")?.drawImage(this.#video, 0, 0);

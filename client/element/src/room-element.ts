@@ -208,6 +208,44 @@ export class TandemRoom extends HTMLElement {
     else super.focus(options);
   }
 
+  override addEventListener<K extends keyof TandemRoomEventMap>(
+    type: K,
+    listener: (this: TandemRoom, event: TandemRoomEventMap[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    // biome-ignore lint/suspicious/noExplicitAny: the overloads above say what is taken.
+    listener: any,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    super.addEventListener(type, listener, options);
+  }
+
+  override removeEventListener<K extends keyof TandemRoomEventMap>(
+    type: K,
+    listener: (this: TandemRoom, event: TandemRoomEventMap[K]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    // biome-ignore lint/suspicious/noExplicitAny: the overloads above say what is taken.
+    listener: any,
+    options?: boolean | EventListenerOptions,
+  ): void {
+    super.removeEventListener(type, listener, options);
+  }
+
   connectedCallback(): void {
     this.#listen();
     this.#applyRights();
@@ -290,10 +328,15 @@ export class TandemRoom extends HTMLElement {
     on.on(this.#parts.button, "click", () => this.#act());
     // A ring only for a keyboard that came here by Tab: a press shows by itself where it went.
     let pressed = false;
-    on.on(this, "pointerdown", () => {
-      pressed = true;
-      this.classList.remove("keyed");
-    }, { capture: true });
+    on.on(
+      this,
+      "pointerdown",
+      () => {
+        pressed = true;
+        this.classList.remove("keyed");
+      },
+      { capture: true },
+    );
     on.on(this.#parts.field, "focus", () => {
       this.classList.toggle("keyed", !pressed);
       pressed = false;
@@ -435,27 +478,4 @@ export class TandemRoom extends HTMLElement {
   ): void {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-export interface TandemRoom {
-  addEventListener<K extends keyof TandemRoomEventMap>(
-    type: K,
-    listener: (this: TandemRoom, event: TandemRoomEventMap[K]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  removeEventListener<K extends keyof TandemRoomEventMap>(
-    type: K,
-    listener: (this: TandemRoom, event: TandemRoomEventMap[K]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject,
-    options?: boolean | EventListenerOptions,
-  ): void;
 }

@@ -29,17 +29,17 @@ export function Bar(props: BarProps) {
   const outside = (event: PointerEvent) => {
     if (menu() && !event.composedPath().includes(holder as EventTarget)) setMenu(false);
   };
-  const escape = (event: KeyboardEvent) => {
+  const closed = (event: KeyboardEvent) => {
     if (event.key === "Escape" && menu()) {
       setMenu(false);
       opener?.focus();
     }
   };
   document.addEventListener("pointerdown", outside, { capture: true });
-  document.addEventListener("keydown", escape);
+  document.addEventListener("keydown", closed);
   onCleanup(() => {
     document.removeEventListener("pointerdown", outside, { capture: true });
-    document.removeEventListener("keydown", escape);
+    document.removeEventListener("keydown", closed);
   });
 
   const tools = () => (
@@ -55,7 +55,9 @@ export function Bar(props: BarProps) {
 
   return (
     <header class="bar" ref={props.ref}>
-      <h1 title={props.seen.view()?.page?.url ?? ""}>{props.room.room}</h1>
+      <h1 title={props.seen.view()?.page?.url ?? ""} classList={{ unseen: narrow() }}>
+        {props.room.room}
+      </h1>
       <People view={props.seen.view()} you={props.seen.you()} most={narrow() ? 3 : 6} />
       <Actor view={props.seen.view()} you={props.seen.you()} />
       <Show when={props.seen.view() && !props.seen.mayAct()}>
@@ -65,7 +67,9 @@ export function Bar(props: BarProps) {
         </span>
       </Show>
       <span class="gap" />
-      <Quality stats={props.seen.stats()} live={props.seen.live()} />
+      <Show when={!narrow()}>
+        <Quality stats={props.seen.stats()} live={props.seen.live()} />
+      </Show>
       <Show when={touch() && props.seen.mayAct()}>
         <button
           type="button"
@@ -97,6 +101,10 @@ export function Bar(props: BarProps) {
           </button>
           <Show when={menu()}>
             <div class="menu" id="menu">
+              <p class="menu-head">
+                <span>{props.room.room}</span>
+                <Quality stats={props.seen.stats()} live={props.seen.live()} />
+              </p>
               {tools()}
             </div>
           </Show>
@@ -107,10 +115,10 @@ export function Bar(props: BarProps) {
 }
 
 const QUALITY: Readonly<Record<Stats["quality"], readonly [IconName, string]>> = {
-  good: ["high", "good"],
+  good: ["signal", "good"],
   fair: ["medium", "fair"],
   poor: ["low", "poor"],
-  unknown: ["zero", "not known yet"],
+  unknown: ["signal", "not known yet"],
 };
 
 function Quality(props: { stats: Stats | null; live: boolean }) {
@@ -124,7 +132,10 @@ function Quality(props: { stats: Stats | null; live: boolean }) {
   };
   return (
     <span class={`quality ${quality()}`} title={words()} role="img" aria-label={words()}>
-      <Icon name={QUALITY[quality()][0]} />
+      <span class="bars">
+        <Icon name="signal" />
+        <Icon name={QUALITY[quality()][0]} />
+      </span>
       <Show when={rtt() !== null}>
         <span class="number">{formatMs(rtt() ?? 0)}</span>
       </Show>

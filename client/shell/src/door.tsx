@@ -27,7 +27,14 @@ function tokenForm(room: string): HTMLElement {
   };
   return (
     <form class="door" onSubmit={submit}>
-      <input name="token" type="password" aria-label="Token" placeholder="Token" autocomplete="off" required />
+      <input
+        name="token"
+        type="password"
+        aria-label="Token"
+        placeholder="Token"
+        autocomplete="off"
+        required
+      />
       <button type="submit">Open</button>
     </form>
   ) as HTMLElement;

@@ -8,17 +8,15 @@ import maximize from "lucide-static/icons/maximize.svg?raw";
 import minimize from "lucide-static/icons/minimize.svg?raw";
 import pointer from "lucide-static/icons/mouse-pointer-2.svg?raw";
 import scaling from "lucide-static/icons/scaling.svg?raw";
-import high from "lucide-static/icons/signal-high.svg?raw";
+import signal from "lucide-static/icons/signal.svg?raw";
 import low from "lucide-static/icons/signal-low.svg?raw";
 import medium from "lucide-static/icons/signal-medium.svg?raw";
-import zero from "lucide-static/icons/signal-zero.svg?raw";
 import close from "lucide-static/icons/x.svg?raw";
 
 const ICONS = {
   bot,
   close,
   eye,
-  high,
   keyboard,
   low,
   maximize,
@@ -27,8 +25,8 @@ const ICONS = {
   more,
   pointer,
   scaling,
+  signal,
   stats,
-  zero,
 } as const;
 
 export type IconName = keyof typeof ICONS;

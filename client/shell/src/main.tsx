@@ -5,8 +5,8 @@
 import "../../element/src/index.ts";
 import { render } from "solid-js/web";
 import { sheet, tokenRules } from "../../element/src/index.ts";
-import { App } from "./app.tsx";
 import { readAddress } from "./address.ts";
+import { App } from "./app.tsx";
 
 const address = readAddress(location);
 if (address.tidy !== null) history.replaceState(null, "", address.tidy);

@@ -23,9 +23,12 @@ export function StatsPanel(props: { stats: Stats | null; onClose: () => void }) 
   const rtt = () => (props.stats?.rtt == null ? "not known yet" : formatMs(props.stats.rtt));
   return (
     <section class="stats" aria-label="Statistics">
-      <button type="button" class="tool close" aria-label="Close" title="Close" onClick={props.onClose}>
-        <Icon name="close" />
-      </button>
+      <header>
+        <h2>Statistics</h2>
+        <button type="button" class="tool" aria-label="Close" title="Close" onClick={props.onClose}>
+          <Icon name="close" />
+        </button>
+      </header>
       <dl>
         <dt>Pictures</dt>
         <dd data-stat="fps">{Math.round(props.stats?.fps ?? 0)} fps</dd>

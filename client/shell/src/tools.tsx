@@ -13,7 +13,7 @@ export interface ToolsProps {
 }
 
 export function Tools(props: ToolsProps) {
-  const [fit, setFit] = createSignal<Fit>(props.room.fit);
+  const [shown, setShown] = createSignal<Fit>(props.room.fit);
   const [full, setFull] = createSignal(document.fullscreenElement !== null);
   const fullChanged = () => setFull(document.fullscreenElement !== null);
   document.addEventListener("fullscreenchange", fullChanged);
@@ -21,7 +21,7 @@ export function Tools(props: ToolsProps) {
 
   const choose = (wanted: Fit) => {
     props.room.fit = wanted;
-    setFit(wanted);
+    setShown(wanted);
     props.onDone();
   };
   const toggleFull = () => {
@@ -32,11 +32,11 @@ export function Tools(props: ToolsProps) {
   };
 
   return (
-    <div class="tools" role="group" aria-label="Picture">
+    <fieldset class="tools" aria-label="Picture">
       <div class="choice">
         <button
           type="button"
-          aria-pressed={fit() === "fit"}
+          aria-pressed={shown() === "fit"}
           title="Show the whole picture"
           onClick={() => choose("fit")}
         >
@@ -44,7 +44,7 @@ export function Tools(props: ToolsProps) {
         </button>
         <button
           type="button"
-          aria-pressed={fit() === "1:1"}
+          aria-pressed={shown() === "1:1"}
           title="Show each pixel as it is"
           onClick={() => choose("1:1")}
         >
@@ -92,6 +92,6 @@ export function Tools(props: ToolsProps) {
         <Icon name="stats" />
         <span class="label only-menu">Statistics</span>
       </button>
-    </div>
+    </fieldset>
   );
 }
