@@ -1,0 +1,104 @@
+/**
+ * JSON text in, a known message out. What is not understood is refused with a
+ * reason and never reaches the rest of the client.
+ */
+import type { RoomEvent, RoomView, ServerMessage } from "./protocol.ts";
+
+export const MAX_MESSAGE = 512 * 1024;
+
+export type Parsed = { ok: true; message: ServerMessage } | { ok: false; reason: string };
+
+const refuse = (reason: string): Parsed => ({ ok: false, reason });
+
+export function parseServerMessage(text: string): Parsed {
+  if (text.length > MAX_MESSAGE) return refuse("The message is too long.");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return refuse("The message is not JSON.");
+  }
+  if (!isRecord(value)) return refuse("The message is not an object.");
+  const known = fits(value);
+  return known
+    ? { ok: true, message: value as unknown as ServerMessage }
+    : refuse(`The message "${String(value.type).slice(0, 40)}" is not of a known form.`);
+}
+
+type Fields = Record<string, unknown>;
+
+function fits(m: Fields): boolean {
+  switch (m.type) {
+    case "welcome":
+      return (
+        isNumber(m.protocol) &&
+        isText(m.version) &&
+        isPresence(m.you) &&
+        typeof m.may_act === "boolean" &&
+        isView(m.room) &&
+        Array.isArray(m.ice_servers)
+      );
+    case "answer":
+      return isText(m.sdp);
+    case "view":
+      return isView(m.room);
+    case "event":
+      return isRecord(m.event) && isEvent(m.event);
+    case "cursor":
+      return (
+        isText(m.png) &&
+        isNumber(m.serial) &&
+        isNumber(m.width) &&
+        isNumber(m.height) &&
+        isNumber(m.hot_x) &&
+        isNumber(m.hot_y)
+      );
+    case "pong":
+      return isNumber(m.t);
+    case "error":
+      return isText(m.code) && isText(m.message);
+    default:
+      return false;
+  }
+}
+
+function isEvent(e: Fields): e is Fields & RoomEvent {
+  switch (e.kind) {
+    case "pointer":
+      return isText(e.actor) && isNumber(e.x) && isNumber(e.y) && isNumber(e.ms);
+    case "press":
+      return isText(e.actor) && isNumber(e.x) && isNumber(e.y);
+    case "doing":
+      return isText(e.actor) && isText(e.text);
+    case "clipboard":
+      return isText(e.text);
+    default:
+      return false;
+  }
+}
+
+function isView(v: unknown): v is RoomView {
+  return (
+    isRecord(v) &&
+    isText(v.id) &&
+    isRecord(v.size) &&
+    isNumber(v.size.width) &&
+    isNumber(v.size.height) &&
+    isRecord(v.phase) &&
+    isText(v.phase.state) &&
+    Array.isArray(v.present) &&
+    v.present.every(isPresence) &&
+    (v.holder === null || isPresence(v.holder)) &&
+    Array.isArray(v.waiting) &&
+    v.waiting.every(isText)
+  );
+}
+
+function isPresence(p: unknown): boolean {
+  return isRecord(p) && isText(p.id) && isText(p.name) && isText(p.kind) && isText(p.role);
+}
+
+const isRecord = (v: unknown): v is Fields =>
+  typeof v === "object" && v !== null && !Array.isArray(v);
+const isText = (v: unknown): v is string => typeof v === "string";
+const isNumber = (v: unknown): v is number => typeof v === "number" && Number.isFinite(v);

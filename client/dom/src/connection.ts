@@ -1,0 +1,327 @@
+/**
+ * Drives the session machine of the core with a real socket, a real peer and
+ * real timers, and publishes what the room says. It knows no element.
+ */
+import {
+  type ClientMessage,
+  type Effect,
+  type InputMessage,
+  PhotonTracker,
+  PROTOCOL,
+  type Presence,
+  parseServerMessage,
+  type RoomEvent,
+  type RoomView,
+  type ServerMessage,
+  Session,
+  type SessionState,
+  type Size,
+  type Stats,
+  StatsComputer,
+  Store,
+  type WireError,
+} from "../../core/src/index.ts";
+import { Alarm, Listeners } from "./listeners.ts";
+import { Peer } from "./peer.ts";
+
+export interface ConnectionOptions {
+  /** Where the server is, such as `https://tandem.example`. */
+  base: string;
+  room: string;
+  /** Only where no cookie says it. Goes into the socket's address, the one place a browser allows. */
+  token: string | null;
+  codecs: readonly string[];
+}
+
+export type CursorMessage = Extract<ServerMessage, { type: "cursor" }>;
+
+export interface ConnectionEvents {
+  stream(stream: MediaStream): void;
+  /** The stream is about to end; its last picture is worth keeping. */
+  freeze(): void;
+  cursor(cursor: CursorMessage): void;
+  event(event: RoomEvent): void;
+  error(code: WireError | "client", message: string): void;
+}
+
+const READ_EVERY_MS = 1000;
+const REPORT_EVERY_MS = 5000;
+
+export class Connection {
+  readonly state = new Store<SessionState>({ name: "idle" });
+  readonly room = new Store<RoomView | null>(null);
+  readonly you = new Store<Presence | null>(null);
+  readonly mayAct = new Store(false);
+  readonly stats = new Store<Stats | null>(null);
+  readonly photon = new PhotonTracker();
+
+  readonly #options: ConnectionOptions;
+  readonly #events: ConnectionEvents;
+  readonly #session = new Session(Math.random);
+  readonly #alarm = new Alarm(() => this.#step(now => this.#session.handleTick(now)));
+  readonly #listeners = new Listeners();
+  #numbers = new StatsComputer();
+  #photons: number[] = [];
+  #socket: WebSocket | null = null;
+  #peer: Peer | null = null;
+  #iceServers: Parameters<Peer["offer"]>[0] = [];
+  #reportAt = 0;
+  #roundTrip: number | null = null;
+
+  constructor(options: ConnectionOptions, events: ConnectionEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  connect(): void {
+    this.#listeners.stop();
+    const wake = () => this.#step(now => this.#session.handleWake(now));
+    this.#listeners.on(window, "online", wake);
+    this.#listeners.on(window, "pageshow", wake);
+    this.#listeners.on(document, "visibilitychange", () => {
+      if (!document.hidden) wake();
+    });
+    const reading = setInterval(() => void this.#read(), READ_EVERY_MS);
+    this.#listeners.add(() => clearInterval(reading));
+    this.#step(now => this.#session.handleConnect(now));
+    // A person who asks again while it waits does not want to wait.
+    if (this.#session.state.name === "waiting") wake();
+  }
+
+  disconnect(): void {
+    this.#listeners.stop();
+    this.#step(() => this.#session.handleDisconnect());
+    this.room.set(null);
+    this.you.set(null);
+  }
+
+  /** False when it did not go out. */
+  send(message: InputMessage): boolean {
+    return this.mayAct.get() && this.#peer?.send(message) === true;
+  }
+
+  requestFit(size: Size): void {
+    this.#tell({ type: "fit", width: size.width, height: size.height });
+  }
+
+  /** A frame of this stream was shown; `rtp` when the browser says which. */
+  handleFrame(shownAt: number, rtp: number | undefined): void {
+    if (rtp !== undefined) {
+      this.photon.handleFrame(rtp, shownAt);
+      this.#collect();
+    }
+    if (this.#session.state.name !== "live") this.#step(() => this.#session.handlePicture());
+  }
+
+  #step(handle: (now: number) => void): void {
+    handle(performance.now());
+    for (let e = this.#session.pollEffect(); e; e = this.#session.pollEffect()) this.#do(e);
+    this.#alarm.set(this.#session.pollTimeout());
+    this.state.set(this.#session.state);
+  }
+
+  #do(effect: Effect): void {
+    switch (effect.do) {
+      case "open":
+        // The socket first: it takes a round trip, in which the offer is made.
+        this.#openSocket();
+        this.#makePeer();
+        return;
+      case "close":
+        this.#close();
+        return;
+      case "renew-peer":
+        this.#makePeer();
+        void this.#sendOffer();
+        return;
+      case "ping":
+        this.#tell({ type: "ping", t: effect.t });
+        return;
+      case "probe":
+        void this.#probe();
+    }
+  }
+
+  #openSocket(): void {
+    this.#dropSocket();
+    const url = new URL(
+      `api/rooms/${encodeURIComponent(this.#options.room)}/ws`,
+      withSlash(this.#options.base),
+    );
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    if (this.#options.token) url.searchParams.set("token", this.#options.token);
+    const socket = new WebSocket(url);
+    this.#socket = socket;
+    socket.onmessage = event => this.#receive(event.data);
+    socket.onclose = event => {
+      if (this.#socket !== socket) return;
+      this.#socket = null;
+      this.#step(now => this.#session.handleSocketClosed(now, event.code));
+    };
+  }
+
+  #makePeer(): void {
+    this.#dropPeer();
+    this.photon.handleNewPeer();
+    this.#numbers.handleNewPeer();
+    this.#peer = new Peer(this.#options.codecs, {
+      stream: stream => this.#events.stream(stream),
+      up: () => this.#step(() => this.#session.handleMediaUp()),
+      doubtful: () => this.#step(now => this.#session.handleMediaDoubtful(now)),
+      failed: () => this.#step(now => this.#session.handleMediaFailed(now)),
+      echo: echo => {
+        this.photon.handleEcho(echo.stamp, echo.rtpTimestamp, echo.serverUs);
+        this.#collect();
+      },
+    });
+  }
+
+  async #sendOffer(): Promise<void> {
+    const peer = this.#peer;
+    if (!peer) return;
+    try {
+      const sdp = await peer.offer(this.#iceServers);
+      if (peer === this.#peer) this.#tell({ type: "offer", sdp });
+    } catch (error) {
+      if (peer !== this.#peer) return;
+      this.#events.error("client", `This browser made no offer: ${String(error)}`);
+      this.#step(now => this.#session.handleMediaFailed(now));
+    }
+  }
+
+  async #takeAnswer(sdp: string): Promise<void> {
+    const peer = this.#peer;
+    try {
+      await peer?.answer(sdp);
+    } catch (error) {
+      if (peer !== this.#peer) return;
+      this.#events.error("client", `The server's answer was not understood: ${String(error)}`);
+      this.#step(now => this.#session.handleMediaFailed(now));
+    }
+  }
+
+  #receive(data: unknown): void {
+    if (typeof data !== "string") return;
+    const parsed = parseServerMessage(data);
+    if (!parsed.ok) {
+      // A welcome of another version may not fit our form: then it is the version that matters.
+      if (this.#session.state.name === "connecting") {
+        this.#step(() => this.#session.handleRefused("version"));
+      }
+      this.#events.error("client", parsed.reason);
+      return;
+    }
+    this.#take(parsed.message);
+  }
+
+  #take(message: ServerMessage): void {
+    switch (message.type) {
+      case "welcome":
+        this.#iceServers = message.ice_servers;
+        this.you.set(message.you);
+        this.mayAct.set(message.may_act);
+        this.#see(message.room);
+        this.#step(now => this.#session.handleWelcome(now, message.protocol === PROTOCOL));
+        void this.#sendOffer();
+        return;
+      case "answer":
+        void this.#takeAnswer(message.sdp);
+        return;
+      case "view":
+        this.#see(message.room);
+        return;
+      case "event":
+        this.#events.event(message.event);
+        return;
+      case "cursor":
+        this.#events.cursor(message);
+        return;
+      case "pong":
+        this.#roundTrip = performance.now() - message.t;
+        this.#step(() => this.#session.handlePong());
+        return;
+      case "error":
+        this.#events.error(message.code, message.message);
+        if (message.code === "gone") this.#step(() => this.#session.handleRefused("no-room"));
+        if (message.code === "no-codec") this.#step(() => this.#session.handleRefused("no-codec"));
+        if (message.code === "bad-offer") {
+          this.#step(now => this.#session.handleMediaFailed(now));
+        }
+    }
+  }
+
+  #see(room: RoomView): void {
+    this.room.set(room);
+    this.#step(now => this.#session.handleRoomLive(now, room.phase.state === "live"));
+  }
+
+  #tell(message: ClientMessage): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  async #probe(): Promise<void> {
+    const url = new URL(
+      `api/rooms/${encodeURIComponent(this.#options.room)}`,
+      withSlash(this.#options.base),
+    );
+    const headers: Record<string, string> = this.#options.token
+      ? { Authorization: `Bearer ${this.#options.token}` }
+      : {};
+    let status = 0;
+    try {
+      const response = await fetch(url, { headers, signal: AbortSignal.timeout(5000) });
+      status = response.status;
+    } catch {
+      // Not reachable: that is what the waiting already says.
+    }
+    this.#step(() => this.#session.handleProbe(status));
+  }
+
+  #collect(): void {
+    for (const { ms } of this.photon.take()) {
+      this.#numbers.addPhoton(ms);
+      if (this.#photons.length < 64) this.#photons.push(ms);
+    }
+  }
+
+  async #read(): Promise<void> {
+    const peer = this.#peer;
+    const reading = await peer?.read().catch(() => null);
+    if (!reading || peer !== this.#peer) return;
+    if (reading.rtt === null) reading.rtt = this.#roundTrip;
+    // A page in the background shows no frames, but it decodes them.
+    if (this.#session.state.name === "joined" && reading.framesDecoded > 0) {
+      this.#step(() => this.#session.handlePicture());
+    }
+    this.stats.set(this.#numbers.handleReading(reading));
+    const now = performance.now();
+    if (now >= this.#reportAt && this.#photons.length > 0) {
+      this.#reportAt = now + REPORT_EVERY_MS;
+      this.#tell({ type: "report", photon_ms: this.#photons });
+      this.#photons = [];
+    }
+  }
+
+  #close(): void {
+    this.#dropSocket();
+    this.#dropPeer();
+  }
+
+  #dropSocket(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.close(1000);
+  }
+
+  #dropPeer(): void {
+    if (!this.#peer) return;
+    this.#events.freeze();
+    this.#peer.close();
+    this.#peer = null;
+  }
+}
+
+const withSlash = (base: string): string => (base.endsWith("/") ? base : `${base}/`);

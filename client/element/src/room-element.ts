@@ -1,0 +1,481 @@
+/**
+ * <tandem-room>: a live room in any page. It owns the picture, the input and
+ * what is said when there is no picture; it knows no framework and no app.
+ *
+ *   <tandem-room room="main" src="https://tandem.example" token="…"></tandem-room>
+ *
+ * Attributes: room, src, token, view-only, fit ("fit" or "1:1"), codecs
+ * ("h264,vp8"). Methods: connect, disconnect, requestFit, focus,
+ * setOnScreenKeyboard. Slot "action": what is offered when a token is wanted.
+ */
+import {
+  type Action,
+  colourOf,
+  type Fit,
+  type InputMessage,
+  type Notice,
+  noticeOf,
+  type Presence,
+  type RoomEvent,
+  type RoomView,
+  type SessionState,
+  type Size,
+  type Stats,
+  sizeForWindow,
+  type WireError,
+} from "../../core/src/index.ts";
+import {
+  ClipboardWriter,
+  Connection,
+  cssCursor,
+  KeyboardInput,
+  Listeners,
+  Overlay,
+  PointerInput,
+  Surface,
+} from "../../dom/src/index.ts";
+import { build, type Parts } from "./parts.ts";
+import { elementSheet } from "./style.ts";
+
+export interface TandemRoomEventMap {
+  /** The first picture of a connection is shown. */
+  ready: CustomEvent<{ you: Presence | null; mayAct: boolean }>;
+  state: CustomEvent<{ state: SessionState; notice: Notice | null }>;
+  view: CustomEvent<RoomView>;
+  error: CustomEvent<{ code: WireError | "client"; message: string }>;
+  stats: CustomEvent<Stats>;
+  /** The keyboard is to leave the picture; whoever embeds it gives the focus a place. */
+  leave: CustomEvent<null>;
+}
+
+const LABELS: Readonly<Record<Action, string>> = {
+  connect: "Try now",
+  reload: "Reload",
+  token: "",
+  "main-room": "",
+};
+/** What is copied in the room by somebody else does not touch this machine's clipboard. */
+const COPY_WITHIN_MS = 5000;
+const TOAST_MS = 5000;
+
+let adopted: CSSStyleSheet | undefined;
+
+export class TandemRoom extends HTMLElement {
+  static readonly observedAttributes = ["room", "src", "token", "view-only", "fit", "codecs"];
+
+  readonly #parts: Parts;
+  readonly #surface: Surface;
+  readonly #overlay: Overlay;
+  readonly #clipboard = new ClipboardWriter();
+  readonly #pointer: PointerInput;
+  readonly #keyboard: KeyboardInput;
+  readonly #listeners = new Listeners();
+  #connection: Connection | null = null;
+  #subscriptions = new Listeners();
+  #token: string | null = null;
+  #lastAct = Number.NEGATIVE_INFINITY;
+  #seen = false;
+  #notice: Notice | null = null;
+  #toastTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    adopted ??= elementSheet();
+    root.adoptedStyleSheets = [adopted];
+    this.#parts = build(root);
+    this.#overlay = new Overlay(this.#parts.overlay);
+    this.#surface = new Surface(this.#parts, {
+      frame: (at, rtp) => this.#framed(at, rtp),
+      placed: placement => {
+        this.#overlay.setPlacement(placement);
+        this.#placeFrame();
+      },
+    });
+    const hands = {
+      stage: this.#parts.stage,
+      field: this.#parts.field,
+      viewport: this.#surface.viewport,
+      mayAct: () => this.mayAct,
+      send: (message: InputMessage) => this.#send(message),
+      stamp: (at: number) => this.#connection?.photon.stamp(at) ?? 0,
+      moved: () => this.#surface.place(),
+      error: (message: string) => this.#fail("client", message),
+    };
+    this.#pointer = new PointerInput(hands);
+    this.#keyboard = new KeyboardInput(
+      hands,
+      () => this.#emit("leave", null),
+      () => this.#releaseAll(),
+    );
+  }
+
+  get room(): string {
+    return this.getAttribute("room") ?? "main";
+  }
+  set room(name: string) {
+    this.setAttribute("room", name);
+  }
+
+  /** Where the server is; this page's own origin when not set. */
+  get src(): string {
+    return this.getAttribute("src") ?? location.origin;
+  }
+  set src(base: string) {
+    this.setAttribute("src", base);
+  }
+
+  get token(): string | null {
+    return this.#token;
+  }
+  /** Kept out of the document: the attribute is read, but never written. */
+  set token(token: string | null) {
+    this.#token = token;
+  }
+
+  get viewOnly(): boolean {
+    return this.hasAttribute("view-only");
+  }
+  set viewOnly(on: boolean) {
+    this.toggleAttribute("view-only", on);
+  }
+
+  get fit(): Fit {
+    return this.getAttribute("fit") === "1:1" ? "1:1" : "fit";
+  }
+  set fit(fit: Fit) {
+    this.setAttribute("fit", fit);
+  }
+
+  get codecs(): string[] {
+    return (this.getAttribute("codecs") ?? "")
+      .toLowerCase()
+      .split(/[\s,]+/)
+      .filter(name => name !== "");
+  }
+  set codecs(codecs: readonly string[]) {
+    this.setAttribute("codecs", codecs.join(","));
+  }
+
+  /** Whether what the person does here reaches the room. */
+  get mayAct(): boolean {
+    return !this.viewOnly && this.#connection?.mayAct.get() === true;
+  }
+  get you(): Presence | null {
+    return this.#connection?.you.get() ?? null;
+  }
+  get view(): RoomView | null {
+    return this.#connection?.room.get() ?? null;
+  }
+  get state(): SessionState {
+    return this.#connection?.state.get() ?? { name: "idle" };
+  }
+  get stats(): Stats | null {
+    return this.#connection?.stats.get() ?? null;
+  }
+  get notice(): Notice | null {
+    return this.#notice;
+  }
+
+  connect(): void {
+    if (!this.#connection) this.#make();
+    this.#connection?.connect();
+  }
+
+  disconnect(): void {
+    this.#releaseAll();
+    this.#connection?.disconnect();
+    this.#subscriptions.stop();
+    this.#connection = null;
+    this.#overlay.clear();
+    this.#say(noticeOf({ name: "idle" }, null));
+  }
+
+  /** Asks the room to take this size, or that of this element. */
+  requestFit(size?: Size): void {
+    const { clientWidth, clientHeight } = this.#parts.stage;
+    this.#connection?.requestFit(
+      size ?? sizeForWindow(clientWidth, clientHeight, window.devicePixelRatio || 1),
+    );
+  }
+
+  setOnScreenKeyboard(shown: boolean): void {
+    if (this.mayAct) this.#keyboard.setOnScreen(shown);
+  }
+
+  override focus(options?: FocusOptions): void {
+    if (this.mayAct) this.#parts.field.focus({ preventScroll: true, ...options });
+    else super.focus(options);
+  }
+
+  override addEventListener<K extends keyof TandemRoomEventMap>(
+    type: K,
+    listener: (this: TandemRoom, event: TandemRoomEventMap[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    // biome-ignore lint/suspicious/noExplicitAny: the overloads above say what is taken.
+    listener: any,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    super.addEventListener(type, listener, options);
+  }
+
+  override removeEventListener<K extends keyof TandemRoomEventMap>(
+    type: K,
+    listener: (this: TandemRoom, event: TandemRoomEventMap[K]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    // biome-ignore lint/suspicious/noExplicitAny: the overloads above say what is taken.
+    listener: any,
+    options?: boolean | EventListenerOptions,
+  ): void {
+    super.removeEventListener(type, listener, options);
+  }
+
+  connectedCallback(): void {
+    this.#listen();
+    this.#applyRights();
+    if (!this.#connection) this.connect();
+  }
+
+  disconnectedCallback(): void {
+    this.#listeners.stop();
+    // Somebody may only be moving it to another place.
+    queueMicrotask(() => {
+      if (!this.isConnected) this.disconnect();
+    });
+  }
+
+  attributeChangedCallback(name: string, before: string | null, now: string | null): void {
+    if (before === now) return;
+    switch (name) {
+      case "token":
+        this.#token = now;
+        break;
+      case "fit":
+        this.#surface.viewport.setFit(this.fit);
+        this.#surface.place();
+        return;
+      case "view-only":
+        if (this.viewOnly) this.#releaseAll();
+        this.#applyRights();
+        return;
+    }
+    // Another room, server or codec is another connection.
+    if (this.#connection) {
+      this.disconnect();
+      this.connect();
+    }
+  }
+
+  #make(): void {
+    const connection = new Connection(
+      { base: this.src, room: this.room, token: this.#token, codecs: this.codecs },
+      {
+        stream: stream => this.#surface.show(stream),
+        freeze: () => this.#surface.freeze(),
+        cursor: cursor => {
+          this.#parts.picture.style.cursor = this.mayAct ? cssCursor(cursor) : "default";
+        },
+        event: event => this.#happened(event),
+        error: (code, message) => this.#fail(code, message),
+      },
+    );
+    this.#connection = connection;
+    this.#subscriptions.stop();
+    const subscriptions = new Listeners();
+    this.#subscriptions = subscriptions;
+    subscriptions.add(connection.room.subscribe(room => this.#see(room)));
+    subscriptions.add(connection.mayAct.subscribe(() => this.#applyRights()));
+    subscriptions.add(connection.state.subscribe(state => this.#changed(state)));
+    subscriptions.add(
+      connection.stats.subscribe(stats => {
+        if (stats) this.#emit("stats", stats);
+      }),
+    );
+  }
+
+  #listen(): void {
+    this.#listeners.stop();
+    const on = this.#listeners;
+    this.#surface.start();
+    this.#pointer.start();
+    this.#keyboard.start();
+    this.#clipboard.start();
+    on.add(() => this.#surface.stop());
+    on.add(() => this.#pointer.stop());
+    on.add(() => this.#keyboard.stop());
+    on.add(() => this.#clipboard.stop());
+    on.on(window, "blur", () => this.#releaseAll());
+    on.on(document, "visibilitychange", () => {
+      if (document.hidden) this.#releaseAll();
+    });
+    on.on(document, "fullscreenchange", () => this.#lockKeys());
+    on.on(this.#parts.button, "click", () => this.#act());
+    // A ring only for a keyboard that came here by Tab: a press shows by itself where it went.
+    let pressed = false;
+    on.on(
+      this,
+      "pointerdown",
+      () => {
+        pressed = true;
+        this.classList.remove("keyed");
+      },
+      { capture: true },
+    );
+    on.on(this.#parts.field, "focus", () => {
+      this.classList.toggle("keyed", !pressed);
+      pressed = false;
+    });
+    on.on(this.#parts.field, "blur", () => this.classList.remove("keyed"));
+  }
+
+  #send(message: InputMessage): boolean {
+    if (!this.mayAct) return false;
+    if (message.kind !== "move") this.#lastAct = performance.now();
+    return this.#connection?.send(message) ?? false;
+  }
+
+  #releaseAll(): void {
+    const held = this.#pointer.holdsAny || this.#keyboard.holdsAny;
+    this.#pointer.releaseAll();
+    this.#keyboard.releaseAll();
+    if (held) this.#connection?.send({ kind: "release-all" });
+  }
+
+  #happened(event: RoomEvent): void {
+    if (event.kind === "clipboard") {
+      if (this.mayAct && performance.now() - this.#lastAct < COPY_WITHIN_MS) {
+        void this.#clipboard.write(event.text);
+      }
+      return;
+    }
+    this.#overlay.handle(event, (this.stats?.rtt ?? 0) / 2);
+  }
+
+  #see(room: RoomView | null): void {
+    if (room) {
+      const before = this.#surface.viewport.display;
+      if (before.width !== room.size.width || before.height !== room.size.height) {
+        this.#surface.viewport.setDisplay(room.size);
+        this.#surface.place();
+      }
+      const holder = room.holder;
+      this.#parts.frame.style.setProperty(
+        "--_actor",
+        holder ? `var(--_${colourOf(holder.id, holder.kind)})` : "var(--_idle)",
+      );
+      this.#overlay.setPresent(room.present, this.you?.id ?? null);
+      this.#emit("view", room);
+    }
+    this.#say(noticeOf(this.state, room));
+  }
+
+  #changed(state: SessionState): void {
+    if (state.name === "waiting" || state.name === "refused") {
+      this.#pointer.releaseAll();
+      this.#keyboard.releaseAll();
+      this.#overlay.clear();
+    }
+    this.#say(noticeOf(state, this.view));
+    this.#emit("state", { state, notice: this.#notice });
+    if (state.name === "live") this.#emit("ready", { you: this.you, mayAct: this.mayAct });
+  }
+
+  #framed(at: number, rtp: number | undefined): void {
+    if (!this.#seen) {
+      this.#seen = true;
+      this.#parts.picture.classList.add("seen");
+      this.#parts.frame.classList.add("seen");
+    }
+    this.#connection?.handleFrame(at, rtp);
+  }
+
+  #say(notice: Notice | null): void {
+    const before = this.#notice;
+    this.#notice = notice;
+    const { picture, notice: box, wheel, sentence, detail, button } = this.#parts;
+    picture.classList.toggle("stale", notice !== null);
+    box.hidden = notice === null;
+    if (!notice) return;
+    wheel.hidden = notice.tone !== "busy";
+    // Said once: a status that is written again is read out again.
+    if (before?.sentence !== notice.sentence) sentence.textContent = notice.sentence;
+    detail.textContent = notice.detail ?? "";
+    detail.hidden = !notice.detail;
+    const label = notice.action ? LABELS[notice.action] : "";
+    button.textContent = label;
+    button.hidden = label === "";
+  }
+
+  #act(): void {
+    switch (this.#notice?.action) {
+      case "connect":
+        this.connect();
+        break;
+      case "reload":
+        location.reload();
+    }
+  }
+
+  #applyRights(): void {
+    const { field, picture } = this.#parts;
+    field.disabled = !this.mayAct;
+    if (!this.mayAct) picture.style.cursor = "default";
+  }
+
+  #placeFrame(): void {
+    const { stage, frame } = this.#parts;
+    const { left, top, scale } = this.#surface.viewport.placement();
+    const { width, height } = this.#surface.viewport.display;
+    const x = Math.max(0, left);
+    const y = Math.max(0, top);
+    const right = Math.min(stage.clientWidth, left + width * scale);
+    const bottom = Math.min(stage.clientHeight, top + height * scale);
+    // The stage lies 2 px inside; the frame is drawn just around the picture.
+    frame.style.transform = `translate(${x}px, ${y}px)`;
+    frame.style.width = `${Math.max(0, right - x) + 4}px`;
+    frame.style.height = `${Math.max(0, bottom - y) + 4}px`;
+  }
+
+  #lockKeys(): void {
+    const { keyboard } = navigator as Navigator & {
+      keyboard?: { lock(): Promise<void>; unlock(): void };
+    };
+    // In full screen also Alt+Tab and the like belong to the room, where the browser allows it.
+    if (document.fullscreenElement && this.mayAct) void keyboard?.lock().catch(() => {});
+    else keyboard?.unlock();
+  }
+
+  #fail(code: WireError | "client", message: string): void {
+    this.#emit("error", { code, message });
+    const { toast } = this.#parts;
+    toast.textContent = message;
+    toast.hidden = false;
+    clearTimeout(this.#toastTimer);
+    this.#toastTimer = setTimeout(() => {
+      toast.hidden = true;
+    }, TOAST_MS);
+  }
+
+  #emit<K extends keyof TandemRoomEventMap>(
+    type: K,
+    detail: TandemRoomEventMap[K]["detail"],
+  ): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

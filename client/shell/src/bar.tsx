@@ -1,0 +1,144 @@
+/**
+ * The slim bar: which room, who is here, who acts, how well it comes through,
+ * and the few things to do. On a phone the doing folds into a menu.
+ */
+import { createSignal, onCleanup, Show } from "solid-js";
+import type { Stats, TandemRoom } from "../../element/src/index.ts";
+import { matches, type Seen } from "./follow.ts";
+import { formatMs } from "./format.ts";
+import { Icon, type IconName } from "./icons.tsx";
+import { Actor, People } from "./people.tsx";
+import { Tools } from "./tools.tsx";
+
+export interface BarProps {
+  ref: (element: HTMLElement) => void;
+  room: TandemRoom;
+  seen: Seen;
+  statsShown: boolean;
+  onStats: () => void;
+}
+
+export function Bar(props: BarProps) {
+  const narrow = matches("(max-width: 760px)");
+  const touch = matches("(pointer: coarse)");
+  const [menu, setMenu] = createSignal(false);
+  const [keys, setKeys] = createSignal(false);
+  let holder: HTMLDivElement | undefined;
+  let opener: HTMLButtonElement | undefined;
+
+  const outside = (event: PointerEvent) => {
+    if (menu() && !event.composedPath().includes(holder as EventTarget)) setMenu(false);
+  };
+  const closed = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && menu()) {
+      setMenu(false);
+      opener?.focus();
+    }
+  };
+  document.addEventListener("pointerdown", outside, { capture: true });
+  document.addEventListener("keydown", closed);
+  onCleanup(() => {
+    document.removeEventListener("pointerdown", outside, { capture: true });
+    document.removeEventListener("keydown", closed);
+  });
+
+  const tools = () => (
+    <Tools
+      room={props.room}
+      mayAct={props.seen.mayAct()}
+      live={props.seen.live()}
+      statsShown={props.statsShown}
+      onStats={props.onStats}
+      onDone={() => setMenu(false)}
+    />
+  );
+
+  return (
+    <header class="bar" ref={props.ref}>
+      <h1 title={props.seen.view()?.page?.url ?? ""} classList={{ unseen: narrow() }}>
+        {props.room.room}
+      </h1>
+      <People view={props.seen.view()} you={props.seen.you()} most={narrow() ? 3 : 6} />
+      <Actor view={props.seen.view()} you={props.seen.you()} />
+      <Show when={props.seen.view() && !props.seen.mayAct()}>
+        <span class="watching">
+          <Icon name="eye" />
+          <span class="words">You are watching</span>
+        </span>
+      </Show>
+      <span class="gap" />
+      <Show when={!narrow()}>
+        <Quality stats={props.seen.stats()} live={props.seen.live()} />
+      </Show>
+      <Show when={touch() && props.seen.mayAct()}>
+        <button
+          type="button"
+          class="tool"
+          aria-pressed={keys()}
+          aria-label="Keyboard"
+          title="Keyboard"
+          onClick={() => {
+            setKeys(!keys());
+            props.room.setOnScreenKeyboard(keys());
+          }}
+        >
+          <Icon name="keyboard" />
+        </button>
+      </Show>
+      <Show when={narrow()} fallback={tools()}>
+        <div class="menu-holder" ref={holder}>
+          <button
+            type="button"
+            class="tool"
+            ref={opener}
+            aria-expanded={menu()}
+            aria-controls="menu"
+            aria-label="More"
+            title="More"
+            onClick={() => setMenu(!menu())}
+          >
+            <Icon name="more" />
+          </button>
+          <Show when={menu()}>
+            <div class="menu" id="menu">
+              <p class="menu-head">
+                <span>{props.room.room}</span>
+                <Quality stats={props.seen.stats()} live={props.seen.live()} />
+              </p>
+              {tools()}
+            </div>
+          </Show>
+        </div>
+      </Show>
+    </header>
+  );
+}
+
+const QUALITY: Readonly<Record<Stats["quality"], readonly [IconName, string]>> = {
+  good: ["signal", "good"],
+  fair: ["medium", "fair"],
+  poor: ["low", "poor"],
+  unknown: ["signal", "not known yet"],
+};
+
+function Quality(props: { stats: Stats | null; live: boolean }) {
+  const quality = () => (props.live ? (props.stats?.quality ?? "unknown") : "unknown");
+  const rtt = () => (props.live ? (props.stats?.rtt ?? null) : null);
+  const words = () => {
+    if (!props.live) return "Not connected";
+    const round = rtt();
+    const time = round === null ? "" : `, ${formatMs(round)} round trip`;
+    return `Connection ${QUALITY[quality()][1]}${time}`;
+  };
+  return (
+    <span class={`quality ${quality()}`} title={words()} role="img" aria-label={words()}>
+      <span class="bars">
+        <Icon name="signal" />
+        <Icon name={QUALITY[quality()][0]} />
+      </span>
+      <Show when={rtt() !== null}>
+        <span class="number">{formatMs(rtt() ?? 0)}</span>
+      </Show>
+    </span>
+  );
+}

@@ -1,0 +1,75 @@
+/** Who is here, and who acts. Agents are square, people round: colour is never alone. */
+import { For, Show } from "solid-js";
+import {
+  colourOf,
+  initialsOf,
+  listNames,
+  type Presence,
+  type RoomView,
+  whoActs,
+  whoWaits,
+} from "../../core/src/index.ts";
+import { Icon } from "./icons.tsx";
+
+const colour = (who: Presence) => ({ "--_actor": `var(--_${colourOf(who.id, who.kind)})` });
+
+export function People(props: { view: RoomView | null; you: Presence | null; most: number }) {
+  const present = () => props.view?.present ?? [];
+  const shown = () =>
+    present().length <= props.most ? present() : present().slice(0, props.most - 1);
+  const rest = () => present().slice(shown().length);
+  const label = (who: Presence) => {
+    const kind = who.kind === "agent" ? ", an agent" : "";
+    return who.id === props.you?.id ? `${who.name}, you` : `${who.name}${kind}`;
+  };
+  return (
+    <Show when={present().length > 0}>
+      <ul class="people" aria-label={`Here: ${listNames(present(), props.you?.id ?? null)}`}>
+        <For each={shown()}>
+          {who => (
+            <li
+              class="avatar"
+              classList={{
+                agent: who.kind === "agent",
+                acting: props.view?.holder?.id === who.id,
+              }}
+              style={colour(who)}
+              title={label(who)}
+            >
+              <Show when={who.kind === "agent"} fallback={initialsOf(who.name)}>
+                <Icon name="bot" />
+              </Show>
+              <span class="unseen">{label(who)}</span>
+            </li>
+          )}
+        </For>
+        <Show when={rest().length > 0}>
+          <li class="avatar rest" title={rest().map(label).join("\n")}>
+            +{rest().length}
+          </li>
+        </Show>
+      </ul>
+    </Show>
+  );
+}
+
+export function Actor(props: { view: RoomView | null; you: Presence | null }) {
+  const holder = () => props.view?.holder ?? null;
+  return (
+    <div class="acting-line" role="status">
+      <Show when={props.view}>
+        <span
+          class="pill"
+          classList={{ nobody: holder() === null }}
+          style={colour(holder() ?? { id: "", name: "", kind: "person", role: "viewer" })}
+        >
+          <Show when={holder()}>
+            {who => <Icon name={who().kind === "agent" ? "bot" : "pointer"} />}
+          </Show>
+          <span class="words">{whoActs(props.view, props.you?.id ?? null)}</span>
+        </span>
+        <Show when={whoWaits(props.view)}>{words => <span class="waits">{words()}</span>}</Show>
+      </Show>
+    </div>
+  );
+}

@@ -1,0 +1,97 @@
+/** The few things to do with the picture; in the bar, or in the menu of a phone. */
+import { createSignal, onCleanup, Show } from "solid-js";
+import type { Fit, TandemRoom } from "../../element/src/index.ts";
+import { Icon } from "./icons.tsx";
+
+export interface ToolsProps {
+  room: TandemRoom;
+  mayAct: boolean;
+  live: boolean;
+  statsShown: boolean;
+  onStats: () => void;
+  onDone: () => void;
+}
+
+export function Tools(props: ToolsProps) {
+  const [shown, setShown] = createSignal<Fit>(props.room.fit);
+  const [full, setFull] = createSignal(document.fullscreenElement !== null);
+  const fullChanged = () => setFull(document.fullscreenElement !== null);
+  document.addEventListener("fullscreenchange", fullChanged);
+  onCleanup(() => document.removeEventListener("fullscreenchange", fullChanged));
+
+  const choose = (wanted: Fit) => {
+    props.room.fit = wanted;
+    setShown(wanted);
+    props.onDone();
+  };
+  const toggleFull = () => {
+    if (document.fullscreenElement) void document.exitFullscreen();
+    else void document.documentElement.requestFullscreen().catch(() => {});
+    props.onDone();
+    props.room.focus();
+  };
+
+  return (
+    <fieldset class="tools" aria-label="Picture">
+      <div class="choice">
+        <button
+          type="button"
+          aria-pressed={shown() === "fit"}
+          title="Show the whole picture"
+          onClick={() => choose("fit")}
+        >
+          Fit
+        </button>
+        <button
+          type="button"
+          aria-pressed={shown() === "1:1"}
+          title="Show each pixel as it is"
+          onClick={() => choose("1:1")}
+        >
+          1:1
+        </button>
+      </div>
+      <Show when={props.mayAct}>
+        <button
+          type="button"
+          class="tool"
+          disabled={!props.live}
+          title="Make the shared browser as large as this window"
+          onClick={() => {
+            props.room.requestFit();
+            choose("fit");
+          }}
+        >
+          <Icon name="scaling" />
+          <span class="label">Match my window</span>
+        </button>
+      </Show>
+      <Show when={document.fullscreenEnabled}>
+        <button
+          type="button"
+          class="tool"
+          aria-label={full() ? "Leave full screen" : "Full screen"}
+          title={full() ? "Leave full screen" : "Full screen"}
+          onClick={toggleFull}
+        >
+          <Icon name={full() ? "minimize" : "maximize"} />
+          <span class="label only-menu">{full() ? "Leave full screen" : "Full screen"}</span>
+        </button>
+      </Show>
+      <button
+        type="button"
+        class="tool"
+        aria-pressed={props.statsShown}
+        aria-label="Statistics"
+        title="Statistics"
+        onClick={() => {
+          props.onStats();
+          props.onDone();
+        }}
+      >
+        <Icon name="stats" />
+        <span class="label only-menu">Statistics</span>
+      </button>
+    </fieldset>
+  );
+}
