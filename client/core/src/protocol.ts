@@ -1,0 +1,90 @@
+// The messages between the page and the server. Generated from src/server/wire.rs
+// and src/room/view.rs; do not edit. To write it anew:
+//   TANDEM_BLESS=1 cargo test --test wire
+
+/** The version of these messages. */
+export const PROTOCOL = 1;
+
+/**
+ * From a viewer's page.
+ */
+export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
+
+/**
+ * To a viewer's page.
+ */
+export type ServerMessage = { "type": "welcome", protocol: number, 
+/**
+ * Tandem's version.
+ */
+version: string, you: Presence, 
+/**
+ * Whether this viewer's input is taken.
+ */
+may_act: boolean, room: RoomView, ice_servers: Array<IceServer>, } | { "type": "answer", sdp: string, } | { "type": "view", room: RoomView, } | { "type": "event", event: RoomEvent, } | { "type": "cursor", serial: number, width: number, height: number, hot_x: number, hot_y: number, png: string, } | { "type": "pong", t: number, } | { "type": "error", code: WireError, message: string, };
+
+/**
+ * Why, for a program. The message beside it is for people.
+ */
+export type WireError = "malformed" | "forbidden" | "bad-offer" | "no-codec" | "unavailable" | "gone";
+
+/**
+ * A STUN or TURN server, as `RTCPeerConnection` takes it.
+ */
+export type IceServer = { urls: Array<string>, username?: string, credential?: string, };
+
+/**
+ * What is.
+ */
+export type RoomView = { id: string, size: Size, phase: Phase, 
+/**
+ * Everybody present, each person and agent once, in order of arrival.
+ */
+present: Array<Presence>, 
+/**
+ * Who acts now; nothing when nobody does.
+ */
+holder: Presence | null, 
+/**
+ * Names of agents that wait for a person to be still.
+ */
+waiting: Array<string>, 
+/**
+ * The tab in front, if the browser runs.
+ */
+page: PageView | null, };
+
+/**
+ * Where a room is in its life.
+ */
+export type Phase = { "state": "starting" } | { "state": "live" } | { "state": "restarting", reason: string, } | { "state": "failed", reason: string, } | { "state": "stopping" };
+
+/**
+ * Somebody in the room.
+ */
+export type Presence = { id: string, name: string, kind: ActorKind, role: Role, };
+
+/**
+ * The tab in front.
+ */
+export type PageView = { title: string, url: string, };
+
+/**
+ * What happened. Losing one harms nothing: what must not be lost is in the view.
+ */
+export type RoomEvent = { "kind": "pointer", actor: string, x: number, y: number, ms: number, } | { "kind": "press", actor: string, x: number, y: number, } | { "kind": "doing", actor: string, text: string, } | { "kind": "clipboard", text: string, };
+
+/**
+ * A display's size in pixels. Both sides are even, which 4:2:0 video needs.
+ */
+export type Size = { width: number, height: number, };
+
+/**
+ * What a token lets its holder do.
+ */
+export type Role = "admin" | "controller" | "viewer" | "agent";
+
+/**
+ * People and agents look different and have different rights of way.
+ */
+export type ActorKind = "person" | "agent";

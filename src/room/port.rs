@@ -1,0 +1,78 @@
+//! How the edges reach a room. The server and the agents hold these traits
+//! and nothing else of it, so that a test can put a double in their place.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, watch};
+use utoipa::ToSchema;
+
+use super::{RoomEvent, RoomView};
+use crate::base::{Actor, CursorImage, RoomId, Size};
+
+/// All rooms of this server.
+pub trait Rooms: Send + Sync + 'static {
+    fn list(&self) -> Vec<RoomView>;
+    fn get(&self, id: &RoomId) -> Option<Arc<dyn Room>>;
+    fn create(&self, spec: RoomSpec) -> BoxFuture<'_, Result<RoomView, RoomError>>;
+    fn remove(&self, id: &RoomId) -> BoxFuture<'_, Result<(), RoomError>>;
+}
+
+/// What a room is made from; also what is kept of it over a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RoomSpec {
+    #[schema(value_type = String)]
+    pub id: RoomId,
+    pub size: Size,
+    pub start_url: Option<String>,
+}
+
+/// One room, as its visitors reach it.
+pub trait Room: Send + Sync {
+    fn view(&self) -> watch::Receiver<Arc<RoomView>>;
+    fn events(&self) -> broadcast::Receiver<RoomEvent>;
+    fn cursor(&self) -> watch::Receiver<Option<Arc<CursorImage>>>;
+    /// Somebody opened a page or a player: they are present until the seat is dropped.
+    fn enter(&self, actor: Actor) -> BoxFuture<'_, Result<Box<dyn ViewerSeat>, RoomError>>;
+    fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>>;
+}
+
+/// A viewer's place in a room.
+pub trait ViewerSeat: Send + Sync {
+    /// Answers an offer; a second one replaces the first connection.
+    fn offer(&self, kind: ViewerKind, sdp: String) -> BoxFuture<'_, Result<String, RoomError>>;
+}
+
+/// What kind of viewer sits there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewerKind {
+    /// Our page: picture and data channels.
+    Interactive,
+    /// A standard player: picture only.
+    Whep,
+}
+
+/// Why a room did not do what it was asked. The texts are for whoever asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoomError {
+    #[error("there is no such room")]
+    NotFound,
+    #[error("a room of this name exists already")]
+    Exists,
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("{0}")]
+    BadOffer(String),
+    #[error("{0}")]
+    NoCodec(String),
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    Full(String),
+    /// Not for the public: the server logs it and says only that it failed.
+    #[error("{0}")]
+    Internal(String),
+}
