@@ -42,6 +42,11 @@ pub trait Room: Send + Sync {
 pub trait ViewerSeat: Send + Sync {
     /// Answers an offer; a second one replaces the first connection.
     fn offer(&self, kind: ViewerKind, sdp: String) -> BoxFuture<'_, Result<String, RoomError>>;
+    /// Ends when the connection of this seat is gone for good. A player without
+    /// a page has nothing else by which its going is seen.
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// What kind of viewer sits there.
