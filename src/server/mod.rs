@@ -1,3 +1,38 @@
 //! The edge towards HTTP: routes, who is at the door, the page itself.
+//!
+//! Owns: authentication, the checks of Host and Origin, the mapping of
+//! refusals and errors to a status with a public text, the WebSocket and WHEP
+//! signalling, the page's files. Refuses: state of its own. What a room is
+//! comes from [`crate::room::Rooms`], what a token is from [`crate::store`].
+//!
+//! ```text
+//!  connection ─▶ guard (Host, Origin, headers) ─▶ route ─▶ Caller (401, 403) ─▶ handler
+//! ```
 
+mod api;
+mod assets;
+mod auth;
+mod caller;
+mod connections;
+mod context;
+mod document;
+mod error;
+mod guard;
+mod metrics;
+mod origin;
+mod page;
+mod routes;
+mod socket;
+mod throttle;
+mod tokens;
+mod whep;
 pub mod wire;
+
+pub use auth::{Auth, RunTokens, Secret, SecretError, hash_of};
+pub use connections::serve;
+pub use context::{Context, Edges, ServerOptions};
+pub use document::openapi_json;
+pub use metrics::{Telemetry, TelemetrySource};
+pub use origin::{Origin, OriginError};
+pub use routes::router;
+pub use tokens::new_token;

@@ -1,1 +1,38 @@
 //! What outlives a restart, in SQLite.
+//!
+//! Owns: the file `tandem.db` in the data directory, its schema, the lock
+//! that keeps a second server away, and the one thread that talks to SQLite.
+//! Refuses: rules. Whether a token is still good, or a room may be made, is
+//! decided by whoever asks; here are only rows.
+
+mod database;
+mod directory;
+mod rows;
+mod schema;
+mod thread;
+
+pub use rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
+pub use thread::Store;
+
+use std::path::PathBuf;
+
+/// What can go wrong with the data directory and the file in it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot use {path} as the data directory: {source}; choose another with --data-dir")]
+    Directory { path: PathBuf, source: std::io::Error },
+    #[error("another Tandem server uses the data directory {path}; stop it or choose another --data-dir")]
+    Busy { path: PathBuf },
+    #[error("there is no database in {path}; start `tandem serve` once, or check --data-dir")]
+    Absent { path: PathBuf },
+    #[error("{path} is damaged or not a database: {source}; restore it or move it away")]
+    Corrupt { path: PathBuf, source: rusqlite::Error },
+    #[error("{path} was written by a newer Tandem (schema {found}, this one knows {known}); update Tandem")]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("the row {key} of the table {table} makes no sense: {reason}")]
+    Row { table: &'static str, key: String, reason: String },
+    #[error("the database refused a query: {0}")]
+    Query(#[from] rusqlite::Error),
+    #[error("the database's thread has ended")]
+    Stopped,
+}

@@ -1,0 +1,94 @@
+//! What every handler has at hand.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::auth::{Auth, RunTokens};
+use super::metrics::{Metrics, TelemetrySource};
+use super::origin::Origin;
+use super::whep::Players;
+use super::wire::IceServer;
+use crate::room::Rooms;
+use crate::store::Store;
+
+/// How the server is reached.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// The port it listens on.
+    pub port: u16,
+    /// True when it listens on loopback only.
+    pub loopback: bool,
+    /// Where else it is reached, through a proxy or a tunnel.
+    pub public_urls: Vec<Origin>,
+    /// Other sites that may call the API.
+    pub allowed_origins: Vec<Origin>,
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// What others put behind the server's doors.
+#[derive(Clone, Default)]
+pub struct Edges {
+    /// Serves MCP. A request reaches it after its caller was let in, whatever
+    /// the path, with three extensions: [`crate::base::Actor`] (always with the
+    /// role agent), [`crate::base::RoomId`] and `Arc<dyn crate::room::Room>`.
+    pub mcp: Option<axum::Router>,
+    /// The counts of the lower floors.
+    pub telemetry: Option<Arc<dyn TelemetrySource>>,
+}
+
+/// Shared by all requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub struct Inner {
+    pub(super) rooms: Arc<dyn Rooms>,
+    pub(super) store: Store,
+    pub(super) auth: Auth,
+    pub(super) options: ServerOptions,
+    pub(super) metrics: Metrics,
+    pub(super) mcp: Option<axum::Router>,
+    pub(super) players: Players,
+    pub(super) shutdown: CancellationToken,
+    /// The tasks that outlive their request; `serve` waits for them.
+    pub(super) tasks: TaskTracker,
+}
+
+/// The address that a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RemoteAddress(pub(super) IpAddr);
+
+impl Context {
+    pub fn new(
+        rooms: Arc<dyn Rooms>,
+        store: Store,
+        tokens: &RunTokens,
+        options: ServerOptions,
+        edges: Edges,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let inner = Inner {
+            metrics: Metrics::new(Arc::clone(&rooms), edges.telemetry),
+            auth: Auth::new(store.clone(), tokens),
+            rooms,
+            store,
+            options,
+            mcp: edges.mcp,
+            players: Players::default(),
+            shutdown,
+            tasks: TaskTracker::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+impl std::ops::Deref for Context {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}

@@ -1,0 +1,50 @@
+//! The OpenAPI document. `openapi.json` is the committed copy; a test
+//! compares the two.
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{api, socket, tokens, whep};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Tandem", description = "A remote browser that a person and an AI agent share"),
+    paths(
+        api::health,
+        api::metrics,
+        api::openapi,
+        api::list,
+        api::create,
+        api::get,
+        api::change,
+        api::remove,
+        tokens::list,
+        tokens::create,
+        tokens::revoke,
+        socket::open,
+        whep::offer,
+        whep::end,
+    ),
+    security(("token" = []), ("cookie" = [])),
+    modifiers(&Tokens)
+)]
+struct Document;
+
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        let cookie = ApiKey::Cookie(ApiKeyValue::new(super::caller::TOKEN_COOKIE));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
+    }
+}
+
+/// The document, indented, ending with a newline.
+pub fn openapi_json() -> String {
+    let mut text = Document::openapi().to_pretty_json().expect("the document has only texts for keys");
+    text.push('\n');
+    text
+}

@@ -1,0 +1,126 @@
+//! Which address leads where. `/api` is described by `openapi.json`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{RequestExt as _, Router};
+use tower::ServiceExt as _;
+
+use super::caller::Caller;
+use super::context::Context;
+use super::error::ApiError;
+use super::{api, assets, guard, page, socket, tokens, whep};
+use crate::base::RoomId;
+
+const LARGEST_BODY: usize = 64 * 1024;
+/// A tool's arguments may carry text to type; a body of MCP is read whole.
+const LARGEST_MCP_BODY: usize = 4 * 1024 * 1024;
+const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+
+/// All of the server as one service.
+pub fn router(context: &Context) -> Router {
+    let api = Router::new()
+        .route("/api/health", get(api::health))
+        .route("/api/openapi.json", get(api::openapi))
+        .route("/metrics", get(api::metrics))
+        .route("/api/rooms", get(api::list).post(api::create))
+        .route("/api/rooms/{room}", get(api::get).patch(api::change).delete(api::remove))
+        .route("/api/rooms/{room}/tokens", get(tokens::list).post(tokens::create))
+        .route("/api/rooms/{room}/tokens/{id}", delete(tokens::revoke))
+        .route("/api/rooms/{room}/ws", get(socket::open))
+        .route(
+            "/api/rooms/{room}/whep",
+            post(whep::offer).options(whep::not_for_players).patch(whep::not_for_players),
+        )
+        .route(
+            "/api/rooms/{room}/whep/{player}",
+            delete(whep::end).options(whep::not_for_resource).patch(whep::not_for_resource),
+        )
+        .layer(from_fn(in_time))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY));
+    let mcp = Router::new()
+        .route("/mcp", axum::routing::any(mcp_main))
+        .route("/rooms/{room}/mcp", axum::routing::any(mcp_room))
+        .layer(DefaultBodyLimit::max(LARGEST_MCP_BODY));
+    Router::new()
+        .merge(api)
+        .merge(mcp)
+        .route("/", get(page::root))
+        .route("/rooms/{room}", get(page::room))
+        .route("/assets/{*path}", get(assets::asset))
+        .method_not_allowed_fallback(not_so)
+        .fallback(assets::other)
+        .layer(from_fn_with_state(context.clone(), guard::guard))
+        .with_state(context.clone())
+}
+
+async fn not_so(_: Caller) -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "not-allowed", "this address does not take this method")
+}
+
+/// Ends a request that takes too long. A WebSocket has its answer at once and is not held to this.
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-slow",
+            "this took longer than 30 seconds; try again",
+        )
+        .into_response(),
+    }
+}
+
+async fn mcp_main(
+    caller: Caller,
+    State(context): State<Context>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    // A token for one room means that room here too.
+    let room = caller.room.clone().unwrap_or_else(RoomId::main);
+    mcp(&context, &caller, room, request).await
+}
+
+async fn mcp_room(
+    caller: Caller,
+    Path(room): Path<String>,
+    State(context): State<Context>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let room = RoomId::new(&room).map_err(|_| api::no_room())?;
+    mcp(&context, &caller, room, request).await
+}
+
+async fn mcp(
+    context: &Context,
+    caller: &Caller,
+    id: RoomId,
+    mut request: Request,
+) -> Result<Response, ApiError> {
+    caller.enter(&id)?;
+    caller.act()?;
+    let room = context.rooms.get(&id).ok_or_else(api::no_room)?;
+    let Some(service) = context.mcp.clone() else {
+        return Err(ApiError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "no-agents",
+            "this server was started without agents",
+        ));
+    };
+    let actor = caller.as_agent()?;
+    request.extensions_mut().insert(actor);
+    request.extensions_mut().insert(id);
+    request.extensions_mut().insert::<Arc<dyn crate::room::Room>>(room);
+    // The token has done its work; nothing behind this door needs it.
+    request.headers_mut().remove(axum::http::header::AUTHORIZATION);
+    request.headers_mut().remove(axum::http::header::COOKIE);
+    match service.oneshot(request.with_limited_body()).await {
+        Ok(response) => Ok(response),
+        Err(never) => match never {},
+    }
+}

@@ -1,0 +1,341 @@
+//! The WebSocket of a viewer's page: one task, one loop, no queue of its own.
+//!
+//! The view and the pointer are watched, so a slow page skips to the newest;
+//! events that it is too slow for are lost. A page that takes nothing for five
+//! seconds or says nothing for 45 is put out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::api::{RoomPath, no_room};
+use super::caller::Caller;
+use super::context::Context;
+use super::error::{ApiError, ErrorBody};
+use super::wire::{ClientMessage, PROTOCOL, ServerMessage, WireError};
+use crate::base::{CursorImage, RoomId, Size};
+use crate::room::{Presence, Room, RoomError, RoomView, ViewerKind, ViewerSeat};
+
+const LARGEST: usize = 64 * 1024;
+const PING_EVERY: Duration = Duration::from_secs(15);
+const LONGEST_SILENCE: Duration = Duration::from_secs(45);
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
+/// A room that takes longer to answer an offer has lost its viewer anyway.
+const LONGEST_OFFER: Duration = Duration::from_secs(10);
+const MOST_MALFORMED: u32 = 10;
+const MOST_REPORTED: usize = 64;
+/// Longer than this is no input-to-photon time but a page that slept.
+const LONGEST_PHOTON_MS: f32 = 10_000.0;
+
+/// Why the server ends a connection, as a close code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    Restart,
+    TooMuchNonsense,
+    TooLarge,
+    TokenEnded,
+    RoomGone,
+    /// The connection is dead or the page has gone.
+    Silently,
+}
+
+impl Closing {
+    fn frame(self) -> Option<(u16, &'static str)> {
+        match self {
+            Closing::Restart => Some((1012, "service restart")),
+            Closing::TooMuchNonsense => Some((1008, "too many malformed messages")),
+            Closing::TooLarge => Some((1009, "a message is at most 64 KiB")),
+            Closing::TokenEnded => Some((4001, "the token has ended")),
+            Closing::RoomGone => Some((4004, "the room was removed")),
+            Closing::Silently => None,
+        }
+    }
+}
+
+/// Opens the signalling connection of a page. Its messages are in `src/server/wire.rs`.
+#[utoipa::path(get, path = "/api/rooms/{room}/ws", params(("room" = String, Path)), responses(
+    (status = 101, description = "The WebSocket is open"), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody),
+    (status = 404, body = ErrorBody), (status = 426, body = ErrorBody)))]
+pub(super) async fn open(
+    caller: Caller,
+    RoomPath(id): RoomPath,
+    State(context): State<Context>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    caller.enter(&id)?;
+    let room = context.rooms.get(&id).ok_or_else(no_room)?;
+    let upgrade = upgrade.map_err(|_| {
+        ApiError::new(StatusCode::UPGRADE_REQUIRED, "not-a-websocket", "this address speaks WebSocket only")
+            .with_header((header::UPGRADE, HeaderValue::from_static("websocket")))
+    })?;
+    let upgrade = upgrade
+        .max_message_size(LARGEST)
+        .max_frame_size(LARGEST)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * LARGEST);
+    let tracker = context.tasks.clone();
+    Ok(upgrade.on_upgrade(move |socket| {
+        tracker.track_future(async move {
+            context.metrics.sockets.inc();
+            Session::run(&context, &id, room, &caller, socket).await;
+            context.metrics.sockets.dec();
+        })
+    }))
+}
+
+struct Session<'a> {
+    context: &'a Context,
+    id: &'a RoomId,
+    caller: &'a Caller,
+    room: Arc<dyn Room>,
+    seat: Box<dyn ViewerSeat>,
+    socket: WebSocket,
+    malformed: u32,
+}
+
+impl<'a> Session<'a> {
+    async fn run(
+        context: &'a Context,
+        id: &'a RoomId,
+        room: Arc<dyn Room>,
+        caller: &'a Caller,
+        mut socket: WebSocket,
+    ) {
+        let seat = match room.enter(caller.actor.clone()).await {
+            Ok(seat) => seat,
+            Err(error) => {
+                let _ = send(&mut socket, &refusal(id, &error)).await;
+                return close(socket, Closing::Restart).await;
+            }
+        };
+        tracing::info!(room = %id, actor = %caller.actor.id, "a page is connected");
+        let mut session = Self { context, id, caller, room, seat, socket, malformed: 0 };
+        let closing = match session.serve().await {
+            Ok(never) => match never {},
+            Err(closing) => closing,
+        };
+        tracing::info!(room = %id, actor = %caller.actor.id, ?closing, "a page has gone");
+        if closing == Closing::RoomGone {
+            let message = "the room was removed".to_owned();
+            let _ = session.send(&ServerMessage::Error { code: WireError::Gone, message }).await;
+        }
+        // The seat goes before the goodbye, which may take its time.
+        let Self { socket, seat, room, .. } = session;
+        drop((seat, room));
+        close(socket, closing).await;
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, Closing> {
+        let mut view = self.room.view();
+        let mut cursor = self.room.cursor();
+        let mut events = self.room.events();
+        let welcome = self.welcome(&view.borrow_and_update().clone());
+        self.send(&welcome).await?;
+        let image = cursor.borrow_and_update().clone();
+        self.show_cursor(image).await?;
+
+        let (context, caller) = (self.context, self.caller);
+        let mut token_ended = std::pin::pin!(context.auth.ended(&caller.credential));
+        let mut pings = interval(PING_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        // The pointer's task may end before the room's; then there is nothing more to watch.
+        let mut cursor_lives = true;
+        let mut events_live = true;
+        loop {
+            tokio::select! {
+                biased;
+                () = context.shutdown.cancelled() => return Err(Closing::Restart),
+                () = &mut token_ended => return Err(Closing::TokenEnded),
+                changed = view.changed() => {
+                    changed.map_err(|_| self.end_of_room())?;
+                    let room = view.borrow_and_update().as_ref().clone();
+                    self.send(&ServerMessage::View { room }).await?;
+                }
+                changed = cursor.changed(), if cursor_lives => {
+                    cursor_lives = changed.is_ok();
+                    let image = cursor.borrow_and_update().clone();
+                    if cursor_lives {
+                        self.show_cursor(image).await?;
+                    }
+                }
+                event = events.recv(), if events_live => match event {
+                    Ok(event) => self.send(&ServerMessage::Event { event }).await?,
+                    // Losing one harms nothing: what must not be lost is in the view.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => events_live = false,
+                },
+                _ = pings.tick() => {
+                    if heard.elapsed() > LONGEST_SILENCE {
+                        return Err(Closing::Silently);
+                    }
+                    write(&mut self.socket, Message::Ping(bytes::Bytes::new())).await?;
+                }
+                message = self.socket.recv() => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(Message::Text(text))) => self.take(text.as_str()).await?,
+                        Some(Ok(Message::Binary(_))) => self.malformed("messages are JSON in text frames").await?,
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                        Some(Ok(Message::Close(_))) | None => return Err(Closing::Silently),
+                        Some(Err(error)) => return Err(reason(error)),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, text: &str) -> Result<(), Closing> {
+        let message = match serde_json::from_str(text) {
+            Ok(message) => message,
+            Err(error) => return self.malformed(&error.to_string()).await,
+        };
+        match message {
+            ClientMessage::Offer { sdp } => {
+                let answered = timeout(LONGEST_OFFER, self.seat.offer(ViewerKind::Interactive, sdp)).await;
+                let answered = answered.unwrap_or_else(|_| {
+                    Err(RoomError::Unavailable("the room took too long to answer; try again".into()))
+                });
+                match answered {
+                    Ok(sdp) => self.send(&ServerMessage::Answer { sdp }).await,
+                    Err(error) => self.send(&refusal(self.id, &error)).await,
+                }
+            }
+            ClientMessage::Fit { width, height } => {
+                let size = match Size::new(width, height) {
+                    Ok(size) => size,
+                    Err(error) => return self.malformed(&error.to_string()).await,
+                };
+                let resized = match self.caller.act() {
+                    Ok(()) => self.room.resize(self.caller.actor.clone(), size).await,
+                    Err(refused) => Err(RoomError::Forbidden(refused.message().to_owned())),
+                };
+                match resized {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.send(&refusal(self.id, &error)).await,
+                }
+            }
+            ClientMessage::Ping { t } => self.send(&ServerMessage::Pong { t }).await,
+            ClientMessage::Report { photon_ms } => {
+                let sane = |ms: &f32| (0.0..=LONGEST_PHOTON_MS).contains(ms);
+                if photon_ms.len() > MOST_REPORTED || !photon_ms.iter().all(sane) {
+                    return self.malformed("a report has at most 64 times of 0 to 10000 ms").await;
+                }
+                photon_ms.into_iter().for_each(|ms| self.context.metrics.photon(ms));
+                Ok(())
+            }
+        }
+    }
+
+    /// Says no to what was not understood; logged once a connection.
+    async fn malformed(&mut self, why: &str) -> Result<(), Closing> {
+        self.malformed += 1;
+        if self.malformed == 1 {
+            let (room, actor) = (self.id, &self.caller.actor.id);
+            tracing::warn!(%room, %actor, why, "a malformed message; more of this page are not logged");
+        }
+        let message = why.to_owned();
+        self.send(&ServerMessage::Error { code: WireError::Malformed, message }).await?;
+        if self.malformed >= MOST_MALFORMED { Err(Closing::TooMuchNonsense) } else { Ok(()) }
+    }
+
+    fn welcome(&self, view: &RoomView) -> ServerMessage {
+        let actor = &self.caller.actor;
+        ServerMessage::Welcome {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            you: Presence {
+                id: actor.id.clone(),
+                name: actor.name.clone(),
+                kind: actor.kind(),
+                role: actor.role,
+            },
+            may_act: actor.role.may_act(),
+            room: view.clone(),
+            ice_servers: self.context.options.ice_servers.clone(),
+        }
+    }
+
+    async fn show_cursor(&mut self, image: Option<Arc<CursorImage>>) -> Result<(), Closing> {
+        let Some(image) = image else { return Ok(()) };
+        let CursorImage { serial, width, height, hot_x, hot_y, png } = image.as_ref();
+        self.send(&ServerMessage::Cursor {
+            serial: *serial,
+            width: *width,
+            height: *height,
+            hot_x: *hot_x,
+            hot_y: *hot_y,
+            png: STANDARD.encode(png),
+        })
+        .await
+    }
+
+    /// The room's task has ended: with the server, or because it was removed.
+    fn end_of_room(&self) -> Closing {
+        if self.context.shutdown.is_cancelled() { Closing::Restart } else { Closing::RoomGone }
+    }
+
+    async fn send(&mut self, message: &ServerMessage) -> Result<(), Closing> {
+        send(&mut self.socket, message).await
+    }
+}
+
+fn refusal(room: &RoomId, error: &RoomError) -> ServerMessage {
+    let (code, message) = match error {
+        RoomError::NotFound => (WireError::Gone, error.to_string()),
+        RoomError::Forbidden(_) => (WireError::Forbidden, error.to_string()),
+        RoomError::BadOffer(_) | RoomError::BadRequest(_) => (WireError::BadOffer, error.to_string()),
+        RoomError::NoCodec(_) => (WireError::NoCodec, error.to_string()),
+        RoomError::Unavailable(_) | RoomError::Full(_) | RoomError::Exists => {
+            (WireError::Unavailable, error.to_string())
+        }
+        RoomError::Internal(internal) => {
+            tracing::error!(%room, error = %internal, "a room failed a viewer");
+            (WireError::Unavailable, "something failed on the server; try again".to_owned())
+        }
+    };
+    ServerMessage::Error { code, message }
+}
+
+async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), Closing> {
+    match serde_json::to_string(message) {
+        Ok(text) => write(socket, Message::Text(text.into())).await,
+        Err(error) => {
+            tracing::error!(%error, "a message cannot be written as JSON");
+            Ok(())
+        }
+    }
+}
+
+/// A page that takes nothing is dropped rather than waited for.
+async fn write(socket: &mut WebSocket, message: Message) -> Result<(), Closing> {
+    match timeout(LONGEST_WRITE, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Closing::Silently),
+    }
+}
+
+/// Says goodbye and waits a moment for the answer, so that the page sees why.
+async fn close(mut socket: WebSocket, closing: Closing) {
+    let Some((code, reason)) = closing.frame() else { return };
+    let frame = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+    if write(&mut socket, frame).await.is_ok() {
+        let _ =
+            timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+    }
+}
+
+fn reason(error: axum::Error) -> Closing {
+    // The one error of the transport that the page can do something about.
+    let too_large = error.to_string().contains("too long") || error.to_string().contains("too large");
+    if too_large { Closing::TooLarge } else { Closing::Silently }
+}

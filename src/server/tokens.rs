@@ -1,0 +1,182 @@
+//! Tokens for one room, made and revoked by an admin.
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::api::{Body, RoomPath, no_room};
+use super::auth::Secret;
+use super::caller::Caller;
+use super::context::Context;
+use super::error::{ApiError, ErrorBody};
+use super::guard::Site;
+use crate::base::{Actor, Role};
+use crate::store::{StoredToken, TokenId, UnixSeconds};
+
+/// A token lasts at most this long; without an end it lasts until it is revoked.
+const LONGEST_SECONDS: u64 = 10 * 365 * 24 * 3600;
+
+/// A token to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewToken {
+    /// controller, viewer or agent.
+    role: Role,
+    /// What others see beside the pointer; the role if left out.
+    #[serde(default)]
+    name: Option<String>,
+    /// How long it is good; until it is revoked if left out.
+    #[serde(default)]
+    expires_in_seconds: Option<u64>,
+}
+
+/// A token without its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenView {
+    #[schema(value_type = String)]
+    id: TokenId,
+    role: Role,
+    room: Option<String>,
+    name: String,
+    created_at: UnixSeconds,
+    expires_at: Option<UnixSeconds>,
+    revoked_at: Option<UnixSeconds>,
+}
+
+/// A token with its text, which is shown this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MadeToken {
+    #[serde(flatten)]
+    view: TokenView,
+    token: String,
+    /// The address that opens the room with it.
+    url: String,
+}
+
+impl From<StoredToken> for TokenView {
+    fn from(token: StoredToken) -> Self {
+        Self {
+            id: token.id,
+            role: token.role,
+            room: token.room.map(String::from),
+            name: token.name,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            revoked_at: token.revoked_at,
+        }
+    }
+}
+
+/// The tokens limited to a room, without their texts. For admins.
+#[utoipa::path(get, path = "/api/rooms/{room}/tokens", params(("room" = String, Path)), responses(
+    (status = 200, body = Vec<TokenView>), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub(super) async fn list(
+    caller: Caller,
+    RoomPath(room): RoomPath,
+    State(context): State<Context>,
+) -> Result<Json<Vec<TokenView>>, ApiError> {
+    caller.administer()?;
+    context.rooms.get(&room).ok_or_else(no_room)?;
+    let tokens = context.store.tokens(Some(room)).await?;
+    Ok(Json(tokens.into_iter().map(TokenView::from).collect()))
+}
+
+/// Makes a token for a room. For admins.
+#[utoipa::path(post, path = "/api/rooms/{room}/tokens", params(("room" = String, Path)), request_body = NewToken, responses(
+    (status = 201, body = MadeToken), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+    (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub(super) async fn create(
+    caller: Caller,
+    RoomPath(room): RoomPath,
+    State(context): State<Context>,
+    Extension(site): Extension<Site>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.administer()?;
+    context.rooms.get(&room).ok_or_else(no_room)?;
+    let Body(new) = Body::<NewToken>::from_request(request, &context).await?;
+    if new.role.may_administer() {
+        return Err(ApiError::bad_request(
+            "an admin's token is for all rooms; make it with `tandem token create --role admin`",
+        ));
+    }
+    let secret = Secret::random().map_err(ApiError::internal)?;
+    let stored =
+        new_token(&secret, new.role, Some(room.clone()), new.name.as_deref(), new.expires_in_seconds)
+            .map_err(ApiError::bad_request)?;
+    context.store.add_token(stored.clone()).await?;
+    context.auth.tokens_changed();
+    tracing::info!(%room, actor = %caller.actor.id, token = %stored.id, role = new.role.as_str(), "made a token");
+    let scheme = if site.secure { "https" } else { "http" };
+    let made = MadeToken {
+        view: stored.into(),
+        url: format!("{scheme}://{}/rooms/{room}?token={}", site.host, secret.reveal()),
+        token: secret.reveal().to_owned(),
+    };
+    Ok((StatusCode::CREATED, Json(made)).into_response())
+}
+
+/// Revokes a token; whoever uses it is put out. For admins.
+#[utoipa::path(delete, path = "/api/rooms/{room}/tokens/{id}", params(("room" = String, Path), ("id" = String, Path)), responses(
+    (status = 204), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub(super) async fn revoke(
+    caller: Caller,
+    RoomPath(room): RoomPath,
+    Path((_, id)): Path<(String, String)>,
+    State(context): State<Context>,
+) -> Result<StatusCode, ApiError> {
+    caller.administer()?;
+    let none = || ApiError::not_found("there is no such token that is not revoked yet");
+    let id = TokenId::new(&id).ok_or_else(none)?;
+    let found = context.store.token(id.clone()).await?.filter(|token| token.room.as_ref() == Some(&room));
+    found.ok_or_else(none)?;
+    if !context.store.revoke_token(id.clone(), UnixSeconds::now()).await? {
+        return Err(none());
+    }
+    context.auth.tokens_changed();
+    tracing::info!(%room, actor = %caller.actor.id, token = %id, "revoked a token");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is kept of a new token; or why it cannot be.
+pub fn new_token(
+    secret: &Secret,
+    role: Role,
+    room: Option<crate::base::RoomId>,
+    name: Option<&str>,
+    expires_in_seconds: Option<u64>,
+) -> Result<StoredToken, String> {
+    if expires_in_seconds.is_some_and(|seconds| !(1..=LONGEST_SECONDS).contains(&seconds)) {
+        return Err(
+            "a token lasts from one second to ten years; leave the time out for one without end".into()
+        );
+    }
+    let mut id = [0; 6];
+    getrandom::fill(&mut id).map_err(|_| "the system gives no random numbers".to_owned())?;
+    let name = match name.map(Actor::clean_name) {
+        Some(name) if name.is_empty() => return Err("the token's name has nothing to show in it".into()),
+        Some(name) => name,
+        None => match role {
+            Role::Admin => "Admin",
+            Role::Controller => "Guest",
+            Role::Viewer => "Viewer",
+            Role::Agent => "Agent",
+        }
+        .to_owned(),
+    };
+    let now = UnixSeconds::now();
+    Ok(StoredToken {
+        id: TokenId::from_bytes(id),
+        hash: secret.hash(),
+        role,
+        room,
+        name,
+        created_at: now,
+        expires_at: expires_in_seconds.map(|seconds| now.plus(seconds)),
+        revoked_at: None,
+    })
+}

@@ -1,0 +1,175 @@
+//! The queries. Synchronous; runs on the store's thread alone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+
+use super::rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
+use super::{StoreError, schema};
+use crate::base::{RoomId, Size};
+
+/// How long a query waits for another process that writes.
+const WAIT_FOR_WRITER: Duration = Duration::from_secs(5);
+
+const TOKEN_COLUMNS: &str = "id, hash, role, room, name, created_at, expires_at, revoked_at";
+
+pub(super) struct Database {
+    connection: Connection,
+}
+
+impl Database {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let corrupt = |source: rusqlite::Error| match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Corrupt { path: path.to_owned(), source }
+            }
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                StoreError::Directory { path: path.to_owned(), source: std::io::Error::other(source) }
+            }
+            _ => StoreError::Query(source),
+        };
+        let mut connection = Connection::open(path).map_err(corrupt)?;
+        connection.busy_timeout(WAIT_FOR_WRITER).map_err(corrupt)?;
+        let found = schema::found(&connection).map_err(corrupt)?;
+        if found > schema::known() {
+            return Err(StoreError::Newer { path: path.to_owned(), found, known: schema::known() });
+        }
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(corrupt)?;
+        // A power cut may cost the last commits but never the file.
+        connection.pragma_update(None, "synchronous", "NORMAL").map_err(corrupt)?;
+        let sound: String =
+            connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(corrupt)?;
+        if sound != "ok" {
+            let source = rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+                Some(sound),
+            );
+            return Err(StoreError::Corrupt { path: path.to_owned(), source });
+        }
+        if found < schema::known() {
+            schema::migrate(&mut connection).map_err(corrupt)?;
+        }
+        Ok(Self { connection })
+    }
+
+    /// A number that changes when another process has written.
+    pub(super) fn foreign_changes(&self) -> Result<i64, StoreError> {
+        Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    pub(super) fn add_token(&self, token: &StoredToken) -> Result<(), StoreError> {
+        self.connection.execute(
+            "INSERT INTO tokens (id, hash, role, room, name, created_at, expires_at, revoked_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                token.id.as_str(),
+                token.hash.0,
+                token.role.as_str(),
+                token.room.as_ref().map(RoomId::as_str),
+                token.name,
+                token.created_at.0,
+                token.expires_at.map(|at| at.0),
+                token.revoked_at.map(|at| at.0),
+            ],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn tokens(&self, room: Option<&RoomId>) -> Result<Vec<StoredToken>, StoreError> {
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT {TOKEN_COLUMNS} FROM tokens WHERE ?1 IS NULL OR room = ?1 ORDER BY created_at, id"
+        ))?;
+        let rows = query.query_map([room.map(RoomId::as_str)], |row| Ok(token(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
+    pub(super) fn token_by_hash(&self, hash: TokenHash) -> Result<Option<StoredToken>, StoreError> {
+        let sql = format!("SELECT {TOKEN_COLUMNS} FROM tokens WHERE hash = ?1");
+        let mut query = self.connection.prepare_cached(&sql)?;
+        query.query_row([hash.0], |row| Ok(token(row))).optional()?.transpose()
+    }
+
+    pub(super) fn token(&self, id: &TokenId) -> Result<Option<StoredToken>, StoreError> {
+        let sql = format!("SELECT {TOKEN_COLUMNS} FROM tokens WHERE id = ?1");
+        let mut query = self.connection.prepare_cached(&sql)?;
+        query.query_row([id.as_str()], |row| Ok(token(row))).optional()?.transpose()
+    }
+
+    /// True when there was such a token that was not revoked before.
+    pub(super) fn revoke_token(&self, id: &TokenId, now: UnixSeconds) -> Result<bool, StoreError> {
+        let sql = "UPDATE tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+        Ok(self.connection.execute(sql, params![id.as_str(), now.0])? > 0)
+    }
+
+    pub(super) fn revoke_tokens_of(&self, room: &RoomId, now: UnixSeconds) -> Result<usize, StoreError> {
+        let sql = "UPDATE tokens SET revoked_at = ?2 WHERE room = ?1 AND revoked_at IS NULL";
+        Ok(self.connection.execute(sql, params![room.as_str(), now.0])?)
+    }
+
+    /// Keeps a room; an older row of this name is replaced.
+    pub(super) fn put_room(&self, room: &StoredRoom) -> Result<(), StoreError> {
+        self.connection.execute(
+            "INSERT INTO rooms (id, width, height, start_url, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET width = ?2, height = ?3, start_url = ?4",
+            params![
+                room.id.as_str(),
+                room.size.width(),
+                room.size.height(),
+                room.start_url,
+                room.created_at.0
+            ],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn rooms(&self) -> Result<Vec<StoredRoom>, StoreError> {
+        let sql = "SELECT id, width, height, start_url, created_at FROM rooms ORDER BY created_at, id";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let rows = query.query_map([], |row| Ok(stored_room(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
+    pub(super) fn remove_room(&self, id: &RoomId) -> Result<bool, StoreError> {
+        Ok(self.connection.execute("DELETE FROM rooms WHERE id = ?1", [id.as_str()])? > 0)
+    }
+
+    pub(super) fn setting(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let mut query = self.connection.prepare_cached("SELECT value FROM settings WHERE key = ?1")?;
+        Ok(query.query_row([key], |row| row.get(0)).optional()?)
+    }
+
+    pub(super) fn put_setting(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO settings (key, value) VALUES (?1, ?2)
+                   ON CONFLICT (key) DO UPDATE SET value = ?2";
+        self.connection.execute(sql, [key, value])?;
+        Ok(())
+    }
+}
+
+fn token(row: &Row<'_>) -> Result<StoredToken, StoreError> {
+    let key: String = row.get(0)?;
+    let nonsense = |reason: String| StoreError::Row { table: "tokens", key: key.clone(), reason };
+    let (role, room): (String, Option<String>) = (row.get(2)?, row.get(3)?);
+    Ok(StoredToken {
+        id: TokenId::new(&key).ok_or_else(|| nonsense("its id is not 12 hexadecimal digits".into()))?,
+        hash: TokenHash(row.get(1)?),
+        role: role.parse().map_err(nonsense)?,
+        room: room.map(|room| RoomId::new(&room)).transpose().map_err(|error| nonsense(error.to_string()))?,
+        name: row.get(4)?,
+        created_at: UnixSeconds(row.get(5)?),
+        expires_at: row.get::<_, Option<i64>>(6)?.map(UnixSeconds),
+        revoked_at: row.get::<_, Option<i64>>(7)?.map(UnixSeconds),
+    })
+}
+
+fn stored_room(row: &Row<'_>) -> Result<StoredRoom, StoreError> {
+    let key: String = row.get(0)?;
+    let nonsense = |reason: String| StoreError::Row { table: "rooms", key: key.clone(), reason };
+    Ok(StoredRoom {
+        id: RoomId::new(&key).map_err(|error| nonsense(error.to_string()))?,
+        size: Size::new(row.get(1)?, row.get(2)?).map_err(|error| nonsense(error.to_string()))?,
+        start_url: row.get(3)?,
+        created_at: UnixSeconds(row.get(4)?),
+    })
+}

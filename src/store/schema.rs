@@ -1,0 +1,50 @@
+//! The tables, as steps from one version to the next. A step that was
+//! released is never changed; a new one is added.
+
+use rusqlite::Connection;
+
+const STEPS: &[&str] = &["
+    CREATE TABLE tokens (
+        id TEXT PRIMARY KEY,
+        hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+        role TEXT NOT NULL,
+        room TEXT,
+        name TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        revoked_at INTEGER
+    ) STRICT;
+    CREATE TABLE rooms (
+        id TEXT PRIMARY KEY,
+        width INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        start_url TEXT,
+        created_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE settings (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT;
+"];
+
+/// The version that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(STEPS.len()).expect("a handful of steps")
+}
+
+/// The version that the file has.
+pub(super) fn found(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Takes the file to the known version, in one transaction: whoever else has
+/// it open sees the old tables or the new ones.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let from = usize::try_from(found(&transaction)?).unwrap_or(0);
+    for step in STEPS.iter().skip(from) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known())?;
+    transaction.commit()
+}

@@ -1,0 +1,230 @@
+//! The handle to the store, and the thread behind it.
+
+use std::path::Path;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+use super::database::Database;
+use super::directory::{self, ServerLock};
+use super::rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
+use crate::base::RoomId;
+
+type Job = Box<dyn FnOnce(&mut Database) + Send>;
+
+/// The store. Cheap to clone; the thread ends and the file is closed when the
+/// last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Store {
+    /// Opens the store of a server: makes the directory and the file when they
+    /// are missing, and keeps any second server away while it is open.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let file = directory::prepare(directory)?;
+        let lock = directory::lock(directory)?;
+        Self::start(Database::open(&file)?, Some(lock))
+    }
+
+    /// Opens the store beside a server that may be running on it.
+    pub fn open_beside(directory: &Path) -> Result<Self, StoreError> {
+        let file = directory::existing(directory)?;
+        Self::start(Database::open(&file)?, None)
+    }
+
+    fn start(mut database: Database, lock: Option<ServerLock>) -> Result<Self, StoreError> {
+        // 64 questions may wait; who asks one more waits for a place.
+        let (jobs, mut queue) = mpsc::channel::<Job>(64);
+        let thread = std::thread::Builder::new().name("tandem-store".into());
+        thread
+            .spawn(move || {
+                while let Some(job) = queue.blocking_recv() {
+                    job(&mut database);
+                }
+                // The file is closed before the next server may open it.
+                drop(database);
+                drop(lock);
+            })
+            .map_err(|_| StoreError::Stopped)?;
+        Ok(Self { jobs })
+    }
+
+    /// Ends when all that was asked before has been done.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.ask(|_| Ok(())).await
+    }
+
+    /// A number that changes when another process has written.
+    pub async fn foreign_changes(&self) -> Result<i64, StoreError> {
+        self.ask(|database| database.foreign_changes()).await
+    }
+
+    pub async fn add_token(&self, token: StoredToken) -> Result<(), StoreError> {
+        self.ask(move |database| database.add_token(&token)).await
+    }
+
+    /// All tokens ever made, or those limited to one room.
+    pub async fn tokens(&self, room: Option<RoomId>) -> Result<Vec<StoredToken>, StoreError> {
+        self.ask(move |database| database.tokens(room.as_ref())).await
+    }
+
+    pub async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
+        self.ask(move |database| database.token(&id)).await
+    }
+
+    pub async fn token_by_hash(&self, hash: TokenHash) -> Result<Option<StoredToken>, StoreError> {
+        self.ask(move |database| database.token_by_hash(hash)).await
+    }
+
+    /// True when there was such a token that was not revoked before.
+    pub async fn revoke_token(&self, id: TokenId, now: UnixSeconds) -> Result<bool, StoreError> {
+        self.ask(move |database| database.revoke_token(&id, now)).await
+    }
+
+    /// Revokes all tokens limited to this room; says how many there were.
+    pub async fn revoke_tokens_of(&self, room: RoomId, now: UnixSeconds) -> Result<usize, StoreError> {
+        self.ask(move |database| database.revoke_tokens_of(&room, now)).await
+    }
+
+    /// Keeps a room; an older one of this name is replaced.
+    pub async fn put_room(&self, room: StoredRoom) -> Result<(), StoreError> {
+        self.ask(move |database| database.put_room(&room)).await
+    }
+
+    pub async fn rooms(&self) -> Result<Vec<StoredRoom>, StoreError> {
+        self.ask(|database| database.rooms()).await
+    }
+
+    /// True when there was one.
+    pub async fn remove_room(&self, id: RoomId) -> Result<bool, StoreError> {
+        self.ask(move |database| database.remove_room(&id)).await
+    }
+
+    pub async fn setting(&self, key: &'static str) -> Result<Option<String>, StoreError> {
+        self.ask(move |database| database.setting(key)).await
+    }
+
+    pub async fn put_setting(&self, key: &'static str, value: String) -> Result<(), StoreError> {
+        self.ask(move |database| database.put_setting(key, &value)).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |database| {
+            // Nobody may wait any longer; what was asked is done all the same.
+            let _ = reply.send(question(database));
+        });
+        self.jobs.send(job).await.map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Role, Size};
+
+    fn a_token(number: u8, room: Option<&str>) -> StoredToken {
+        StoredToken {
+            id: TokenId::from_bytes([number; 6]),
+            hash: TokenHash([number; 32]),
+            role: Role::Viewer,
+            room: room.map(|room| RoomId::new(room).expect("valid")),
+            name: "Ada".into(),
+            created_at: UnixSeconds(1),
+            expires_at: None,
+            revoked_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_outlive_the_store_and_a_revoked_token_stays_revoked() {
+        let dir = tempfile::tempdir().expect("dir");
+        let data = dir.path().join("made/when/missing");
+        let room = StoredRoom {
+            id: RoomId::main(),
+            size: Size::DEFAULT,
+            start_url: None,
+            created_at: UnixSeconds(7),
+        };
+        {
+            let store = Store::open(&data).expect("opens");
+            store.add_token(a_token(1, None)).await.expect("added");
+            store.add_token(a_token(2, Some("main"))).await.expect("added");
+            store.put_room(room.clone()).await.expect("kept");
+            store.put_setting("greeting", "hello".into()).await.expect("kept");
+            assert!(store.revoke_token(TokenId::from_bytes([1; 6]), UnixSeconds(9)).await.expect("revoked"));
+            assert!(!store.revoke_token(TokenId::from_bytes([1; 6]), UnixSeconds(9)).await.expect("asked"));
+            store.flush().await.expect("flushed");
+        }
+        let store = reopen(&data);
+        let first = store.token_by_hash(TokenHash([1; 32])).await.expect("asked").expect("there");
+        assert_eq!(first.revoked_at, Some(UnixSeconds(9)));
+        assert_eq!(store.tokens(Some(RoomId::main())).await.expect("asked"), [a_token(2, Some("main"))]);
+        assert_eq!(store.rooms().await.expect("asked"), [room]);
+        assert_eq!(store.setting("greeting").await.expect("asked").as_deref(), Some("hello"));
+        assert!(store.remove_room(RoomId::main()).await.expect("asked"));
+        assert_eq!(store.revoke_tokens_of(RoomId::main(), UnixSeconds(9)).await.expect("asked"), 1);
+    }
+
+    /// The old thread lets go of the lock a moment after its last handle went.
+    fn reopen(data: &Path) -> Store {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            match Store::open(data) {
+                Ok(store) => return store,
+                Err(StoreError::Busy { .. }) if std::time::Instant::now() < deadline => {
+                    std::thread::yield_now();
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_server_is_kept_away_but_a_command_is_let_in_and_its_change_is_seen() {
+        let dir = tempfile::tempdir().expect("dir");
+        let server = Store::open(dir.path()).expect("opens");
+        assert!(matches!(Store::open(dir.path()), Err(StoreError::Busy { .. })));
+        let before = server.foreign_changes().await.expect("asked");
+        let command = Store::open_beside(dir.path()).expect("opens beside");
+        command.add_token(a_token(3, None)).await.expect("added");
+        assert_ne!(server.foreign_changes().await.expect("asked"), before);
+        assert!(server.token(TokenId::from_bytes([3; 6])).await.expect("asked").is_some());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_refused_with_its_reason() {
+        let dir = tempfile::tempdir().expect("dir");
+        assert!(matches!(Store::open_beside(dir.path()), Err(StoreError::Absent { .. })));
+        std::fs::write(dir.path().join("tandem.db"), "this is no database, not at all".repeat(99))
+            .expect("written");
+        assert!(matches!(Store::open(dir.path()), Err(StoreError::Corrupt { .. })));
+
+        let newer = tempfile::tempdir().expect("dir");
+        let file = newer.path().join("tandem.db");
+        let connection = rusqlite::Connection::open(&file).expect("opens");
+        connection.pragma_update(None, "user_version", 99).expect("set");
+        assert!(matches!(Store::open(newer.path()), Err(StoreError::Newer { found: 99, .. })));
+
+        let plain = dir.path().join("plain");
+        std::fs::write(&plain, "").expect("written");
+        assert!(matches!(Store::open(&plain.join("below")), Err(StoreError::Directory { .. })));
+    }
+
+    #[test]
+    fn the_database_is_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("dir");
+        let _store = Store::open(dir.path()).expect("opens");
+        for entry in std::fs::read_dir(dir.path()).expect("read").flatten() {
+            let mode = entry.metadata().expect("there").permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{:?} is {mode:o}", entry.path());
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The TypeScript of the wire is generated from the Rust types. The committed
+//! copy must be the same; `TANDEM_BLESS=1 cargo test --test wire` rewrites it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use tandem::base::{ActorKind, Role, Size};
+use tandem::room::{PageView, Phase, Presence, RoomEvent, RoomView};
+use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, WireError};
+use ts_rs::{Config, TS};
+
+const HEADER: &str = "\
+// The messages between the page and the server. Generated from src/server/wire.rs
+// and src/room/view.rs; do not edit. To write it anew:
+//   TANDEM_BLESS=1 cargo test --test wire
+";
+
+fn declare<T: TS>(out: &mut String, config: &Config) {
+    if let Some(docs) = T::docs() {
+        out.push_str(docs.trim_end());
+        out.push('\n');
+    }
+    writeln!(out, "export {}\n", T::decl(config)).expect("a string takes all");
+}
+
+fn generate() -> String {
+    let config = Config::new().with_large_int("number");
+    let mut out =
+        format!("{HEADER}\n/** The version of these messages. */\nexport const PROTOCOL = {PROTOCOL};\n\n");
+    declare::<ClientMessage>(&mut out, &config);
+    declare::<ServerMessage>(&mut out, &config);
+    declare::<WireError>(&mut out, &config);
+    declare::<IceServer>(&mut out, &config);
+    declare::<RoomView>(&mut out, &config);
+    declare::<Phase>(&mut out, &config);
+    declare::<Presence>(&mut out, &config);
+    declare::<PageView>(&mut out, &config);
+    declare::<RoomEvent>(&mut out, &config);
+    declare::<Size>(&mut out, &config);
+    declare::<Role>(&mut out, &config);
+    declare::<ActorKind>(&mut out, &config);
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+#[test]
+fn the_committed_typescript_is_what_the_types_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("client/core/src/protocol.ts");
+    let wanted = generate();
+    if std::env::var_os("TANDEM_BLESS").is_some() {
+        std::fs::write(&path, &wanted).expect("written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "{} is out of date; run TANDEM_BLESS=1 cargo test --test wire", path.display());
+}
