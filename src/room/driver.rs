@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::handle::{Command, SeatId};
+use super::handle::{Command, Entered, SeatId};
 use super::lifecycle::{Action, Lifecycle, Part};
 use super::parts::{Begun, Parts};
 use super::port::RoomError;
@@ -129,12 +129,13 @@ impl<'a> Driver<'a> {
                 self.next_seat += 1;
                 self.present.enter(&actor);
                 tracing::info!(room = %self.parts.id(), actor = %actor.id, role = actor.role.as_str(), "entered");
-                if actor.kind() == ActorKind::Agent {
+                let gone = if actor.kind() == ActorKind::Agent {
                     self.agents.insert(seat, actor);
+                    watch::channel(false).1
                 } else {
-                    self.viewers.enter(seat, actor);
-                }
-                if reply.send(seat).is_err() {
+                    self.viewers.enter(seat, actor)
+                };
+                if reply.send(Entered { seat, gone }).is_err() {
                     self.leave(seat);
                 }
             }

@@ -17,6 +17,13 @@ use crate::floor::{FloorPermit, Refusal};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SeatId(pub u64);
 
+/// What somebody gets who comes in.
+pub(super) struct Entered {
+    pub seat: SeatId,
+    /// True when a connection of this seat has ended and no other took its place.
+    pub gone: watch::Receiver<bool>,
+}
+
 /// What the driver is asked.
 pub(super) enum Command {
     Enter {
@@ -62,6 +69,7 @@ pub struct RoomHandle {
 /// A place in a room. Dropping it is leaving.
 struct Seat {
     id: SeatId,
+    gone: watch::Receiver<bool>,
     room: RoomHandle,
 }
 
@@ -99,8 +107,8 @@ impl RoomHandle {
     }
 
     async fn seat(&self, actor: Actor) -> Result<Seat, RoomError> {
-        let id = self.ask(|reply| Command::Enter { actor, reply }).await?;
-        Ok(Seat { id, room: self.clone() })
+        let Entered { seat, gone } = self.ask(|reply| Command::Enter { actor, reply }).await?;
+        Ok(Seat { id: seat, gone, room: self.clone() })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, RoomError> {

@@ -1,5 +1,5 @@
-//! What the edges need of rooms. The server and its tests know rooms only by
-//! these traits.
+//! How the edges reach a room. The server and the agents hold these traits
+//! and nothing else of it, so that a test can put a double in their place.
 
 use std::sync::Arc;
 
@@ -11,26 +11,24 @@ use utoipa::ToSchema;
 use super::{RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 
-/// All rooms of the server.
+/// All rooms of this server.
 pub trait Rooms: Send + Sync + 'static {
-    /// In order of their names.
     fn list(&self) -> Vec<RoomView>;
     fn get(&self, id: &RoomId) -> Option<Arc<dyn Room>>;
-    /// Makes a room and starts it; returns when it is on its way, not when it is live.
     fn create(&self, spec: RoomSpec) -> BoxFuture<'_, Result<RoomView, RoomError>>;
-    /// Stops a room and removes what it kept.
     fn remove(&self, id: &RoomId) -> BoxFuture<'_, Result<(), RoomError>>;
 }
 
-/// What a room is made from.
+/// What a room is made from; also what is kept of it over a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoomSpec {
-    #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,31}$")]
+    #[schema(value_type = String)]
     pub id: RoomId,
+    /// 1280x720 when left out.
     #[serde(default = "default_size")]
     pub size: Size,
-    /// The page of the first tab; the server's setting when left out.
+    /// The page of the first tab; the server's own setting when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_url: Option<String>,
 }
@@ -39,7 +37,7 @@ fn default_size() -> Size {
     Size::DEFAULT
 }
 
-/// One room, as the edges see it.
+/// One room, as its visitors reach it.
 pub trait Room: Send + Sync {
     fn view(&self) -> watch::Receiver<Arc<RoomView>>;
     fn events(&self) -> broadcast::Receiver<RoomEvent>;
@@ -49,27 +47,32 @@ pub trait Room: Send + Sync {
     fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>>;
 }
 
-/// A viewer's place in a room. Dropping it ends their connection.
+/// A viewer's place in a room.
 pub trait ViewerSeat: Send + Sync {
     /// Answers an offer; a second one replaces the first connection.
     fn offer(&self, kind: ViewerKind, sdp: String) -> BoxFuture<'_, Result<String, RoomError>>;
+    /// Ends when the connection of this seat is gone for good. A player without
+    /// a page has nothing else by which its going is seen.
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
-/// What a viewer's connection can do.
+/// What kind of viewer sits there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ViewerKind {
-    /// Tandem's own client: video and the two data channels.
+    /// Our page: picture and data channels.
     Interactive,
-    /// A standard player: video only.
+    /// A standard player: picture only.
     Whep,
 }
 
-/// Why a room did not do what was asked. The text is for the one who asked.
+/// Why a room did not do what it was asked. The texts are for whoever asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoomError {
     #[error("there is no such room")]
     NotFound,
-    #[error("a room with this name is there already")]
+    #[error("a room of this name exists already")]
     Exists,
     #[error("{0}")]
     Forbidden(String),
@@ -83,6 +86,7 @@ pub enum RoomError {
     BadRequest(String),
     #[error("{0}")]
     Full(String),
+    /// Not for the public: the server logs it and says only that it failed.
     #[error("{0}")]
     Internal(String),
 }

@@ -17,7 +17,7 @@ use super::port::{Room, RoomError, RoomSpec, Rooms};
 use super::{Phase, RoomSettings, RoomView};
 use crate::base::RoomId;
 use crate::rtc::Rtc;
-use crate::store::Store;
+use crate::store::{Store, StoredRoom, UnixSeconds};
 
 /// How long a driver that panicked is left alone before it is started again.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
@@ -49,9 +49,9 @@ impl House {
         });
         let remembered = house.store.rooms().await.map_err(internal)?;
         house.start(main);
-        for spec in remembered {
-            if house.handle(&spec.id).is_none() {
-                house.start(spec);
+        for StoredRoom { id, size, start_url, .. } in remembered {
+            if house.handle(&id).is_none() {
+                house.start(RoomSpec { id, size, start_url });
             }
         }
         Ok(house)
@@ -141,7 +141,7 @@ impl Rooms for House {
                     )));
                 }
             }
-            self.store.add_room(spec.clone()).await.map_err(internal)?;
+            self.store.put_room(stored(&spec)).await.map_err(internal)?;
             let handle = self.start(spec);
             let view = RoomView::clone(&handle.view.borrow());
             Ok(view)
@@ -174,4 +174,13 @@ impl Rooms for House {
 
 fn internal(error: crate::store::StoreError) -> RoomError {
     RoomError::Internal(error.to_string())
+}
+
+fn stored(spec: &RoomSpec) -> StoredRoom {
+    StoredRoom {
+        id: spec.id.clone(),
+        size: spec.size,
+        start_url: spec.start_url.clone(),
+        created_at: UnixSeconds::now(),
+    }
 }

@@ -5,20 +5,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::RoomSettings;
 use super::handle::SeatId;
 use super::parts::Parts;
 use super::port::{RoomError, ViewerKind};
-use crate::base::{Actor, Button, Input, PeerId, RoomId, Size};
+use crate::base::{Actor, Bitrate, Button, Input, PeerId, RoomId, Size};
 use crate::floor::Touch;
-use crate::media::{self, Ladder};
+use crate::media::{self, Assignments, Ladder, LadderSettings, RungTarget};
 use crate::rtc::{Connect, PeerEvent, PeerKind, Rtc, RtcError};
 
 struct Seat {
     actor: Actor,
     peer: Option<PeerId>,
+    /// Tells the seat's holder that its connection has ended.
+    gone: watch::Sender<bool>,
 }
 
 pub(super) struct Viewers {
@@ -28,6 +30,10 @@ pub(super) struct Viewers {
     seats: HashMap<SeatId, Seat>,
     peers: BTreeMap<PeerId, SeatId>,
     ladder: Ladder,
+    /// For 1280x720.
+    max_bitrate: Bitrate,
+    /// What encoders and connections were last told.
+    assigned: Assignments,
     watched: bool,
 }
 
@@ -44,7 +50,9 @@ impl Viewers {
             events,
             seats: HashMap::new(),
             peers: BTreeMap::new(),
-            ladder: Ladder::new(settings.min_bitrate, settings.max_bitrate),
+            ladder: Ladder::new(LadderSettings { min: settings.min_bitrate, max: settings.max_bitrate }),
+            max_bitrate: settings.max_bitrate,
+            assigned: Assignments::default(),
             watched: false,
         }
     }
@@ -58,8 +66,10 @@ impl Viewers {
 
     // Handlers.
 
-    pub fn enter(&mut self, seat: SeatId, actor: Actor) {
-        self.seats.insert(seat, Seat { actor, peer: None });
+    pub fn enter(&mut self, seat: SeatId, actor: Actor) -> watch::Receiver<bool> {
+        let (gone, ends) = watch::channel(false);
+        self.seats.insert(seat, Seat { actor, peer: None, gone });
+        ends
     }
 
     pub fn leave(&mut self, seat: SeatId) -> Option<Actor> {
@@ -85,14 +95,17 @@ impl Viewers {
             may_act: actor.role.may_act(),
             offer: sdp,
             events: self.events.clone(),
-            codecs: media::codecs().to_vec(),
+            codecs: media::codecs(),
         };
         let connected = self.rtc.connect(connect).await.map_err(refusal)?;
         tracing::info!(room = %self.room, actor = %actor.id, peer = %connected.peer, codec = ?connected.codec, "viewer");
         self.peers.insert(connected.peer, seat);
         self.ladder.handle_join(Instant::now(), connected.peer, connected.codec);
-        let earlier = self.seats.get_mut(&seat).and_then(|seat| seat.peer.replace(connected.peer));
-        if let Some(earlier) = earlier {
+        let seat = self.seats.get_mut(&seat);
+        if let Some(seat) = &seat {
+            seat.gone.send_replace(false);
+        }
+        if let Some(earlier) = seat.and_then(|seat| seat.peer.replace(connected.peer)) {
             self.forget(earlier);
             self.rtc.disconnect(earlier);
         }
@@ -104,24 +117,28 @@ impl Viewers {
         let seat = self.forget(peer)?;
         let seat = self.seats.get_mut(&seat)?;
         seat.peer.take_if(|current| *current == peer)?;
+        seat.gone.send_replace(true);
         Some(seat.actor.clone())
     }
 
     pub fn handle(&mut self, now: Instant, peer: PeerId, event: PeerEvent, parts: &Parts) {
         match event {
             PeerEvent::Connected => {
-                if let Some(rung) = self.ladder.rung(peer) {
-                    parts.pipeline().request_key_frame(rung);
+                if let Some(rung) = self.assigned.viewers.get(&peer) {
+                    parts.pipeline().request_key_frame(*rung);
                 }
             }
             PeerEvent::KeyFrameNeeded(rung) => parts.pipeline().request_key_frame(rung),
-            PeerEvent::Estimate(estimate) => self.ladder.handle_estimate(now, peer, estimate),
-            PeerEvent::Stats { .. } | PeerEvent::Input(_) | PeerEvent::Closed(_) => {}
+            PeerEvent::Estimate(estimate) => {
+                self.ladder.handle_estimate(now, peer, estimate);
+            }
+            PeerEvent::Stats(_) | PeerEvent::Input(_) | PeerEvent::Closed(_) => {}
         }
     }
 
     pub fn resized(&mut self, size: Size) {
-        self.ladder.handle_resize(size);
+        let area = size.area() as f64 / Size::DEFAULT.area() as f64;
+        self.ladder.handle_max(Instant::now(), self.max_bitrate.scale(area));
     }
 
     /// A new display does not know yet whether anybody looks.
@@ -143,12 +160,17 @@ impl Viewers {
     /// Brings encoders, capture and connections in line with who looks.
     pub fn advance(&mut self, now: Instant, parts: &Parts) {
         self.ladder.handle_timeout(now);
-        if let Some(change) = self.ladder.poll_change() {
-            parts.pipeline().set_rungs(&change.rungs);
-            for (peer, rung) in change.peers {
-                self.rtc.set_rung(peer, rung);
+        let wanted = self.ladder.assignments();
+        if wanted.rates != self.assigned.rates {
+            let rungs = wanted.rates.iter().map(|(rung, bitrate)| (*rung, RungTarget { bitrate: *bitrate }));
+            parts.pipeline().set_rungs(&rungs.collect());
+        }
+        for (peer, rung) in &wanted.viewers {
+            if self.assigned.viewers.get(peer) != Some(rung) {
+                self.rtc.set_rung(*peer, *rung);
             }
         }
+        self.assigned = wanted;
         let watched = !self.peers.is_empty();
         if watched != self.watched {
             self.watched = watched;
@@ -163,7 +185,7 @@ impl Viewers {
     }
 
     fn forget(&mut self, peer: PeerId) -> Option<SeatId> {
-        self.ladder.handle_leave(peer);
+        self.ladder.handle_leave(Instant::now(), peer);
         self.peers.remove(&peer)
     }
 }
@@ -199,7 +221,10 @@ fn refusal(error: RtcError) -> RoomError {
     match error {
         RtcError::NoCodec { .. } => RoomError::NoCodec(text),
         RtcError::Full { .. } => RoomError::Full(text),
-        RtcError::BadOffer { .. } => RoomError::BadOffer(text),
+        RtcError::OfferTooLarge { .. }
+        | RtcError::OfferMalformed { .. }
+        | RtcError::NoVideo
+        | RtcError::NotReceiving { .. } => RoomError::BadOffer(text),
         _ => RoomError::Unavailable(text),
     }
 }
