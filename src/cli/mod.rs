@@ -1,1 +1,19 @@
 //! The command line: settings, commands, the doctor.
+//!
+//! Owns: what the user types and reads, the exit code, the assembly of the
+//! program. An error is one line on stderr that says what to do, and code 2.
+
+mod args;
+mod assemble;
+mod doctor;
+mod failure;
+mod logging;
+mod serve;
+mod settings;
+mod source;
+mod table;
+mod token;
+
+pub use args::run;
+pub use settings::{LogFormat, Settings};
+pub use source::{SettingsError, Source, example};

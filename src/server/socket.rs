@@ -23,7 +23,7 @@ use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use super::wire::{ClientMessage, PROTOCOL, ServerMessage, WireError};
 use crate::base::{CursorImage, RoomId, Size};
-use crate::room::{Presence, Room, RoomError, RoomView, ViewerKind, ViewerSeat};
+use crate::room::{Phase, Presence, Room, RoomError, RoomView, ViewerKind, ViewerSeat};
 
 const LARGEST: usize = 64 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -96,7 +96,6 @@ struct Session<'a> {
     context: &'a Context,
     id: &'a RoomId,
     caller: &'a Caller,
-    room: Arc<dyn Room>,
     seat: Box<dyn ViewerSeat>,
     socket: WebSocket,
     malformed: u32,
@@ -118,8 +117,8 @@ impl<'a> Session<'a> {
             }
         };
         tracing::info!(room = %id, actor = %caller.actor.id, "a page is connected");
-        let mut session = Self { context, id, caller, room, seat, socket, malformed: 0 };
-        let closing = match session.serve().await {
+        let mut session = Self { context, id, caller, seat, socket, malformed: 0 };
+        let closing = match session.serve(room).await {
             Ok(never) => match never {},
             Err(closing) => closing,
         };
@@ -129,15 +128,15 @@ impl<'a> Session<'a> {
             let _ = session.send(&ServerMessage::Error { code: WireError::Gone, message }).await;
         }
         // The seat goes before the goodbye, which may take its time.
-        let Self { socket, seat, room, .. } = session;
-        drop((seat, room));
+        let Self { socket, seat, .. } = session;
+        drop(seat);
         close(socket, closing).await;
     }
 
-    async fn serve(&mut self) -> Result<std::convert::Infallible, Closing> {
-        let mut view = self.room.view();
-        let mut cursor = self.room.cursor();
-        let mut events = self.room.events();
+    async fn serve(&mut self, room: Arc<dyn Room>) -> Result<std::convert::Infallible, Closing> {
+        let (mut view, mut cursor, mut events) = (room.view(), room.cursor(), room.events());
+        // A page does not keep a removed room alive: its end is seen by the end of its view.
+        drop(room);
         let welcome = self.welcome(&view.borrow_and_update().clone());
         self.send(&welcome).await?;
         let image = cursor.borrow_and_update().clone();
@@ -159,7 +158,11 @@ impl<'a> Session<'a> {
                 changed = view.changed() => {
                     changed.map_err(|_| self.end_of_room())?;
                     let room = view.borrow_and_update().as_ref().clone();
+                    let stopping = room.phase == Phase::Stopping;
                     self.send(&ServerMessage::View { room }).await?;
+                    if stopping && self.context.rooms.get(self.id).is_none() {
+                        return Err(self.end_of_room());
+                    }
                 }
                 changed = cursor.changed(), if cursor_lives => {
                     cursor_lives = changed.is_ok();
@@ -177,6 +180,9 @@ impl<'a> Session<'a> {
                 _ = pings.tick() => {
                     if heard.elapsed() > LONGEST_SILENCE {
                         return Err(Closing::Silently);
+                    }
+                    if self.context.rooms.get(self.id).is_none() {
+                        return Err(self.end_of_room());
                     }
                     write(&mut self.socket, Message::Ping(bytes::Bytes::new())).await?;
                 }
@@ -216,7 +222,10 @@ impl<'a> Session<'a> {
                     Err(error) => return self.malformed(&error.to_string()).await,
                 };
                 let resized = match self.caller.act() {
-                    Ok(()) => self.room.resize(self.caller.actor.clone(), size).await,
+                    Ok(()) => match self.context.rooms.get(self.id) {
+                        Some(room) => room.resize(self.caller.actor.clone(), size).await,
+                        None => Err(RoomError::NotFound),
+                    },
                     Err(refused) => Err(RoomError::Forbidden(refused.message().to_owned())),
                 };
                 match resized {

@@ -1,7 +1,6 @@
 //! The queries. Synchronous; runs on the store's thread alone.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
@@ -10,7 +9,7 @@ use super::{StoreError, schema};
 use crate::base::{RoomId, Size};
 
 /// How long a query waits for another process that writes.
-const WAIT_FOR_WRITER: Duration = Duration::from_secs(5);
+const WAIT_FOR_WRITER_MS: u32 = 5000;
 
 const TOKEN_COLUMNS: &str = "id, hash, role, room, name, created_at, expires_at, revoked_at";
 
@@ -30,7 +29,8 @@ impl Database {
             _ => StoreError::Query(source),
         };
         let mut connection = Connection::open(path).map_err(corrupt)?;
-        connection.busy_timeout(WAIT_FOR_WRITER).map_err(corrupt)?;
+        // Not by `busy_timeout()`, which needs an SQLite newer than Debian 12 has.
+        connection.pragma_update(None, "busy_timeout", WAIT_FOR_WRITER_MS).map_err(corrupt)?;
         let found = schema::found(&connection).map_err(corrupt)?;
         if found > schema::known() {
             return Err(StoreError::Newer { path: path.to_owned(), found, known: schema::known() });

@@ -1,0 +1,43 @@
+//! The settings, as the program uses them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::{Bitrate, Size};
+use crate::server::Origin;
+use crate::server::wire::IceServer;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Everything that can be set. `table.rs` holds the names, defaults and texts.
+#[derive(Clone)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub rtc_listen: SocketAddr,
+    pub rtc_public_address: Vec<IpAddr>,
+    pub public_url: Vec<Origin>,
+    pub allow_plain_http: bool,
+    pub allowed_origins: Vec<Origin>,
+    pub data_dir: PathBuf,
+    pub admin_token_file: Option<PathBuf>,
+    pub room_user: String,
+    pub chromium: PathBuf,
+    pub xvfb: PathBuf,
+    pub window_manager: PathBuf,
+    pub bwrap: PathBuf,
+    pub start_url: String,
+    pub room_size: Size,
+    pub max_rooms: usize,
+    pub frame_rate: u32,
+    pub max_bitrate: Bitrate,
+    pub settle: Duration,
+    pub ice_servers: Vec<IceServer>,
+    pub log: String,
+    pub log_format: LogFormat,
+}

@@ -1,0 +1,342 @@
+//! The one table of settings. From it come the flags, the names in the
+//! environment, the keys of the file, the example file and the defaults.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::settings::{LogFormat, Settings};
+use crate::base::{Bitrate, Size};
+use crate::server::Origin;
+use crate::server::wire::IceServer;
+
+/// How a value is written in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Number,
+    Switch,
+    /// Several texts; in a flag or the environment separated by commas.
+    List,
+}
+
+/// One setting.
+pub(super) struct Setting {
+    pub(super) key: &'static str,
+    pub(super) kind: Kind,
+    pub(super) default: &'static str,
+    /// What the default is when it depends on the machine.
+    pub(super) default_shown: Option<&'static str>,
+    pub(super) help: &'static str,
+    pub(super) apply: fn(&mut Settings, &[String]) -> Result<(), String>,
+}
+
+impl Setting {
+    pub(super) fn env(&self) -> String {
+        format!("TANDEM_{}", self.key.to_ascii_uppercase())
+    }
+
+    pub(super) fn flag(&self) -> &'static str {
+        static FLAGS: LazyLock<BTreeMap<&str, String>> = LazyLock::new(|| {
+            TABLE.iter().map(|setting| (setting.key, setting.key.replace('_', "-"))).collect()
+        });
+        FLAGS.get(self.key).map_or(self.key, String::as_str)
+    }
+}
+
+macro_rules! setting {
+    ($key:ident, $kind:ident, $default:expr, $help:expr, $apply:expr) => {
+        Setting {
+            key: stringify!($key),
+            kind: Kind::$kind,
+            default: $default,
+            default_shown: None,
+            help: $help,
+            apply: $apply,
+        }
+    };
+}
+
+pub(super) const TABLE: &[Setting] = &[
+    setting!(
+        listen,
+        Text,
+        "127.0.0.1:8080",
+        "Where the page, the API and MCP are served: address and port.",
+        |s, v| set(&mut s.listen, v)
+    ),
+    setting!(
+        rtc_listen,
+        Text,
+        "127.0.0.1:8081",
+        "Where WebRTC arrives, by UDP and TCP: address and port.",
+        |s, v| set(&mut s.rtc_listen, v)
+    ),
+    setting!(
+        rtc_public_address,
+        List,
+        "",
+        "Addresses under which viewers reach the WebRTC port from outside, behind NAT.",
+        |s, v| list(&mut s.rtc_public_address, v, parse::<IpAddr>)
+    ),
+    setting!(
+        public_url,
+        List,
+        "",
+        "Addresses of this server as browsers see it through a proxy, such as https://tandem.example.org.",
+        |s, v| list(&mut s.public_url, v, parse::<Origin>)
+    ),
+    setting!(
+        allow_plain_http,
+        Switch,
+        "false",
+        "Serve beyond loopback without TLS. Tokens and pictures are then readable on the way.",
+        |s, v| set(&mut s.allow_plain_http, v)
+    ),
+    setting!(allowed_origins, List, "", "Other sites that may call the API.", |s, v| list(
+        &mut s.allowed_origins,
+        v,
+        parse::<Origin>
+    )),
+    Setting {
+        default_shown: Some("/var/lib/tandem as root, else ~/.local/share/tandem"),
+        ..setting!(data_dir, Text, "", "Where tokens, rooms and browser profiles are kept.", |s, v| optional(
+            v,
+            |path| s.data_dir = path
+        ))
+    },
+    setting!(
+        admin_token_file,
+        Text,
+        "",
+        "A file with the admin token. TANDEM_ADMIN_TOKEN sets the token itself; without both one is made at each start.",
+        |s, v| optional(v, |path| s.admin_token_file = Some(path))
+    ),
+    setting!(
+        room_user,
+        Text,
+        "tandem",
+        "The unprivileged user that browsers run as when Tandem is started by root.",
+        |s, v| text(&mut s.room_user, v)
+    ),
+    setting!(chromium, Text, "chromium", "The browser: a path, or a name to be found in PATH.", |s, v| path(
+        &mut s.chromium,
+        v
+    )),
+    setting!(xvfb, Text, "Xvfb", "The X server.", |s, v| path(&mut s.xvfb, v)),
+    setting!(window_manager, Text, "openbox", "The window manager.", |s, v| path(&mut s.window_manager, v)),
+    setting!(bwrap, Text, "bwrap", "bubblewrap, which gives each browser its own policies.", |s, v| path(
+        &mut s.bwrap,
+        v
+    )),
+    setting!(start_url, Text, "about:blank", "The first page of a room.", |s, v| text(&mut s.start_url, v)),
+    setting!(room_size, Text, "1280x720", "The size of a room that asks for none, in pixels.", |s, v| set::<
+        Size,
+    >(
+        &mut s.room_size,
+        v
+    )),
+    setting!(max_rooms, Number, "8", "How many rooms there may be, 1 to 100.", |s, v| number(
+        &mut s.max_rooms,
+        v,
+        1,
+        100
+    )),
+    setting!(frame_rate, Number, "60", "Most frames a second, 1 to 120.", |s, v| number(
+        &mut s.frame_rate,
+        v,
+        1,
+        120
+    )),
+    setting!(
+        max_bitrate_kbps,
+        Number,
+        "4000",
+        "Most kilobits a second to one viewer, 100 to 100000.",
+        |s, v| {
+            let mut kbps = 0u64;
+            number(&mut kbps, v, 100, 100_000)?;
+            s.max_bitrate = Bitrate::kbps(kbps);
+            Ok(())
+        }
+    ),
+    setting!(
+        settle_ms,
+        Number,
+        "1500",
+        "How long a person must be still before an agent goes on, in milliseconds, 0 to 60000.",
+        |s, v| {
+            let mut ms = 0u64;
+            number(&mut ms, v, 0, 60_000)?;
+            s.settle = Duration::from_millis(ms);
+            Ok(())
+        }
+    ),
+    setting!(
+        ice_servers,
+        List,
+        "",
+        "STUN and TURN servers for viewers: stun:host:port, or turn:USER:SECRET@host:port.",
+        |s, v| list(&mut s.ice_servers, v, ice_server)
+    ),
+    setting!(
+        log,
+        Text,
+        "info",
+        "What is logged: error, warn, info, debug or trace, or a filter such as tandem=debug,info.",
+        |s, v| {
+            let filter = one(v)?;
+            tracing_subscriber::EnvFilter::try_new(filter)
+                .map_err(|error| format!("'{filter}' is no filter: {error}"))?;
+            s.log = filter.to_owned();
+            Ok(())
+        }
+    ),
+    setting!(log_format, Text, "text", "How log lines look: text or json.", |s, v| {
+        s.log_format = match one(v)? {
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            other => return Err(format!("'{other}' is no format; use text or json")),
+        };
+        Ok(())
+    }),
+];
+
+impl Settings {
+    /// A value for every field, to be overwritten by the table's defaults.
+    pub(super) fn blank(data_dir: PathBuf) -> Self {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            listen: nowhere,
+            rtc_listen: nowhere,
+            rtc_public_address: vec![],
+            public_url: vec![],
+            allow_plain_http: false,
+            allowed_origins: vec![],
+            data_dir,
+            admin_token_file: None,
+            room_user: String::new(),
+            chromium: PathBuf::new(),
+            xvfb: PathBuf::new(),
+            window_manager: PathBuf::new(),
+            bwrap: PathBuf::new(),
+            start_url: String::new(),
+            room_size: Size::DEFAULT,
+            max_rooms: 0,
+            frame_rate: 0,
+            max_bitrate: Bitrate::default(),
+            settle: Duration::ZERO,
+            ice_servers: vec![],
+            log: String::new(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+fn one(values: &[String]) -> Result<&str, String> {
+    match values {
+        [one] => Ok(one.trim()),
+        _ => Err("one value is expected".into()),
+    }
+}
+
+fn parse<T: FromStr>(text: &str) -> Result<T, String>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| {
+        let error = format!("{error}");
+        if error.contains(text) && !text.is_empty() {
+            error
+        } else {
+            format!("'{text}' is not right: {error}")
+        }
+    })
+}
+
+fn set<T: FromStr>(slot: &mut T, values: &[String]) -> Result<(), String>
+where
+    T::Err: std::fmt::Display,
+{
+    *slot = parse(one(values)?)?;
+    Ok(())
+}
+
+fn number<T: FromStr + PartialOrd + From<u8> + std::fmt::Display>(
+    slot: &mut T,
+    values: &[String],
+    least: u32,
+    most: u32,
+) -> Result<(), String> {
+    let text = one(values)?;
+    let refused = || format!("'{text}' is not a whole number from {least} to {most}");
+    let bounds = (least.to_string().parse::<T>(), most.to_string().parse::<T>());
+    match (text.parse::<T>(), bounds) {
+        (Ok(value), (Ok(least), Ok(most))) if least <= value && value <= most => *slot = value,
+        _ => return Err(refused()),
+    }
+    Ok(())
+}
+
+fn text(slot: &mut String, values: &[String]) -> Result<(), String> {
+    match one(values)? {
+        "" => Err("a value is expected".into()),
+        value => {
+            *slot = value.to_owned();
+            Ok(())
+        }
+    }
+}
+
+fn path(slot: &mut PathBuf, values: &[String]) -> Result<(), String> {
+    let mut value = String::new();
+    text(&mut value, values)?;
+    *slot = value.into();
+    Ok(())
+}
+
+fn optional(values: &[String], mut store: impl FnMut(PathBuf)) -> Result<(), String> {
+    match one(values)? {
+        "" => {}
+        value => store(value.into()),
+    }
+    Ok(())
+}
+
+fn list<T>(
+    slot: &mut Vec<T>,
+    values: &[String],
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<(), String> {
+    let values = values.iter().map(|value| value.trim()).filter(|value| !value.is_empty());
+    *slot = values.map(parse).collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+fn ice_server(text: &str) -> Result<IceServer, String> {
+    let wrong = || "an ICE server is written stun:host:port or turn:USER:SECRET@host:port".to_owned();
+    let (scheme, rest) = text.split_once(':').ok_or_else(wrong)?;
+    let fits = |host: &str| !host.is_empty() && !host.contains(['@', '/', ' ', '<', '>', '"']);
+    match scheme {
+        "stun" | "stuns" if fits(rest) => {
+            Ok(IceServer { urls: vec![text.to_owned()], username: None, credential: None })
+        }
+        "turn" | "turns" => {
+            // The secret is not repeated in the error.
+            let (account, host) = rest.rsplit_once('@').ok_or_else(wrong)?;
+            let (user, secret) = account.split_once(':').ok_or_else(wrong)?;
+            if !fits(host) || user.is_empty() || secret.is_empty() {
+                return Err(wrong());
+            }
+            Ok(IceServer {
+                urls: vec![format!("{scheme}:{host}")],
+                username: Some(user.to_owned()),
+                credential: Some(secret.to_owned()),
+            })
+        }
+        _ => Err(wrong()),
+    }
+}

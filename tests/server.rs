@@ -1,0 +1,685 @@
+//! The server's doors, over real TCP. Behind them stand rooms that are
+//! doubles: what a room does is shown elsewhere.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tandem::base::{Actor, CursorImage, Role, RoomId, Size};
+use tandem::room::{Phase, Room, RoomError, RoomEvent, RoomSpec, RoomView, Rooms, ViewerKind, ViewerSeat};
+use tandem::server::wire::{ClientMessage, ServerMessage, WireError};
+use tandem::server::{
+    Context, Edges, RunTokens, Secret, ServerOptions, Telemetry, TelemetrySource, new_token,
+};
+use tandem::store::{Store, TokenId, UnixSeconds};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{broadcast, watch};
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_util::sync::CancellationToken;
+
+const ADMIN: &str = "an-admin-token-for-tests";
+
+// --- Rooms that are doubles ---------------------------------------------
+
+struct DoubleRoom {
+    view: watch::Sender<Arc<RoomView>>,
+    events: broadcast::Sender<RoomEvent>,
+    cursor: watch::Sender<Option<Arc<CursorImage>>>,
+    seats: Arc<AtomicUsize>,
+}
+
+struct DoubleSeat(Arc<AtomicUsize>);
+
+#[derive(Default)]
+struct DoubleRooms(Mutex<BTreeMap<RoomId, Arc<DoubleRoom>>>);
+
+impl DoubleRoom {
+    fn new(spec: RoomSpec) -> Arc<Self> {
+        let view = RoomView {
+            id: spec.id,
+            size: spec.size,
+            phase: Phase::Live,
+            present: vec![],
+            holder: None,
+            waiting: vec![],
+            page: None,
+        };
+        Arc::new(Self {
+            view: watch::Sender::new(Arc::new(view)),
+            events: broadcast::Sender::new(8),
+            cursor: watch::Sender::new(None),
+            seats: Arc::default(),
+        })
+    }
+}
+
+impl Room for DoubleRoom {
+    fn view(&self) -> watch::Receiver<Arc<RoomView>> {
+        self.view.subscribe()
+    }
+    fn events(&self) -> broadcast::Receiver<RoomEvent> {
+        self.events.subscribe()
+    }
+    fn cursor(&self) -> watch::Receiver<Option<Arc<CursorImage>>> {
+        self.cursor.subscribe()
+    }
+    fn enter(&self, _: Actor) -> BoxFuture<'_, Result<Box<dyn ViewerSeat>, RoomError>> {
+        self.seats.fetch_add(1, Ordering::SeqCst);
+        let seat: Box<dyn ViewerSeat> = Box::new(DoubleSeat(Arc::clone(&self.seats)));
+        Box::pin(async move { Ok(seat) })
+    }
+    fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>> {
+        assert!(actor.role.may_act(), "the server let a viewer through");
+        self.view.send_modify(|view| Arc::make_mut(view).size = size);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl ViewerSeat for DoubleSeat {
+    fn offer(&self, kind: ViewerKind, sdp: String) -> BoxFuture<'_, Result<String, RoomError>> {
+        Box::pin(async move {
+            match sdp.as_str() {
+                "v=0 h264" => Ok(format!("answer to {kind:?}")),
+                "v=0 av1" => Err(RoomError::NoCodec("no codec in common".into())),
+                _ => Err(RoomError::BadOffer("this is no offer".into())),
+            }
+        })
+    }
+}
+
+impl Drop for DoubleSeat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Rooms for DoubleRooms {
+    fn list(&self) -> Vec<RoomView> {
+        self.0.lock().unwrap().values().map(|room| room.view.borrow().as_ref().clone()).collect()
+    }
+    fn get(&self, id: &RoomId) -> Option<Arc<dyn Room>> {
+        self.0.lock().unwrap().get(id).map(|room| Arc::clone(room) as Arc<dyn Room>)
+    }
+    fn create(&self, spec: RoomSpec) -> BoxFuture<'_, Result<RoomView, RoomError>> {
+        let mut rooms = self.0.lock().unwrap();
+        let made = if rooms.contains_key(&spec.id) {
+            Err(RoomError::Exists)
+        } else if rooms.len() >= 3 {
+            Err(RoomError::Full("there are 3 rooms already".into()))
+        } else {
+            let room = DoubleRoom::new(spec.clone());
+            let view = room.view.borrow().as_ref().clone();
+            rooms.insert(spec.id, room);
+            Ok(view)
+        };
+        Box::pin(async { made })
+    }
+    fn remove(&self, id: &RoomId) -> BoxFuture<'_, Result<(), RoomError>> {
+        let removed = self.0.lock().unwrap().remove(id).map(drop).ok_or(RoomError::NotFound);
+        Box::pin(async { removed })
+    }
+}
+
+struct Counts;
+
+impl TelemetrySource for Counts {
+    fn read(&self) -> Telemetry {
+        Telemetry { frames_encoded: 42, encode_seconds: 1.5, bytes_sent: 1000, input_events: 7 }
+    }
+}
+
+// --- A server and a client ----------------------------------------------
+
+struct Server {
+    address: SocketAddr,
+    rooms: Arc<DoubleRooms>,
+    store: Store,
+    data: tempfile::TempDir,
+    shutdown: CancellationToken,
+    served: tokio::task::JoinHandle<()>,
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn headers(&self, name: &str) -> Vec<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers(name).first().copied().unwrap_or_default()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let data = tempfile::tempdir().expect("dir");
+        let store = Store::open(data.path()).expect("a store");
+        let rooms = Arc::new(DoubleRooms::default());
+        let spec = |id: &str| RoomSpec { id: RoomId::new(id).unwrap(), size: Size::DEFAULT, start_url: None };
+        for id in ["main", "other"] {
+            rooms.create(spec(id)).await.expect("made");
+        }
+        let tokens = RunTokens::new(Some(Secret::chosen(ADMIN).unwrap())).expect("tokens");
+        let options = ServerOptions {
+            port: address.port(),
+            loopback: true,
+            public_urls: vec!["https://tandem.example.org".parse().unwrap()],
+            allowed_origins: vec![],
+            ice_servers: vec![],
+        };
+        let mcp = axum::Router::new().fallback(async |request: axum::extract::Request| {
+            let extensions = request.extensions();
+            let actor = extensions.get::<Actor>().expect("an actor");
+            let room = extensions.get::<RoomId>().expect("a room");
+            assert!(extensions.get::<Arc<dyn Room>>().is_some());
+            assert!(request.headers().get("authorization").is_none());
+            format!("{} {} {:?}", room, actor.id, actor.role)
+        });
+        let edges = Edges { mcp: Some(mcp), telemetry: Some(Arc::new(Counts)) };
+        let shutdown = CancellationToken::new();
+        let context = Context::new(
+            Arc::clone(&rooms) as Arc<dyn Rooms>,
+            store.clone(),
+            &tokens,
+            options,
+            edges,
+            shutdown.clone(),
+        );
+        let served = tokio::spawn(tandem::server::serve(listener, context));
+        Self { address, rooms, store, data, shutdown, served }
+    }
+
+    /// Sends a request as written and reads the answer to its end.
+    async fn raw(&self, request: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.expect("connects");
+        // A server that refuses early may close before it has read all.
+        let _ = stream.write_all(request).await;
+        let mut bytes = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+        read.expect("an answer in time").ok();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text.as_str(), ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|(name, _)| *name == "Host") {
+            request.push_str(&format!("Host: {}\r\n", self.address));
+        }
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        self.raw(request.as_bytes()).await
+    }
+
+    async fn with(&self, token: &str, method: &str, path: &str, json: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let kind = ("Content-Type", "application/json");
+        self.ask(method, path, &[("Authorization", &bearer), kind], json).await
+    }
+
+    async fn token(&self, role: Role, room: Option<&str>, seconds: Option<u64>) -> (TokenId, String) {
+        let secret = Secret::random().expect("random");
+        let room = room.map(|room| RoomId::new(room).unwrap());
+        let stored = new_token(&secret, role, room, Some("Ada"), seconds).expect("a token");
+        self.store.add_token(stored.clone()).await.expect("added");
+        (stored.id, secret.reveal().to_owned())
+    }
+
+    async fn page(&self, token: &str) -> Page {
+        let mut request = format!("ws://{}/api/rooms/main/ws", self.address).into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let (socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
+        Page(socket)
+    }
+
+    fn seats(&self) -> usize {
+        let rooms = self.rooms.0.lock().unwrap();
+        rooms.values().map(|room| room.seats.load(Ordering::SeqCst)).sum()
+    }
+}
+
+struct Page(tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>);
+
+impl Page {
+    /// The next message, or the code of the close.
+    async fn next(&mut self) -> Result<ServerMessage, u16> {
+        let wait = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(tungstenite::Message::Text(text))) => {
+                        return Ok(serde_json::from_str(&text).expect("a server message"));
+                    }
+                    Some(Ok(tungstenite::Message::Close(frame))) => {
+                        return Err(frame.map_or(0, |frame| frame.code.into()));
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Err(0),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("a message in time")
+    }
+
+    async fn say(&mut self, text: &str) {
+        self.0.send(tungstenite::Message::text(text)).await.expect("sent");
+    }
+
+    async fn tell(&mut self, message: &ClientMessage) {
+        self.say(&serde_json::to_string(message).unwrap()).await;
+    }
+}
+
+// --- Claims --------------------------------------------------------------
+
+#[tokio::test]
+async fn every_door_asks_for_a_token() {
+    let server = Server::start().await;
+    let document: serde_json::Value = serde_json::from_str(&tandem::server::openapi_json()).unwrap();
+    let mut doors = vec![
+        ("GET".to_owned(), "/".to_owned()),
+        ("GET".into(), "/rooms/main".into()),
+        ("GET".into(), "/rooms/nowhere".into()),
+        ("GET".into(), "/assets/index.js".into()),
+        ("GET".into(), "/favicon.svg".into()),
+        ("GET".into(), "/nothing/here".into()),
+        ("PUT".into(), "/api/rooms".into()),
+        ("POST".into(), "/mcp".into()),
+        ("POST".into(), "/rooms/main/mcp".into()),
+        ("GET".into(), "/rooms/nowhere/mcp".into()),
+        ("OPTIONS".into(), "/api/rooms/main/whep".into()),
+        ("PATCH".into(), "/api/rooms/main/whep/x".into()),
+    ];
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let path =
+                path.replace("{room}", "main").replace("{id}", "0123456789ab").replace("{player}", "x");
+            doors.push((method.to_uppercase(), path));
+        }
+    }
+    assert!(doors.len() > 20);
+    for (method, path) in doors.into_iter().filter(|(_, path)| path != "/api/health") {
+        let answer = server.ask(&method, &path, &[], "").await;
+        assert_eq!(answer.status, 401, "{method} {path}: {}", answer.body);
+        // In the address it is not taken by programs' doors either.
+        if path.starts_with("/api") || path.contains("mcp") {
+            let answer = server.ask(&method, &format!("{path}?token={ADMIN}"), &[], "").await;
+            assert_eq!(answer.status, 401, "{method} {path}?token");
+        }
+    }
+}
+
+#[tokio::test]
+async fn health_needs_no_token_and_metrics_need_the_admins() {
+    let server = Server::start().await;
+    let health = server.ask("GET", "/api/health", &[], "").await;
+    assert_eq!((health.status, health.json()["status"].as_str()), (200, Some("ok")));
+    assert!(health.json()["version"].is_string());
+
+    server.with("wrong", "GET", "/metrics", "").await;
+    let (_, viewer) = server.token(Role::Viewer, None, None).await;
+    assert_eq!(server.with(&viewer, "GET", "/metrics", "").await.status, 403);
+    let metrics = server.with(ADMIN, "GET", "/metrics", "").await;
+    for line in [
+        "tandem_rooms 2",
+        "tandem_viewers 0",
+        "tandem_frames_encoded_total 42",
+        "tandem_sent_bytes_total 1000",
+        "tandem_encode_seconds_total 1.5",
+        "tandem_input_events_total 7",
+        "tandem_auth_failures_total 1",
+        "tandem_input_to_photon_milliseconds_count 0",
+    ] {
+        assert!(metrics.body.lines().any(|found| found == line), "{line} is not in\n{}", metrics.body);
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_the_address_moves_to_a_cookie_and_disappears() {
+    let server = Server::start().await;
+    let answer = server.ask("GET", &format!("/rooms/main?a=1&token={ADMIN}"), &[], "").await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/rooms/main?a=1"));
+    let cookie =
+        answer.headers("set-cookie").into_iter().find(|cookie| cookie.starts_with("tandem=")).unwrap();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"),
+        "{cookie}"
+    );
+    assert!(!cookie.contains("Secure"), "{cookie}");
+    let cookie = cookie.split(';').next().unwrap();
+
+    let page = server.ask("GET", "/rooms/main?a=1", &[("Cookie", cookie)], "").await;
+    assert!([200, 503].contains(&page.status), "{}", page.status);
+    assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"), "{}", page.head);
+    assert_eq!(server.ask("GET", "/api/rooms", &[("Cookie", cookie)], "").await.status, 200);
+    let root = server.ask("GET", "/", &[("Cookie", cookie)], "").await;
+    assert_eq!((root.status, root.header("location")), (303, "/rooms/main"));
+    assert_eq!(server.ask("GET", "/rooms/nowhere", &[("Cookie", cookie)], "").await.status, 404);
+
+    let wrong = server.ask("GET", "/rooms/main?token=wrong", &[], "").await;
+    assert_eq!((wrong.status, wrong.headers("set-cookie").len()), (401, 0));
+
+    let path = format!("/?token={ADMIN}");
+    let secure = server.ask("GET", &path, &[("Host", "tandem.example.org")], "").await;
+    assert!(secure.header("set-cookie").contains("; Secure"), "{}", secure.head);
+}
+
+#[tokio::test]
+async fn foreign_names_and_foreign_pages_get_nothing() {
+    let server = Server::start().await;
+    let bearer = format!("Bearer {ADMIN}");
+    let auth = ("Authorization", bearer.as_str());
+    assert_eq!(server.ask("GET", "/api/rooms", &[auth, ("Host", "evil.example")], "").await.status, 421);
+    for header in [("Origin", "http://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")] {
+        let answer = server.ask("POST", "/api/rooms", &[auth, header], "{}").await;
+        assert_eq!(answer.status, 403, "{header:?}");
+    }
+    let own = format!("http://{}", server.address);
+    assert_eq!(server.ask("GET", "/api/rooms", &[auth, ("Origin", &own)], "").await.status, 200);
+
+    let mut request = format!("ws://{}/api/rooms/main/ws", server.address).into_client_request().unwrap();
+    request.headers_mut().insert("authorization", bearer.parse().unwrap());
+    request.headers_mut().insert("origin", "http://evil.example".parse().unwrap());
+    let refused = tokio_tungstenite::connect_async(request).await.expect_err("refused");
+    assert!(matches!(refused, tungstenite::Error::Http(answer) if answer.status() == 403));
+}
+
+#[tokio::test]
+async fn a_viewer_watches_and_nothing_more() {
+    let server = Server::start().await;
+    let (_, viewer) = server.token(Role::Viewer, None, None).await;
+    assert_eq!(server.with(&viewer, "GET", "/api/rooms", "").await.json().as_array().unwrap().len(), 2);
+    let size = r#"{"size":{"width":800,"height":600}}"#;
+    for (method, path, body) in [
+        ("POST", "/api/rooms", r#"{"id":"new"}"#),
+        ("DELETE", "/api/rooms/main", ""),
+        ("PATCH", "/api/rooms/main", size),
+        ("GET", "/api/rooms/main/tokens", ""),
+        ("POST", "/api/rooms/main/tokens", r#"{"role":"viewer"}"#),
+        ("DELETE", "/api/rooms/main/tokens/0123456789ab", ""),
+        ("POST", "/mcp", ""),
+    ] {
+        let answer = server.with(&viewer, method, path, body).await;
+        assert_eq!(answer.status, 403, "{method} {path}");
+        assert_eq!(answer.json()["error"]["code"], "forbidden");
+    }
+    let (_, controller) = server.token(Role::Controller, None, None).await;
+    assert_eq!(server.with(&controller, "PATCH", "/api/rooms/main", size).await.json()["size"]["width"], 800);
+    assert_eq!(server.with(&controller, "DELETE", "/api/rooms/main", "").await.status, 403);
+
+    let mut page = server.page(&viewer).await;
+    assert!(matches!(page.next().await, Ok(ServerMessage::Welcome { may_act: false, .. })));
+    page.tell(&ClientMessage::Fit { width: 640, height: 480 }).await;
+    assert!(matches!(page.next().await, Ok(ServerMessage::Error { code: WireError::Forbidden, .. })));
+}
+
+#[tokio::test]
+async fn a_token_for_one_room_opens_no_other() {
+    let server = Server::start().await;
+    let made = server
+        .with(ADMIN, "POST", "/api/rooms/other/tokens", r#"{"role":"controller","name":"Grace"}"#)
+        .await;
+    assert_eq!(made.status, 201);
+    let made = made.json();
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(made["url"], format!("http://{}/rooms/other?token={token}", server.address));
+    assert_eq!(server.with(token, "GET", "/api/rooms/other", "").await.status, 200);
+    let listed = server.with(token, "GET", "/api/rooms", "").await.json();
+    assert_eq!((listed.as_array().unwrap().len(), listed[0]["id"].as_str()), (1, Some("other")));
+    for (method, path) in [
+        ("GET", "/api/rooms/main"),
+        ("GET", "/api/rooms/main/ws"),
+        ("POST", "/api/rooms/main/whep"),
+        ("GET", "/rooms/main"),
+        ("POST", "/rooms/main/mcp"),
+    ] {
+        assert_eq!(server.with(token, method, path, "").await.status, 403, "{method} {path}");
+    }
+    let refused = server.with(ADMIN, "POST", "/api/rooms/other/tokens", r#"{"role":"admin"}"#).await;
+    assert_eq!(refused.status, 400);
+    let list = server.with(ADMIN, "GET", "/api/rooms/other/tokens", "").await;
+    assert!(list.body.contains("Grace") && !list.body.contains(token), "{}", list.body);
+
+    // With the room goes its token, also for a later room of that name.
+    assert_eq!(server.with(ADMIN, "DELETE", "/api/rooms/other", "").await.status, 204);
+    assert_eq!(server.with(ADMIN, "POST", "/api/rooms", r#"{"id":"other"}"#).await.status, 201);
+    assert_eq!(server.with(token, "GET", "/api/rooms/other", "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_revoked_or_expired_token_is_refused_and_its_page_is_put_out() {
+    let server = Server::start().await;
+    let (id, token) = server.token(Role::Controller, Some("main"), None).await;
+    let mut page = server.page(&token).await;
+    assert!(matches!(page.next().await, Ok(ServerMessage::Welcome { .. })));
+    let path = format!("/api/rooms/main/tokens/{id}");
+    assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 204);
+    assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 404);
+    assert_eq!(server.with(&token, "GET", "/api/rooms", "").await.status, 401);
+    assert_eq!(page.next().await, Err(4001));
+
+    // What the command line revokes on the data directory counts as well.
+    let (id, token) = server.token(Role::Controller, None, None).await;
+    let mut page = server.page(&token).await;
+    assert!(matches!(page.next().await, Ok(ServerMessage::Welcome { .. })));
+    let command = Store::open_beside(server.data.path()).expect("opens");
+    assert!(command.revoke_token(id, UnixSeconds::now()).await.expect("revoked"));
+    let asked = std::time::Instant::now();
+    assert_eq!(page.next().await, Err(4001));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+
+    let (_, token) = server.token(Role::Viewer, None, Some(1)).await;
+    let mut page = server.page(&token).await;
+    assert!(matches!(page.next().await, Ok(ServerMessage::Welcome { .. })));
+    assert_eq!(page.next().await, Err(4001));
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_refused_with_a_reason() {
+    let server = Server::start().await;
+    let huge = format!(r#"{{"id":"{}"}}"#, "x".repeat(70_000));
+    for (body, status) in [
+        (huge.as_str(), 413),
+        ("", 400),
+        ("{", 400),
+        (r#"{"id":"../etc"}"#, 400),
+        (r#"{"id":"a","size":{"width":1,"height":1}}"#, 400),
+        (r#"{"id":"a","colour":"red"}"#, 400),
+        (r#"{"id":"a","start_url":"file:///etc/passwd"}"#, 400),
+        (r#"{"id":"main"}"#, 409),
+    ] {
+        let answer = server.with(ADMIN, "POST", "/api/rooms", body).await;
+        assert_eq!(answer.status, status, "{}", &body[..body.len().min(60)]);
+        assert!(answer.json()["error"]["message"].as_str().is_some_and(|text| text.len() > 10));
+    }
+    let bearer = format!("Bearer {ADMIN}");
+    let plain = server.ask("POST", "/api/rooms", &[("Authorization", &bearer)], r#"{"id":"a"}"#).await;
+    assert_eq!(plain.status, 415);
+    assert_eq!(
+        server.with(ADMIN, "POST", "/api/rooms", r#"{"id":"a"}"#).await.header("location"),
+        "/api/rooms/a"
+    );
+    assert_eq!(
+        server.with(ADMIN, "POST", "/api/rooms", r#"{"id":"b"}"#).await.json()["error"]["code"],
+        "full"
+    );
+    assert_eq!(server.with(ADMIN, "PUT", "/api/rooms", "").await.status, 405);
+    assert_eq!(server.with(ADMIN, "GET", "/api/rooms/UPPER", "").await.status, 404);
+    assert_eq!(server.with(ADMIN, "GET", "/api/rooms/main/ws", "").await.status, 426);
+    assert_eq!(server.raw(b"NONSENSE\r\n\r\n").await.status, 400);
+    let big = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    assert_eq!(server.raw(big.as_bytes()).await.status, 431);
+    assert_eq!(server.ask("GET", "/api/health", &[], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_guesser_is_told_to_wait_but_nobody_else() {
+    let server = Server::start().await;
+    for _ in 0..20 {
+        assert_eq!(server.with("tdm_guess", "GET", "/api/rooms", "").await.status, 401);
+    }
+    let answer = server.with("tdm_guess", "GET", "/api/rooms", "").await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| (1..=60).contains(&seconds)));
+    assert_eq!(server.with(ADMIN, "GET", "/api/rooms", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_page_is_welcomed_answered_and_kept_informed() {
+    let server = Server::start().await;
+    let main = Arc::clone(&server.rooms.0.lock().unwrap()[&RoomId::main()]);
+    let picture =
+        CursorImage { serial: 1, width: 2, height: 2, hot_x: 0, hot_y: 0, png: vec![1, 2, 3].into() };
+    main.cursor.send_replace(Some(Arc::new(picture)));
+    let mut page = server.page(ADMIN).await;
+    let Ok(ServerMessage::Welcome { protocol: 1, may_act: true, you, room, .. }) = page.next().await else {
+        panic!("the first message is no welcome");
+    };
+    assert_eq!((you.id.as_str(), room.id), ("admin", RoomId::main()));
+    assert!(matches!(page.next().await, Ok(ServerMessage::Cursor { png, .. }) if png == "AQID"));
+    page.tell(&ClientMessage::Ping { t: 7.5 }).await;
+    assert_eq!(page.next().await, Ok(ServerMessage::Pong { t: 7.5 }));
+    page.tell(&ClientMessage::Offer { sdp: "v=0 h264".into() }).await;
+    assert_eq!(page.next().await, Ok(ServerMessage::Answer { sdp: "answer to Interactive".into() }));
+    page.tell(&ClientMessage::Offer { sdp: "v=0 av1".into() }).await;
+    assert!(matches!(page.next().await, Ok(ServerMessage::Error { code: WireError::NoCodec, .. })));
+    page.tell(&ClientMessage::Fit { width: 1000, height: 701 }).await;
+    assert!(
+        matches!(page.next().await, Ok(ServerMessage::View { room }) if room.size.to_string() == "1000x700")
+    );
+    main.events.send(RoomEvent::Clipboard { text: "hello".into() }).unwrap();
+    assert!(matches!(page.next().await, Ok(ServerMessage::Event { .. })));
+    page.tell(&ClientMessage::Report { photon_ms: vec![20.0, 30.0] }).await;
+    page.tell(&ClientMessage::Ping { t: 0.0 }).await;
+    page.next().await.expect("a pong");
+    let metrics = server.with(ADMIN, "GET", "/metrics", "").await;
+    assert!(metrics.body.contains("tandem_input_to_photon_milliseconds_count 2"), "{}", metrics.body);
+    assert_eq!(server.seats(), 1);
+
+    drop(main);
+    server.with(ADMIN, "DELETE", "/api/rooms/main", "").await;
+    assert!(matches!(page.next().await, Ok(ServerMessage::Error { code: WireError::Gone, .. })));
+    assert_eq!(page.next().await, Err(4004));
+}
+
+#[tokio::test]
+async fn ten_malformed_messages_close_a_page_and_the_room_lives() {
+    let server = Server::start().await;
+    let mut page = server.page(ADMIN).await;
+    page.next().await.expect("a welcome");
+    for nonsense in [
+        "",
+        "{",
+        "null",
+        r#"{"type":"dance"}"#,
+        r#"{"type":"ping","t":"x"}"#,
+        r#"{"type":"fit","width":0,"height":4000000000}"#,
+        r#"{"type":"fit","width":-1,"height":1e99}"#,
+        r#"{"type":"report","photon_ms":[-1]}"#,
+        r#"{"type":"offer","sdp":"","more":1}"#,
+        "[[[[",
+    ] {
+        page.say(nonsense).await;
+        let answer = page.next().await;
+        assert!(matches!(answer, Ok(ServerMessage::Error { code: WireError::Malformed, .. })), "{nonsense}");
+    }
+    assert_eq!(page.next().await, Err(1008));
+
+    let mut page = server.page(ADMIN).await;
+    page.next().await.expect("a welcome");
+    page.say(&"x".repeat(65 * 1024)).await;
+    assert!(matches!(page.next().await, Err(1009 | 0)));
+    assert_eq!(server.with(ADMIN, "GET", "/api/rooms/main", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stopping_server_says_so_and_stops() {
+    let server = Server::start().await;
+    let mut page = server.page(ADMIN).await;
+    page.next().await.expect("a welcome");
+    server.shutdown.cancel();
+    assert_eq!(page.next().await, Err(1012));
+    drop(page);
+    tokio::time::timeout(Duration::from_secs(5), server.served).await.expect("in time").expect("no panic");
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_standard_player_offers_plays_and_leaves() {
+    let server = Server::start().await;
+    let (_, viewer) = server.token(Role::Viewer, Some("main"), None).await;
+    let bearer = format!("Bearer {viewer}");
+    let sdp = [("Authorization", bearer.as_str()), ("Content-Type", "application/sdp")];
+    let answer = server.ask("POST", "/api/rooms/main/whep", &sdp, "v=0 h264").await;
+    assert_eq!((answer.status, answer.header("content-type")), (201, "application/sdp"));
+    assert_eq!(answer.body, "answer to Whep");
+    let resource = answer.header("location").to_owned();
+    assert!(resource.starts_with("/api/rooms/main/whep/"));
+    assert_eq!(server.seats(), 1);
+
+    for (body, status) in [("v=0 av1", 422), ("nonsense", 400), (" ", 400), (&"x".repeat(70_000), 413)] {
+        assert_eq!(server.ask("POST", "/api/rooms/main/whep", &sdp, body).await.status, status);
+    }
+    assert_eq!(server.with(&viewer, "POST", "/api/rooms/main/whep", "{}").await.status, 415);
+    for (method, path) in
+        [("OPTIONS", "/api/rooms/main/whep"), ("PATCH", "/api/rooms/main/whep"), ("PATCH", &resource)]
+    {
+        let answer = server.with(&viewer, method, path, "").await;
+        assert_eq!(answer.status, 405, "{method} {path}");
+        assert!(answer.json()["error"]["message"].as_str().unwrap().contains("ICE"));
+    }
+    let (_, stranger) = server.token(Role::Viewer, None, None).await;
+    assert_eq!(server.with(&stranger, "DELETE", &resource, "").await.status, 404);
+    assert_eq!(server.with(&viewer, "DELETE", &resource, "").await.status, 200);
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while server.seats() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the seat is given back");
+    assert_eq!(server.with(&viewer, "DELETE", &resource, "").await.status, 404);
+}
+
+#[tokio::test]
+async fn tools_act_as_an_agent_whoever_gave_the_token() {
+    let server = Server::start().await;
+    assert_eq!(server.with(ADMIN, "POST", "/mcp", "{}").await.body, "main admin:agent Agent");
+    let (id, token) = server.token(Role::Agent, Some("other"), None).await;
+    assert_eq!(server.with(&token, "POST", "/mcp", "{}").await.body, format!("other {id} Agent"));
+    assert_eq!(server.with(&token, "POST", "/rooms/other/mcp", "{}").await.body, format!("other {id} Agent"));
+    assert_eq!(server.with(ADMIN, "POST", "/rooms/nowhere/mcp", "{}").await.status, 404);
+}
+
+#[test]
+fn the_committed_api_document_is_what_the_routes_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+    let wanted = tandem::server::openapi_json();
+    if std::env::var_os("TANDEM_BLESS").is_some() {
+        std::fs::write(&path, &wanted).expect("written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "openapi.json is out of date; run TANDEM_BLESS=1 cargo test --test server");
+}
