@@ -67,6 +67,10 @@ export class Connection {
   #iceServers: Parameters<Peer["offer"]>[0] = [];
   #reportAt = 0;
   #roundTrip: number | null = null;
+  /** Offers of this socket that have no reply yet; only the reply to the last one counts. */
+  #unanswered = 0;
+  /** The room could not take the offer: it is made again when the room is live. */
+  #offerAgain = false;
 
   constructor(options: ConnectionOptions, events: ConnectionEvents) {
     this.#options = options;
@@ -152,6 +156,8 @@ export class Connection {
     if (this.#options.token) url.searchParams.set("token", this.#options.token);
     const socket = new WebSocket(url);
     this.#socket = socket;
+    this.#unanswered = 0;
+    this.#offerAgain = false;
     socket.onmessage = event => this.#receive(event.data);
     socket.onclose = event => {
       if (this.#socket !== socket) return;
@@ -181,7 +187,9 @@ export class Connection {
     if (!peer) return;
     try {
       const sdp = await peer.offer(this.#iceServers);
-      if (peer === this.#peer) this.#tell({ type: "offer", sdp });
+      if (peer !== this.#peer) return;
+      this.#unanswered += 1;
+      this.#tell({ type: "offer", sdp });
     } catch (error) {
       if (peer !== this.#peer) return;
       this.#events.error("client", `This browser made no offer: ${String(error)}`);
@@ -191,6 +199,8 @@ export class Connection {
 
   async #takeAnswer(sdp: string): Promise<void> {
     const peer = this.#peer;
+    this.#unanswered = Math.max(0, this.#unanswered - 1);
+    if (this.#unanswered > 0) return;
     try {
       await peer?.answer(sdp);
     } catch (error) {
@@ -244,15 +254,28 @@ export class Connection {
         this.#events.error(message.code, message.message);
         if (message.code === "gone") this.#step(() => this.#session.handleRefused("no-room"));
         if (message.code === "no-codec") this.#step(() => this.#session.handleRefused("no-codec"));
-        if (message.code === "bad-offer") {
-          this.#step(now => this.#session.handleMediaFailed(now));
-        }
+        this.#offerRefused(message.code);
     }
+  }
+
+  #offerRefused(code: WireError): void {
+    if (code !== "bad-offer" && code !== "unavailable") return;
+    // A fit may be refused with the same word; then no offer waits.
+    if (this.#unanswered === 0) return;
+    this.#unanswered -= 1;
+    if (this.#unanswered > 0) return;
+    if (code === "unavailable") this.#offerAgain = true;
+    else this.#step(now => this.#session.handleMediaFailed(now));
   }
 
   #see(room: RoomView): void {
     this.room.set(room);
-    this.#step(now => this.#session.handleRoomLive(now, room.phase.state === "live"));
+    const live = room.phase.state === "live";
+    this.#step(now => this.#session.handleRoomLive(now, live));
+    if (live && this.#offerAgain) {
+      this.#offerAgain = false;
+      this.#step(now => this.#session.handleMediaFailed(now));
+    }
   }
 
   #tell(message: ClientMessage): void {

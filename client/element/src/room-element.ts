@@ -390,6 +390,8 @@ export class TandemRoom extends HTMLElement {
       this.#pointer.releaseAll();
       this.#keyboard.releaseAll();
       this.#overlay.clear();
+      // Who acts is not known without a connection.
+      this.#parts.frame.style.setProperty("--_actor", "var(--_idle)");
     }
     this.#say(noticeOf(state, this.view));
     this.#emit("state", { state, notice: this.#notice });

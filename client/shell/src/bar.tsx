@@ -53,14 +53,19 @@ export function Bar(props: BarProps) {
     />
   );
 
+  // Who only watches is told so, and on a phone that takes the place of faces.
+  const most = () => (!narrow() ? 6 : props.seen.mayAct() ? 3 : 2);
+
   return (
     <header class="bar" ref={props.ref}>
       <h1 title={props.seen.view()?.page?.url ?? ""} classList={{ unseen: narrow() }}>
         {props.room.room}
       </h1>
-      <People view={props.seen.view()} you={props.seen.you()} most={narrow() ? 3 : 6} />
-      <Actor view={props.seen.view()} you={props.seen.you()} />
-      <Show when={props.seen.view() && !props.seen.mayAct()}>
+      <People view={props.seen.view()} you={props.seen.you()} most={most()} />
+      <Show when={props.seen.joined()}>
+        <Actor view={props.seen.view()} you={props.seen.you()} />
+      </Show>
+      <Show when={props.seen.joined() && !props.seen.mayAct()}>
         <span class="watching">
           <Icon name="eye" />
           <span class="words">You are watching</span>

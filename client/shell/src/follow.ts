@@ -8,6 +8,8 @@ export interface Seen {
   mayAct: Accessor<boolean>;
   notice: Accessor<Notice | null>;
   live: Accessor<boolean>;
+  /** The room answers, so what it says of itself is true now. */
+  joined: Accessor<boolean>;
   stats: Accessor<Stats | null>;
 }
 
@@ -16,6 +18,8 @@ export function follow(room: TandemRoom): Seen {
   const [you, setYou] = createSignal(room.you);
   const [mayAct, setMayAct] = createSignal(room.mayAct);
   const [notice, setNotice] = createSignal(room.notice);
+  const isJoined = () => room.state.name === "live" || room.state.name === "joined";
+  const [joined, setJoined] = createSignal(isJoined());
   const [live, setLive] = createSignal(room.state.name === "live");
   const [stats, setStats] = createSignal(room.stats);
 
@@ -27,6 +31,7 @@ export function follow(room: TandemRoom): Seen {
   };
   const onState = () => {
     setLive(room.state.name === "live");
+    setJoined(isJoined());
     setNotice(room.notice);
     setYou(room.you);
     setMayAct(room.mayAct);
@@ -40,7 +45,7 @@ export function follow(room: TandemRoom): Seen {
     room.removeEventListener("state", onState);
     room.removeEventListener("stats", onStats);
   });
-  return { view, you, mayAct, notice, live, stats };
+  return { view, you, mayAct, notice, live, joined, stats };
 }
 
 /** A media query as a signal. */
