@@ -334,7 +334,7 @@
     }
     return { ...answer, ...point };
   };
-  const place = () => ({ x: screenX, y: screenY, outerWidth, outerHeight, innerWidth, innerHeight });
+  const place = () => ({ x: screenX, y: screenY, outerWidth, outerHeight, innerWidth, innerHeight, zoom: devicePixelRatio });
   // After the act: the page has had a frame to react in.
   const settle = async () => {
     const verdict = guard?.verdict;
