@@ -1,1 +1,62 @@
 //! Chromium: its process, the CDP multiplexer, tabs, locators, actions, snapshots.
+//!
+//! Owns the room's Chromium from start to end and everything that is said to
+//! it. A mutating act takes a `FloorPermit` and asks it again before each
+//! input that it sends. Knows nothing of HTTP, MCP or rooms.
+
+mod act;
+mod client;
+mod fault;
+mod frames;
+mod keys;
+mod launch;
+mod locator;
+mod look;
+mod mux;
+mod navigate;
+mod settings;
+mod snapshot;
+mod tabs;
+
+pub use act::{Acting, Click, Observer, PointerButton};
+pub use client::{CdpClient, CdpError, CdpEvent};
+pub use fault::ActError;
+pub use frames::Attending;
+pub use keys::{KeyError, Stroke};
+pub use launch::{Browser, BrowserEvent};
+pub use locator::{Locator, LocatorError};
+pub use look::{Picture, Shot};
+pub use mux::{Attached, ClientId, Door, Multiplexer, MuxError, Rules, ToBrowser};
+pub use navigate::{AddressError, address};
+pub use settings::{BrowserSettings, RestoredTab};
+pub use snapshot::{Snapshot, SnapshotScope};
+pub use tabs::{Dialog, PageState, Tab, TabInfo};
+
+use std::path::PathBuf;
+
+use crate::process::{Exit, ProcessError};
+
+/// The script of the acts, and the isolated world that it lives in.
+const SCRIPT: &str = include_str!("page/script.js");
+const WORLD: &str = "tandem";
+
+/// Why there is no browser.
+#[derive(Debug, thiserror::Error)]
+pub enum BrowserError {
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error("bubblewrap is not installed; it keeps the room's browser settings apart: apt install bubblewrap")]
+    NoBubblewrap,
+    #[error("cannot write {path}")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot make the debugging pipe")]
+    Pipe(#[source] std::io::Error),
+    #[error("Chromium {exit} before it was ready; its last words: {log}")]
+    Ended { exit: Exit, log: String },
+    #[error("Chromium did not answer within {seconds} s of its start; its last words: {log}")]
+    Silent { seconds: u64, log: String },
+    #[error("Chromium refused a command")]
+    Cdp(#[from] CdpError),
+    #[error("chromiumoxide cannot connect to Chromium")]
+    Chromiumoxide(#[source] Box<chromiumoxide::error::CdpError>),
+}

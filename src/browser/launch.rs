@@ -1,0 +1,253 @@
+//! The Chromium of a room from its start to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chromiumoxide::handler::HandlerConfig;
+use futures_util::StreamExt;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::client::CdpClient;
+use super::mux::{Door, Multiplexer, MuxError, Rules};
+use super::tabs::{self, Refresh, Tab, TabInfo, Tabs};
+use super::{Attached, BrowserError, BrowserSettings, CdpError};
+use crate::process::{self, Child, Exit, Program};
+
+/// How long Chromium may take to answer for the first time.
+const START: Duration = Duration::from_secs(30);
+/// A Chromium that has not answered for this long hangs.
+const HUNG: Duration = Duration::from_secs(10);
+
+/// What happens to a browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrowserEvent {
+    /// The tabs have changed: all of them, in order. To be kept for a restart.
+    Tabs(Vec<TabInfo>),
+    TabCrashed {
+        target: String,
+        url: String,
+    },
+    /// The last event.
+    Ended(Exit),
+}
+
+/// A running Chromium. Dropping it ends the process.
+pub struct Browser {
+    child: Child,
+    mux: Multiplexer,
+    client: CdpClient,
+    chromium: chromiumoxide::Browser,
+    door: Door,
+    tabs: Tabs,
+    refresh: mpsc::Sender<Refresh>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// chromiumoxide closes a page whose first commands go unanswered, for
+/// instance behind an open dialog. Here a tab is closed by who means it.
+const CHROMIUMOXIDE: Rules = Rules {
+    owner: false,
+    sees_browser_ui: false,
+    refused: &[("Target.closeTarget", "tabs are closed by Tandem alone")],
+};
+
+impl Browser {
+    pub async fn start(
+        settings: BrowserSettings,
+        events: mpsc::Sender<BrowserEvent>,
+    ) -> Result<Self, BrowserError> {
+        for dir in [&settings.profile_dir, &settings.download_dir] {
+            settings.user.private_dir(dir)?;
+        }
+        settings.clear_profile_lock()?;
+        let policy = settings.write_policies()?;
+        let restore = settings.restorable();
+        let first = restore.first().map_or(settings.start_url.as_str(), |tab| tab.url.as_str());
+        let (program, args) = settings.command(policy.as_deref(), first);
+        let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+        let (their_read, our_write) = pipe().map_err(|error| BrowserError::Pipe(error.into()))?;
+        let (our_read, their_write) = pipe().map_err(|error| BrowserError::Pipe(error.into()))?;
+        // Pictures come through here; a larger pipe is fewer turns. Without it, all works as well.
+        let _ = rustix::pipe::fcntl_setpipe_size(&our_read, 1 << 20);
+        let log = settings.run_dir.join("chromium.log");
+        let wrapped = policy.is_some();
+        let child = process::spawn(Program {
+            name: "chromium",
+            program,
+            args,
+            env: settings.env.clone(),
+            home: settings.profile_dir.clone(),
+            user: settings.user.clone(),
+            fds: vec![(their_read, 3), (their_write, 4)],
+            log: log.clone(),
+            mark: settings.mark.clone(),
+        })
+        .await
+        .map_err(|error| match error {
+            process::ProcessError::Missing { .. } if wrapped => BrowserError::NoBubblewrap,
+            error => error.into(),
+        })?;
+        let last_words = || {
+            let text = std::fs::read(&log).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text[text.len().saturating_sub(600)..]).into_owned();
+            text.trim().to_owned()
+        };
+        let mux = Multiplexer::start(our_read, our_write).map_err(BrowserError::Pipe)?;
+        let client = CdpClient::attach(&mux, Rules { owner: true, ..Rules::default() })
+            .await
+            .map_err(CdpError::from)?;
+        let nothing = json!({});
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(START, client.send(None, "Browser.getVersion", &nothing)) => answer,
+            exit = child.exited() => return Err(BrowserError::Ended { exit, log: last_words() }),
+        };
+        match answer {
+            Ok(Ok(_)) => {}
+            // The pipe closes a moment before the process is known to have ended.
+            Ok(Err(_)) if tokio::time::timeout(Duration::from_secs(1), child.exited()).await.is_ok() => {
+                return Err(BrowserError::Ended { exit: child.exited().await, log: last_words() });
+            }
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => return Err(BrowserError::Silent { seconds: START.as_secs(), log: last_words() }),
+        }
+        restore_tabs(&client, &restore).await?;
+        let (tabs, refresh) = tabs::track(client.clone(), events.clone()).await?;
+        let door = Door::open(mux.clone(), CHROMIUMOXIDE).await.map_err(BrowserError::Pipe)?;
+        let (chromium, mut handler) =
+            chromiumoxide::Browser::connect_with_config(door.url(), handler_config())
+                .await
+                .map_err(|error| BrowserError::Chromiumoxide(Box::new(error)))?;
+        let drive = tokio::spawn(async move {
+            while let Some(step) = handler.next().await {
+                if let Err(error) = step {
+                    tracing::debug!(%error, "chromiumoxide");
+                    return;
+                }
+            }
+        });
+        let exited = child.exited();
+        let watch = tokio::spawn(async move {
+            let exit = exited.await;
+            // A room that no longer listens needs no news.
+            let _ = events.send(BrowserEvent::Ended(exit)).await;
+        });
+        Ok(Self { child, mux, client, chromium, door, tabs, refresh, tasks: vec![drive, watch] })
+    }
+
+    // Getters.
+
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.child.is_running()
+    }
+
+    /// The tabs as last seen, in order.
+    pub fn tabs(&self) -> Vec<TabInfo> {
+        self.tabs.borrow().iter().map(|(info, _)| info.clone()).collect()
+    }
+
+    /// A tab by the browser's name for it.
+    pub fn tab(&self, target: &str) -> Option<Arc<Tab>> {
+        let tabs = self.tabs.borrow();
+        tabs.iter().find(|(info, _)| info.target == target).map(|(_, tab)| Arc::clone(tab))
+    }
+
+    pub fn cdp_client(&self) -> &CdpClient {
+        &self.client
+    }
+
+    /// chromiumoxide's own handle, for what it does well.
+    pub fn chromiumoxide(&self) -> &chromiumoxide::Browser {
+        &self.chromium
+    }
+
+    /// Another CDP client on the same pipe.
+    pub async fn attach(&self, rules: Rules) -> Result<Attached, MuxError> {
+        self.mux.attach(rules).await
+    }
+
+    /// Where the internal door is: a secret.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Whether Chromium still answers.
+    pub async fn is_responsive(&self) -> bool {
+        let nothing = json!({});
+        let answer = self.client.send(None, "Browser.getVersion", &nothing);
+        matches!(tokio::time::timeout(HUNG, answer).await, Ok(Ok(_)))
+    }
+
+    /// Looks at the tab strip now, rather than at its last known state.
+    pub async fn look_at_tabs(&self) -> Vec<TabInfo> {
+        let (reply, answer) = oneshot::channel();
+        match self.refresh.send(reply).await {
+            Ok(()) => answer.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The tab that people see.
+    pub async fn front_tab(&self) -> Option<Arc<Tab>> {
+        let tabs = self.look_at_tabs().await;
+        let front = tabs.iter().find(|tab| tab.front).or(tabs.first())?;
+        self.tab(&front.target)
+    }
+
+    /// Ends Chromium: asks it first, so that the profile is written, and does not wait longer than `grace`.
+    pub async fn stop(self, grace: Duration) -> Exit {
+        let nothing = json!({});
+        let half = grace / 2;
+        let asked = self.client.post(None, "Browser.close", &nothing).await.is_ok();
+        let exit = match asked {
+            true => tokio::time::timeout(half, self.child.exited()).await.ok(),
+            false => None,
+        };
+        match exit {
+            Some(exit) => exit,
+            None => self.child.terminate(half).await,
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if let Some(drive) = self.tasks.first() {
+            drive.abort();
+        }
+        self.child.kill();
+    }
+}
+
+fn handler_config() -> HandlerConfig {
+    HandlerConfig {
+        ignore_https_errors: false,
+        ignore_invalid_messages: true,
+        // The window's own size; the default would shrink every page to 800x600.
+        viewport: None,
+        request_timeout: Duration::from_secs(60),
+        ..HandlerConfig::default()
+    }
+}
+
+/// Opens the tabs after the first, which came with the command line, and
+/// brings to front what was there.
+async fn restore_tabs(client: &CdpClient, restore: &[super::RestoredTab]) -> Result<(), CdpError> {
+    let mut front = None;
+    for tab in restore.iter().skip(1) {
+        let params = json!({ "url": tab.url, "background": true });
+        let made = client.send(None, "Target.createTarget", &params).await?;
+        if tab.front {
+            front = serde_json::from_str::<serde_json::Value>(made.get()).ok();
+        }
+    }
+    if let Some(target) = front.as_ref().and_then(|made| made.get("targetId")) {
+        client.send(None, "Target.activateTarget", &json!({ "targetId": target })).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! How a room's Chromium is started: its flags, its locked settings, and
+//! bubblewrap around it so that the locks are this Chromium's alone.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::BrowserError;
+use crate::base::Size;
+use crate::process::RoomUser;
+
+/// The locked settings, as the managed policy of Chromium.
+const POLICIES: &str = include_str!("../../xvfb/policies/tandem.json");
+/// Where Chromium, as Debian builds it, looks for managed policies.
+const POLICY_ROOT: &str = "/etc/chromium";
+/// Below this much shared memory Chromium must keep its buffers elsewhere.
+const ENOUGH_SHARED_MEMORY: u64 = 512 << 20;
+
+/// Everything that a Chromium needs to be started.
+#[derive(Clone, Debug)]
+pub struct BrowserSettings {
+    /// A path, or a name to be found in `PATH`.
+    pub executable: PathBuf,
+    pub user: RoomUser,
+    /// The sweep's mark: the run directory of this server.
+    pub mark: PathBuf,
+    /// For the policy file and the log. Chromium must be able to read it.
+    pub run_dir: PathBuf,
+    pub profile_dir: PathBuf,
+    pub download_dir: PathBuf,
+    /// `DISPLAY` and `XAUTHORITY`.
+    pub env: Vec<(OsString, OsString)>,
+    pub size: Size,
+    /// Opened when there is nothing to restore.
+    pub start_url: String,
+    /// Whether the managed policies are put in place. Off only for a
+    /// machine whose administrator has policies of their own.
+    pub policies: bool,
+    /// The tabs to bring back, in order.
+    pub restore: Vec<RestoredTab>,
+    /// Switches of the room's administrator, after ours.
+    pub extra_args: Vec<String>,
+}
+
+/// A tab as it was before Chromium went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredTab {
+    pub url: String,
+    /// It was in front.
+    pub front: bool,
+}
+
+/// What a room may have open after a restart.
+const MOST_RESTORED: usize = 100;
+
+impl BrowserSettings {
+    /// The tabs that can be brought back: pages of the web, at most a hundred.
+    pub(super) fn restorable(&self) -> Vec<RestoredTab> {
+        let kept = self.restore.iter().filter(|tab| is_restorable(&tab.url));
+        kept.take(MOST_RESTORED).cloned().collect()
+    }
+
+    /// The program and its arguments.
+    pub(super) fn command(&self, policy: Option<&Path>, first_url: &str) -> (PathBuf, Vec<OsString>) {
+        let chromium = real_executable(&self.executable);
+        let mut args = self.flags();
+        args.extend(self.extra_args.iter().map(OsString::from));
+        args.push(first_url.into());
+        let Some(policy) = policy else { return (chromium, args) };
+        let mut wrapped: Vec<OsString> = ["--dev-bind", "/", "/", "--tmpfs", POLICY_ROOT, "--ro-bind"]
+            .map(OsString::from)
+            .into();
+        wrapped.push(policy.into());
+        wrapped.push(Path::new(POLICY_ROOT).join("policies/managed/tandem.json").into());
+        wrapped.extend(["--die-with-parent", "--"].map(OsString::from));
+        wrapped.push(chromium.into());
+        wrapped.extend(args);
+        ("bwrap".into(), wrapped)
+    }
+
+    fn flags(&self) -> Vec<OsString> {
+        let mut flags: Vec<OsString> = [
+            "--remote-debugging-pipe",
+            "--no-first-run",
+            "--no-default-browser-check",
+            "--password-store=basic",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-default-apps",
+            "--disable-sync",
+            "--disable-breakpad",
+            "--disable-quic",
+            "--disable-pings",
+            "--hide-crash-restore-bubble",
+            "--force-device-scale-factor=1",
+            "--media-router=0",
+            // Pages in hidden tabs and covered windows are still worked on by agents.
+            "--disable-backgrounding-occluded-windows",
+            "--disable-renderer-backgrounding",
+            // There is no GPU; without this Chromium tries one and falls back slowly.
+            "--disable-gpu",
+            "--window-position=0,0",
+            "--start-maximized",
+            "--disable-features=Translate,MediaRouter,OptimizationHints,GlobalMediaControls",
+        ]
+        .map(OsString::from)
+        .into();
+        flags.push(format!("--window-size={},{}", self.size.width(), self.size.height()).into());
+        let mut profile = OsString::from("--user-data-dir=");
+        profile.push(&self.profile_dir);
+        flags.push(profile);
+        if shared_memory().is_some_and(|bytes| bytes < ENOUGH_SHARED_MEMORY) {
+            flags.push("--disable-dev-shm-usage".into());
+        }
+        flags
+    }
+
+    /// Writes the policy file, readable by the room's user.
+    pub(super) fn write_policies(&self) -> Result<Option<PathBuf>, BrowserError> {
+        if !self.policies {
+            return Ok(None);
+        }
+        let path = self.run_dir.join("chromium-policies.json");
+        let failed = |source| BrowserError::Write { path: path.clone(), source };
+        let mut policies: serde_json::Value =
+            serde_json::from_str(POLICIES).map_err(|error| failed(error.into()))?;
+        policies["DownloadDirectory"] = self.download_dir.to_string_lossy().into();
+        std::fs::write(&path, policies.to_string()).map_err(failed)?;
+        self.user.own(&path)?;
+        Ok(Some(path))
+    }
+
+    /// A Chromium that was killed leaves its lock in the profile; a living one cannot be there,
+    /// since the sweep ran before.
+    pub(super) fn clear_profile_lock(&self) -> Result<(), BrowserError> {
+        for name in ["SingletonLock", "SingletonCookie", "SingletonSocket"] {
+            let path = self.profile_dir.join(name);
+            match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(BrowserError::Write { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A page of the web, or an empty one. Nothing that could be taken for a switch.
+fn is_restorable(url: &str) -> bool {
+    url == "about:blank" || url.starts_with("http://") || url.starts_with("https://")
+}
+
+/// Debian's `/usr/bin/chromium` is a script that adds the machine's own
+/// switches and extensions; the program itself stands beside it.
+fn real_executable(executable: &Path) -> PathBuf {
+    let debian = Path::new("/usr/lib/chromium/chromium");
+    let wrapper = [Path::new("chromium"), Path::new("/usr/bin/chromium")].contains(&executable);
+    if wrapper && debian.is_file() { debian.to_owned() } else { executable.to_owned() }
+}
+
+fn shared_memory() -> Option<u64> {
+    let stat = rustix::fs::statvfs("/dev/shm").ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_of_the_web_come_back() {
+        for good in ["http://a/", "https://a/", "about:blank"] {
+            assert!(is_restorable(good), "{good}");
+        }
+        for bad in ["--no-sandbox", "file:///etc/passwd", "chrome://settings", "javascript:1", ""] {
+            assert!(!is_restorable(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_policies_are_one_json_object_and_leave_the_pipe_open() {
+        let policies: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(POLICIES).expect("an object");
+        assert_ne!(policies.get("RemoteDebuggingAllowed"), Some(&false.into()));
+        // 2 also shuts the debugging pipe.
+        assert_ne!(policies.get("DeveloperToolsAvailability"), Some(&2.into()));
+        assert!(policies["URLBlocklist"].as_array().is_some_and(|list| list.contains(&"file://*".into())));
+    }
+}

@@ -1,0 +1,534 @@
+//! What tabs there are and what goes on in each: one task that listens to
+//! the browser and is the only one to write it down. Everybody else reads.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::client::{CdpClient, CdpError, CdpEvent};
+use super::{BrowserEvent, SCRIPT, WORLD};
+
+/// A tab, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TabInfo {
+    /// The browser's name for it; the same as long as the tab is open.
+    pub target: String,
+    pub url: String,
+    pub title: String,
+    pub front: bool,
+}
+
+/// A tab of the browser. Its state is written by the tracker alone.
+pub struct Tab {
+    pub(super) target: String,
+    pub(super) client: CdpClient,
+    pub(super) state: watch::Receiver<PageState>,
+    /// The highest ref that was given out, so that none is given twice in the tab's life.
+    pub(super) last_ref: AtomicU64,
+    /// How many agents attend to it; focus is emulated while there is one.
+    pub(super) attended: AtomicUsize,
+}
+
+/// The page in a tab now.
+#[derive(Clone, Debug, Default)]
+pub struct PageState {
+    pub(super) session: String,
+    /// The page's own target, which is also its main frame.
+    pub(super) page: String,
+    pub(super) url: String,
+    pub(super) title: String,
+    pub(super) frames: BTreeMap<String, Frame>,
+    next_frame: u32,
+    pub dialog: Option<Dialog>,
+    pub(super) navigation: Navigation,
+    pub crashed: bool,
+    pub(super) closed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub parent: Option<String>,
+    /// The session that speaks for it: its own, when it runs in another process.
+    pub session: String,
+    /// Its number in refs; the main frame has 0 and none is shown.
+    pub number: u32,
+}
+
+/// A JavaScript dialog that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dialog {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub message: String,
+    #[serde(default)]
+    pub default_prompt: Option<String>,
+}
+
+/// Where the main frame is on its way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Navigation {
+    /// One was asked for or begun and has neither arrived nor failed.
+    pub pending: bool,
+    /// How many have arrived.
+    pub committed: u64,
+    /// The document is parsed.
+    pub ready: bool,
+}
+
+/// Asks the tracker to look at the browser now.
+pub(super) type Refresh = oneshot::Sender<Vec<TabInfo>>;
+
+/// The tracker's open tabs, in the order of the tab strip.
+pub(super) type Tabs = watch::Receiver<Vec<(TabInfo, Arc<Tab>)>>;
+
+struct Tracker {
+    client: CdpClient,
+    tabs: HashMap<String, Known>,
+    /// Page and frame sessions, with the tab they belong to.
+    sessions: HashMap<String, String>,
+    shown: watch::Sender<Vec<(TabInfo, Arc<Tab>)>>,
+    told: Vec<TabInfo>,
+    events: mpsc::Sender<BrowserEvent>,
+}
+
+struct Known {
+    tab: Arc<Tab>,
+    state: watch::Sender<PageState>,
+    session: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TargetInfo {
+    target_id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    url: String,
+    subtype: Option<String>,
+    parent_frame_id: Option<String>,
+    embedder_data: Option<EmbedderData>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EmbedderData {
+    #[serde(default)]
+    tab_active: bool,
+    #[serde(default)]
+    tab_strip_index: i64,
+}
+
+/// A glance at the tab strip at least this often: switching tabs is no event.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Starts to track. Returns when the tabs that are there are known.
+pub(super) async fn track(
+    client: CdpClient,
+    events: mpsc::Sender<BrowserEvent>,
+) -> Result<(Tabs, mpsc::Sender<Refresh>), CdpError> {
+    let heard = client.events();
+    let filter = json!([{ "type": "page" }, { "type": "tab" }]);
+    client.send(None, "Target.setDiscoverTargets", &json!({ "discover": true, "filter": filter })).await?;
+    let (shown, tabs) = watch::channel(Vec::new());
+    let mut tracker = Tracker {
+        client,
+        tabs: HashMap::new(),
+        sessions: HashMap::new(),
+        shown,
+        told: Vec::new(),
+        events,
+    };
+    tracker.glance().await?;
+    // When 16 ask at once, the next one waits.
+    let (refresh, asked) = mpsc::channel(16);
+    tokio::spawn(tracker.run(heard, asked));
+    Ok((tabs, refresh))
+}
+
+impl Tab {
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub fn state(&self) -> PageState {
+        self.state.borrow().clone()
+    }
+
+    pub fn dialog(&self) -> Option<Dialog> {
+        self.state.borrow().dialog.clone()
+    }
+
+    pub fn url(&self) -> String {
+        self.state.borrow().url.clone()
+    }
+
+    pub fn title(&self) -> String {
+        self.state.borrow().title.clone()
+    }
+
+    pub fn is_open(&self) -> bool {
+        !self.state.borrow().closed && self.state.has_changed().is_ok()
+    }
+}
+
+impl Tracker {
+    async fn run(
+        mut self,
+        mut heard: broadcast::Receiver<Arc<CdpEvent>>,
+        mut asked: mpsc::Receiver<Refresh>,
+    ) {
+        let mut clock = tokio::time::interval(GLANCE);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let looked = tokio::select! {
+                biased;
+                event = heard.recv() => match event {
+                    Ok(event) => self.on_event(&event).await,
+                    Err(broadcast::error::RecvError::Lagged(lost)) => {
+                        tracing::warn!(lost, "events of the browser were lost");
+                        self.glance().await
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                reply = asked.recv() => match reply {
+                    Some(reply) => {
+                        let looked = self.glance().await;
+                        let _ = reply.send(self.told.clone());
+                        looked
+                    }
+                    None => return,
+                },
+                _ = clock.tick() => self.glance().await,
+            };
+            if let Err(error) = looked
+                && !error.is_gone()
+            {
+                tracing::debug!(%error, "the tabs could not be read");
+                if matches!(error, CdpError::Mux(_)) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads the tab strip: what is open, in which order, what is in front.
+    async fn glance(&mut self) -> Result<(), CdpError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct List {
+            target_infos: Vec<TargetInfo>,
+        }
+        let filter = json!({ "filter": [{ "type": "tab" }] });
+        let list = self.client.send(None, "Target.getTargets", &filter).await?;
+        let list: List = serde_json::from_str(list.get()).map_err(|error| CdpError::Unreadable {
+            method: "Target.getTargets".into(),
+            reason: error.to_string(),
+        })?;
+        let mut strip: Vec<_> = list
+            .target_infos
+            .into_iter()
+            .filter_map(|info| Some((info.embedder_data.as_ref()?.tab_strip_index, info)))
+            .collect();
+        strip.sort_by_key(|(index, _)| *index);
+        self.tabs.retain(|target, known| {
+            let open = strip.iter().any(|(_, info)| info.target_id == *target);
+            if !open {
+                known.state.send_modify(|state| state.closed = true);
+            }
+            open
+        });
+        let mut infos = Vec::new();
+        let mut has_front = false;
+        for (_, info) in strip {
+            if !self.tabs.contains_key(&info.target_id)
+                && let Err(error) = self.adopt(&info).await
+            {
+                tracing::debug!(%error, "a tab went while it was looked at");
+                continue;
+            }
+            let front = !has_front && info.embedder_data.is_some_and(|data| data.tab_active);
+            has_front |= front;
+            if let Some(known) = self.tabs.get(&info.target_id) {
+                known.state.send_if_modified(|state| {
+                    let same = state.url == info.url && state.title == info.title;
+                    state.url.clone_from(&info.url);
+                    state.title.clone_from(&info.title);
+                    !same
+                });
+            }
+            infos.push(TabInfo { target: info.target_id, url: info.url, title: info.title, front });
+        }
+        self.tell(infos).await;
+        Ok(())
+    }
+
+    async fn tell(&mut self, infos: Vec<TabInfo>) {
+        if infos == self.told {
+            return;
+        }
+        let shown = infos
+            .iter()
+            .filter_map(|info| Some((info.clone(), Arc::clone(&self.tabs.get(&info.target)?.tab))))
+            .collect();
+        self.shown.send_replace(shown);
+        self.told.clone_from(&infos);
+        // A room that does not listen has gone.
+        let _ = self.events.send(BrowserEvent::Tabs(infos)).await;
+    }
+
+    /// Attaches to a new tab and, through it, to the page inside.
+    async fn adopt(&mut self, info: &TargetInfo) -> Result<(), CdpError> {
+        let params = json!({ "targetId": info.target_id, "flatten": true });
+        let attached = self.client.send(None, "Target.attachToTarget", &params).await?;
+        #[derive(Deserialize)]
+        struct Session {
+            #[serde(rename = "sessionId")]
+            id: String,
+        }
+        let session: Session = serde_json::from_str(attached.get()).map_err(|error| {
+            CdpError::Unreadable { method: "Target.attachToTarget".into(), reason: error.to_string() }
+        })?;
+        let (state, page) = watch::channel(PageState::default());
+        let tab = Arc::new(Tab {
+            target: info.target_id.clone(),
+            client: self.client.clone(),
+            state: page,
+            last_ref: AtomicU64::new(0),
+            attended: AtomicUsize::new(0),
+        });
+        self.sessions.insert(session.id.clone(), info.target_id.clone());
+        self.tabs.insert(info.target_id.clone(), Known { tab, state, session: session.id.clone() });
+        // Answered after the page inside was announced, which is an event of its own.
+        let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
+        self.client.send(Some(&session.id), "Target.setAutoAttach", &auto).await?;
+        Ok(())
+    }
+
+    async fn on_event(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
+        match event.method.as_str() {
+            "Target.targetCreated" | "Target.targetDestroyed" | "Target.targetInfoChanged" => {
+                #[derive(Deserialize)]
+                #[serde(rename_all = "camelCase")]
+                struct Changed {
+                    target_info: Option<TargetInfo>,
+                }
+                let kind = event.params::<Changed>().and_then(|changed| changed.target_info);
+                if kind.is_none_or(|info| info.kind == "tab" || info.kind == "page") {
+                    self.glance().await?;
+                }
+                Ok(())
+            }
+            "Target.targetCrashed" | "Inspector.targetCrashed" => self.on_crash(event).await,
+            "Target.attachedToTarget" => self.on_attached(event).await,
+            "Target.detachedFromTarget" => {
+                #[derive(Deserialize)]
+                #[serde(rename_all = "camelCase")]
+                struct Detached {
+                    session_id: String,
+                }
+                if let Some(gone) = event.params::<Detached>()
+                    && let Some(tab) = self.sessions.remove(&gone.session_id)
+                    && let Some(known) = self.tabs.get(&tab)
+                {
+                    known.state.send_modify(|state| {
+                        state.frames.retain(|_, frame| frame.session != gone.session_id);
+                    });
+                }
+                Ok(())
+            }
+            method if method.starts_with("Page.") => {
+                let session = event.session.as_deref().unwrap_or_default();
+                if let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) {
+                    known.state.send_modify(|state| state.on_page_event(session, event));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn on_crash(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
+        let session = event.session.as_deref().unwrap_or_default();
+        let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) else { return Ok(()) };
+        if known.state.borrow().session != session {
+            return Ok(());
+        }
+        known.state.send_modify(|state| state.crashed = true);
+        let url = known.state.borrow().url.clone();
+        let _ = self.events.send(BrowserEvent::TabCrashed { target: known.tab.target.clone(), url }).await;
+        Ok(())
+    }
+
+    async fn on_attached(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Attached {
+            session_id: String,
+            target_info: TargetInfo,
+        }
+        let (Some(Attached { session_id, target_info }), Some(by)) =
+            (event.params::<Attached>(), event.session.as_deref())
+        else {
+            return Ok(());
+        };
+        let Some(known) = self.sessions.get(by).and_then(|tab| self.tabs.get(tab)) else { return Ok(()) };
+        let is_page = target_info.kind == "page" && known.session == by;
+        if is_page && target_info.subtype.as_deref() == Some("prerender") {
+            return Ok(());
+        }
+        if !is_page && target_info.kind != "iframe" {
+            return Ok(());
+        }
+        self.sessions.insert(session_id.clone(), known.tab.target.clone());
+        known.state.send_modify(|state| {
+            if is_page {
+                let (url, title) = (std::mem::take(&mut state.url), std::mem::take(&mut state.title));
+                let next_frame = state.next_frame;
+                let dialog = None;
+                *state = PageState { url, title, next_frame, dialog, ..PageState::default() };
+                state.session.clone_from(&session_id);
+                state.page.clone_from(&target_info.target_id);
+                state.navigation.ready = true;
+            }
+            let parent = if is_page { None } else { target_info.parent_frame_id.clone() };
+            state.add_frame(&target_info.target_id, parent, &session_id);
+        });
+        self.prepare(&session_id).await
+    }
+
+    /// Turns on what the acts need in a new page or frame. Nobody waits for the answers.
+    async fn prepare(&self, session: &str) -> Result<(), CdpError> {
+        let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true,
+            "filter": [{ "type": "iframe" }] });
+        let world = json!({ "source": SCRIPT, "worldName": WORLD, "runImmediately": true });
+        let nothing = json!({});
+        for (method, params) in [
+            ("Page.enable", &nothing),
+            ("Inspector.enable", &nothing),
+            ("Target.setAutoAttach", &auto),
+            ("Page.addScriptToEvaluateOnNewDocument", &world),
+        ] {
+            drop(self.client.post(Some(session), method, params).await?);
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Tree {
+            frame_tree: Node,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Node {
+            frame: NodeFrame,
+            #[serde(default)]
+            child_frames: Vec<Node>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct NodeFrame {
+            id: String,
+            parent_id: Option<String>,
+        }
+        fn walk(node: Node, session: &str, state: &mut PageState) {
+            state.add_frame(&node.frame.id, node.frame.parent_id, session);
+            for child in node.child_frames {
+                walk(child, session, state);
+            }
+        }
+        // A page with an open dialog does not answer; it must not hold the others up.
+        let answer = self.client.post(Some(session), "Page.getFrameTree", &nothing).await?;
+        let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) else { return Ok(()) };
+        let (state, session) = (known.state.clone(), session.to_owned());
+        tokio::spawn(async move {
+            let Ok(Ok(Ok(tree))) = tokio::time::timeout(Duration::from_secs(30), answer).await else { return };
+            if let Ok(tree) = serde_json::from_str::<Tree>(tree.get()) {
+                state.send_modify(|state| walk(tree.frame_tree, &session, state));
+            }
+        });
+        Ok(())
+    }
+}
+
+impl PageState {
+    fn add_frame(&mut self, id: &str, parent: Option<String>, session: &str) {
+        if let Some(frame) = self.frames.get_mut(id) {
+            // A frame that moved to its own process is spoken for by that one.
+            if id != self.page && session != self.session {
+                session.clone_into(&mut frame.session);
+            }
+            frame.parent = frame.parent.take().or(parent);
+            return;
+        }
+        let number = if id == self.page {
+            0
+        } else {
+            self.next_frame += 1;
+            self.next_frame
+        };
+        self.frames.insert(id.to_owned(), Frame { parent, session: session.to_owned(), number });
+    }
+
+    fn on_page_event(&mut self, session: &str, event: &CdpEvent) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params {
+            frame_id: Option<String>,
+            parent_frame_id: Option<String>,
+            frame: Option<FrameBrief>,
+            reason: Option<String>,
+            navigation_type: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct FrameBrief {
+            id: String,
+        }
+        let Some(params) = event.params::<Params>() else { return };
+        let frame = params.frame_id.or(params.frame.map(|frame| frame.id));
+        let is_main = session == self.session && frame.as_deref().is_none_or(|frame| frame == self.page);
+        match event.method.as_str() {
+            "Page.frameAttached" => {
+                if let Some(frame) = frame {
+                    self.add_frame(&frame, params.parent_frame_id, session);
+                }
+            }
+            "Page.frameDetached" => {
+                // "swap" means that it lives on in another process.
+                if let Some(frame) = frame.filter(|_| params.reason.as_deref() != Some("swap")) {
+                    self.frames.remove(&frame);
+                }
+            }
+            "Page.javascriptDialogOpening" => self.dialog = event.params(),
+            "Page.javascriptDialogClosed" => self.dialog = None,
+            _ if !is_main => {}
+            "Page.frameRequestedNavigation" | "Page.frameScheduledNavigation" => {
+                self.navigation.pending = true;
+            }
+            "Page.frameStartedNavigating" => {
+                let within = params.navigation_type.as_deref().is_some_and(|kind| {
+                    kind.starts_with("sameDocument") || kind.starts_with("historySameDocument")
+                });
+                self.navigation.pending |= !within;
+            }
+            "Page.frameNavigated" => {
+                self.crashed = false;
+                self.navigation =
+                    Navigation { pending: false, committed: self.navigation.committed + 1, ready: false };
+            }
+            "Page.domContentEventFired" => self.navigation.ready = true,
+            "Page.frameStoppedLoading" => {
+                self.navigation.pending = false;
+                self.navigation.ready = true;
+            }
+            "Page.frameClearedScheduledNavigation"
+            | "Page.navigatedWithinDocument"
+            | "Page.downloadWillBegin" => self.navigation.pending = false,
+            _ => {}
+        }
+    }
+}
