@@ -141,7 +141,8 @@ impl Acting<'_> {
         prepared.check()?;
         if !prepared.done {
             if text.is_empty() {
-                let delete: Stroke = "Delete".parse().map_err(|error| ActError::Refused(format!("{error}")))?;
+                let delete: Stroke =
+                    "Delete".parse().map_err(|error| ActError::Refused(format!("{error}")))?;
                 self.stroke(&delete).await?;
             } else {
                 self.insert(text).await?;
@@ -487,7 +488,9 @@ type Answer = tokio::sync::oneshot::Receiver<Result<Box<serde_json::value::RawVa
 impl Outcome {
     fn check(&self) -> Result<(), ActError> {
         match &self.error {
-            _ if self.gone => Err(ActError::Refused("the element was removed from the page meanwhile".into())),
+            _ if self.gone => {
+                Err(ActError::Refused("the element was removed from the page meanwhile".into()))
+            }
             Some(error) => Err(ActError::Refused(error.clone())),
             None => Ok(()),
         }

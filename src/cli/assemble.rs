@@ -1,15 +1,26 @@
 //! Puts the program together: what stands behind the server's doors.
 
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::settings::Settings;
-use crate::room::Rooms;
-use crate::server::Edges;
+use crate::base::{Bitrate, RoomId};
+use crate::process::{self, RoomUser};
+use crate::room::{House, Programs, RoomSettings, RoomSpec, Rooms};
+use crate::rtc::{Rtc, RtcSettings};
+use crate::server::{Edges, Telemetry, TelemetrySource};
 use crate::store::Store;
+
+/// How long viewers may take to say goodbye.
+const PEER_GRACE: Duration = Duration::from_millis(300);
+/// Below this a picture is no longer worth sending.
+const MIN_BITRATE: Bitrate = Bitrate::kbps(250);
 
 /// The parts of a running program.
 pub(super) struct Assembly {
@@ -19,12 +30,108 @@ pub(super) struct Assembly {
     pub(super) drain: BoxFuture<'static, ()>,
 }
 
+/// Reads the counts of the lower floors when Prometheus asks.
+struct Floors {
+    house: Arc<House>,
+    rtc: Rtc,
+}
+
+impl TelemetrySource for Floors {
+    fn read(&self) -> Telemetry {
+        let counts = self.house.counts();
+        Telemetry {
+            frames_encoded: counts.frames,
+            encode_seconds: counts.encode_time.as_secs_f64(),
+            bytes_sent: self.rtc.totals().borrow().bytes,
+            input_events: counts.inputs,
+        }
+    }
+}
+
 /// Starts the rooms. Whatever fails here fails before the server listens, and
 /// leaves nothing behind.
 pub(super) async fn assemble(
-    _settings: &Settings,
-    _store: &Store,
+    settings: &Settings,
+    store: &Store,
     _shutdown: &CancellationToken,
 ) -> Result<Assembly, Failure> {
-    Err(Failure::new("this build has no rooms yet"))
+    let user = RoomUser::resolve(&settings.room_user)?;
+    let programs = Programs {
+        chromium: present(&settings.chromium, "chromium")?,
+        xvfb: present(&settings.xvfb, "xvfb")?,
+        window_manager: present(&settings.window_manager, "openbox")?,
+        bubblewrap: present(&settings.bwrap, "bubblewrap")?,
+    };
+    let run_dir = settings.data_dir.join("run");
+    clear_run_dir(&run_dir)?;
+
+    let mut rtc_settings = RtcSettings::new(settings.rtc_listen);
+    rtc_settings.public_addresses = settings.rtc_public_address.clone();
+    rtc_settings.start_rate = settings.max_bitrate;
+    rtc_settings.full_rate = settings.max_bitrate.scale(2.0);
+    let rtc = Rtc::start(rtc_settings).await?;
+
+    let room_settings = RoomSettings {
+        data_dir: settings.data_dir.clone(),
+        run_dir,
+        user,
+        programs,
+        frame_rate: settings.frame_rate,
+        max_bitrate: settings.max_bitrate,
+        min_bitrate: MIN_BITRATE.min(settings.max_bitrate),
+        settle: settings.settle,
+        start_url: settings.start_url.clone(),
+        max_rooms: settings.max_rooms,
+    };
+    let main = RoomSpec { id: RoomId::main(), size: settings.room_size, start_url: None };
+    let house = House::open(room_settings, main, rtc.clone(), store.clone()).await?;
+
+    let edges = Edges {
+        mcp: None,
+        telemetry: Some(Arc::new(Floors { house: Arc::clone(&house), rtc: rtc.clone() })),
+    };
+    let drain = {
+        let house = Arc::clone(&house);
+        Box::pin(async move {
+            rtc.stop(PEER_GRACE).await;
+            house.stop().await;
+        })
+    };
+    Ok(Assembly { rooms: house, edges, drain })
+}
+
+/// A program that rooms need, or the line that says how to get it.
+fn present(program: &Path, package: &str) -> Result<PathBuf, Failure> {
+    let found = if program.components().count() > 1 {
+        program.is_file().then(|| program.to_owned())
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|dir| dir.join(program)).find(|candidate| candidate.is_file())
+    };
+    found.ok_or_else(|| {
+        Failure::new(format!(
+            "{} is not there; install it with: apt-get install {package} (or see 'tandem doctor')",
+            program.display()
+        ))
+    })
+}
+
+/// What an earlier run left behind is ended and removed; the data directory's
+/// lock, which we hold, says that no other server uses it.
+fn clear_run_dir(run_dir: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(format!("cannot use {}: {error}; choose another --data-dir", run_dir.display()))
+    };
+    let ended = process::sweep(run_dir);
+    if ended > 0 {
+        tracing::warn!(processes = ended, "ended what an earlier run had left");
+    }
+    if let Ok(rooms) = std::fs::read_dir(run_dir) {
+        for room in rooms.flatten() {
+            crate::display::clear_stale(&room.path().join("display"));
+        }
+        std::fs::remove_dir_all(run_dir).map_err(failed)?;
+    }
+    // The rooms' user passes through it to its own directories below.
+    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(run_dir).map_err(failed)
 }

@@ -70,24 +70,27 @@ impl MediaSettings {
 }
 
 impl Pipeline {
-    /// The pipeline and the end that the capture writes to. `taken` is called
-    /// whenever a picture was taken for the first time: the next may be captured.
+    /// `taken` is called whenever a picture was taken for the first time: the
+    /// next may be captured.
     pub fn new(
         settings: MediaSettings,
         out: Arc<dyn EncodedSink>,
         taken: Arc<dyn Fn() + Send + Sync>,
-    ) -> (Pipeline, PictureSink) {
-        let slot = Arc::new(Slot::default());
-        let sink = PictureSink::new(slot.clone());
-        let pipeline = Pipeline {
+    ) -> Pipeline {
+        Pipeline {
             settings: Arc::new(settings),
-            slot,
+            slot: Arc::new(Slot::default()),
             out,
             taken,
             threads: Mutex::default(),
             next_id: AtomicU64::new(0),
-        };
-        (pipeline, sink)
+        }
+    }
+
+    /// The end that a capture writes to. One capture at a time: a new one
+    /// follows when the display before it has ended.
+    pub fn sink(&self) -> PictureSink {
+        PictureSink::new(self.slot.clone())
     }
 
     // Getters.

@@ -2,19 +2,19 @@
 //! who has the floor, what lives and what is brought back. Frames bypass it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::camera::Camera;
 use super::handle::{Command, Entered, SeatId};
 use super::lifecycle::{Action, Lifecycle, Part};
 use super::parts::{Begun, Parts};
 use super::port::RoomError;
 use super::presence::PresentList;
 use super::viewers::{Viewers, touch};
-use super::{PageView, Phase, Presence, RoomEvent, RoomSettings, RoomSpec, RoomView};
+use super::{PageView, RoomEvent, RoomSettings, RoomSpec, RoomView};
 use crate::base::{Actor, ActorKind, CursorImage, Input, PeerId, Size, StampedInput};
 use crate::browser::{Browser, BrowserEvent, TabInfo};
 use crate::display::DisplayEvent;
@@ -42,6 +42,7 @@ struct Waiting {
 pub(super) struct Driver<'a> {
     outlets: &'a Outlets,
     parts: Parts,
+    camera: Arc<Camera>,
     lifecycle: Lifecycle,
     floor: Floor,
     present: PresentList,
@@ -57,15 +58,22 @@ pub(super) struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    pub fn new(spec: RoomSpec, settings: Arc<RoomSettings>, rtc: Rtc, outlets: &'a Outlets) -> Self {
+    pub fn new(
+        spec: RoomSpec,
+        settings: Arc<RoomSettings>,
+        rtc: Rtc,
+        camera: Arc<Camera>,
+        outlets: &'a Outlets,
+    ) -> Self {
         // Input of all viewers; when it is full, rtc drops moves and holds the rest back.
         let (peer_sender, peer_events) = mpsc::channel(1024);
         let now = Instant::now();
         Self {
-            viewers: Viewers::new(spec.id.clone(), &settings, rtc.clone(), peer_sender),
+            viewers: Viewers::new(spec.id.clone(), &settings, rtc, peer_sender),
             floor: Floor::new(settings.settle),
             size: spec.size,
-            parts: Parts::new(spec, settings, rtc),
+            parts: Parts::new(spec, settings, Arc::clone(&camera)),
+            camera,
             outlets,
             lifecycle: Lifecycle::new(now),
             present: PresentList::default(),
@@ -229,6 +237,7 @@ impl<'a> Driver<'a> {
 
     fn inject(&self, permit: &FloorPermit, input: StampedInput) {
         let Some(display) = self.parts.display() else { return };
+        self.camera.count_input();
         if let Err(error) = display.inject(permit, input) {
             tracing::warn!(room = %self.parts.id(), %error, "input was not taken");
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::camera::Camera;
 use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
 use super::{RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
@@ -28,7 +29,7 @@ pub(super) struct Entered {
 pub(super) enum Command {
     Enter {
         actor: Actor,
-        reply: oneshot::Sender<SeatId>,
+        reply: oneshot::Sender<Entered>,
     },
     Leave(SeatId),
     Offer {
@@ -64,6 +65,7 @@ pub struct RoomHandle {
     pub(super) events: broadcast::Sender<RoomEvent>,
     pub(super) cursor: watch::Receiver<Option<Arc<CursorImage>>>,
     pub(super) browser: watch::Receiver<Option<Arc<Browser>>>,
+    pub(super) camera: Arc<Camera>,
 }
 
 /// A place in a room. Dropping it is leaving.

@@ -6,6 +6,7 @@
 //!        └──view, events─────────┘  └── events of display, browser, peers
 //! ```
 
+mod camera;
 mod driver;
 mod handle;
 mod lifecycle;
@@ -17,6 +18,7 @@ mod settings;
 mod view;
 mod viewers;
 
+pub use camera::Counts;
 pub use handle::{AgentSeat, NoFloor, RoomHandle};
 pub use port::{Room, RoomError, RoomSpec, Rooms, ViewerKind, ViewerSeat};
 pub use rooms::House;

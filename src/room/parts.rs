@@ -3,18 +3,18 @@
 //! events on. Decides nothing: the lifecycle does.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::camera::Camera;
 use super::lifecycle::Part;
 use super::{RoomSettings, RoomSpec};
 use crate::base::{RoomId, Size};
-use crate::browser::{Browser, BrowserEvent, BrowserSettings, TabInfo};
+use crate::browser::{Browser, BrowserEvent, BrowserSettings, RestoredTab, TabInfo};
 use crate::display::{Display, DisplayEvent, DisplaySettings};
-use crate::media::{MediaSettings, Pipeline};
-use crate::rtc::Rtc;
+use crate::media::Pipeline;
 
 /// How long Chromium may take to close by itself.
 const BROWSER_GRACE: Duration = Duration::from_secs(2);
@@ -36,9 +36,7 @@ enum Outcome {
 pub(super) struct Parts {
     spec: RoomSpec,
     settings: Arc<RoomSettings>,
-    pipeline: Pipeline,
-    /// Encoder threads tell the capture through it that they took a picture.
-    capture: Arc<RwLock<Option<Arc<Display>>>>,
+    camera: Arc<Camera>,
     size: Size,
     display_events: Option<mpsc::Receiver<DisplayEvent>>,
     browser: Option<Arc<Browser>>,
@@ -49,30 +47,13 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub fn new(spec: RoomSpec, settings: Arc<RoomSettings>, rtc: Rtc) -> Self {
+    pub fn new(spec: RoomSpec, settings: Arc<RoomSettings>, camera: Arc<Camera>) -> Self {
         let (report, results) = mpsc::channel(4);
-        let capture: Arc<RwLock<Option<Arc<Display>>>> = Arc::default();
-        let taken = {
-            let capture = Arc::clone(&capture);
-            move || {
-                let capture = capture.read().unwrap_or_else(PoisonError::into_inner);
-                if let Some(display) = capture.as_ref() {
-                    display.taken();
-                }
-            }
-        };
-        let media = MediaSettings {
-            room: spec.id.clone(),
-            frame_rate: settings.frame_rate,
-            max_bitrate: settings.max_bitrate,
-            min_bitrate: settings.min_bitrate,
-        };
         Self {
-            pipeline: Pipeline::new(media, Arc::new(rtc), Arc::new(taken)),
             size: spec.size,
             spec,
             settings,
-            capture,
+            camera,
             display_events: None,
             browser: None,
             browser_events: None,
@@ -86,7 +67,7 @@ impl Parts {
     }
 
     pub fn display(&self) -> Option<Arc<Display>> {
-        self.capture.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.camera.display()
     }
 
     pub fn browser(&self) -> Option<Arc<Browser>> {
@@ -94,7 +75,7 @@ impl Parts {
     }
 
     pub fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
+        self.camera.pipeline()
     }
 
     /// The size with which the display comes back when it has died.
@@ -108,7 +89,7 @@ impl Parts {
         match part {
             Part::Display => {
                 let settings = self.display_settings();
-                let sink = self.pipeline.sink();
+                let sink = self.pipeline().sink();
                 tokio::spawn(async move {
                     // The display's news: the pointer's picture and its end. A full
                     // queue makes the display's own threads wait, not the room.
@@ -170,7 +151,7 @@ impl Parts {
     pub fn drop_part(&mut self, part: Part) {
         match part {
             Part::Display => {
-                self.set_display(None);
+                self.camera.set_display(None);
                 self.display_events = None;
                 self.drop_part(Part::Browser);
             }
@@ -189,16 +170,16 @@ impl Parts {
             browser.stop(BROWSER_GRACE).await;
         }
         let display = self.display();
-        self.set_display(None);
+        self.camera.set_display(None);
         if let Some(display) = display {
-            display.stop().await;
+            stop_display(display).await;
         }
     }
 
     fn handle_outcome(&mut self, outcome: Outcome) -> Begun {
         match outcome {
             Outcome::Display(Ok((display, events))) => {
-                self.set_display(Some(Arc::new(display)));
+                self.camera.set_display(Some(Arc::new(display)));
                 self.display_events = Some(events);
                 Begun::Started(Part::Display)
             }
@@ -241,10 +222,6 @@ impl Parts {
         }
     }
 
-    fn set_display(&self, display: Option<Arc<Display>>) {
-        *self.capture.write().unwrap_or_else(PoisonError::into_inner) = display;
-    }
-
     fn display_settings(&self) -> Result<DisplaySettings, String> {
         let settings = &self.settings;
         Ok(DisplaySettings {
@@ -265,7 +242,6 @@ impl Parts {
         let room_dir = settings.room_dir(self.id());
         Ok(BrowserSettings {
             executable: settings.programs.chromium.clone(),
-            bubblewrap: settings.programs.bubblewrap.clone(),
             user: settings.user.clone(),
             mark: settings.mark().to_owned(),
             run_dir: self.private(settings.room_run_dir(self.id()).join("browser"))?,
@@ -274,7 +250,9 @@ impl Parts {
             env: display.env(),
             size: self.size,
             start_url: self.spec.start_url.clone().unwrap_or_else(|| settings.start_url.clone()),
-            restore: tabs.to_vec(),
+            policies: true,
+            restore: tabs.iter().map(|tab| RestoredTab { url: tab.url.clone(), front: tab.front }).collect(),
+            extra_args: vec![],
         })
     }
 
@@ -297,6 +275,18 @@ async fn receive<T>(events: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
     match events {
         Some(events) => events.recv().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Stops the display as soon as nobody else looks at it: a resize under way,
+/// or an encoder that says it took a picture. Dropping it ends it all the same.
+async fn stop_display(mut display: Arc<Display>) {
+    for _ in 0..100 {
+        match Arc::try_unwrap(display) {
+            Ok(display) => return display.stop().await,
+            Err(shared) => display = shared,
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -11,6 +11,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
+use super::camera::{Camera, Counts};
 use super::driver::{Driver, Outlets};
 use super::handle::RoomHandle;
 use super::port::{Room, RoomError, RoomSpec, Rooms};
@@ -61,6 +62,12 @@ impl House {
         self.rooms.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
+    /// What all rooms have counted.
+    pub fn counts(&self) -> Counts {
+        let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        rooms.values().map(|room| room.camera.counts()).fold(Counts::default(), std::ops::Add::add)
+    }
+
     /// Stops all rooms at the same time.
     pub async fn stop(&self) {
         let rooms = std::mem::take(&mut *self.rooms.write().unwrap_or_else(PoisonError::into_inner));
@@ -87,9 +94,18 @@ impl House {
         let (browser_out, browser) = watch::channel(None);
         let outlets =
             Outlets { view: view_out, events: events.clone(), cursor: cursor_out, browser: browser_out };
-        let handle = RoomHandle { id: spec.id.clone(), commands, view, events, cursor, browser };
+        let camera = Arc::new(Camera::new(spec.id.clone(), &self.settings, Arc::new(self.rtc.clone())));
+        let handle = RoomHandle {
+            id: spec.id.clone(),
+            commands,
+            view,
+            events,
+            cursor,
+            browser,
+            camera: Arc::clone(&camera),
+        };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
-        self.drivers.spawn(supervise(spec, settings, rtc, outlets, queue));
+        self.drivers.spawn(supervise(spec, settings, rtc, camera, outlets, queue));
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         rooms.insert(handle.id.clone(), handle.clone());
         handle
@@ -101,16 +117,19 @@ async fn supervise(
     spec: RoomSpec,
     settings: Arc<RoomSettings>,
     rtc: Rtc,
+    camera: Arc<Camera>,
     outlets: Outlets,
     mut commands: mpsc::Receiver<super::handle::Command>,
 ) {
     loop {
-        let driver = Driver::new(spec.clone(), Arc::clone(&settings), rtc.clone(), &outlets);
+        let driver =
+            Driver::new(spec.clone(), Arc::clone(&settings), rtc.clone(), Arc::clone(&camera), &outlets);
         match AssertUnwindSafe(driver.run(&mut commands)).catch_unwind().await {
             Ok(()) => return,
             Err(_) => {
                 tracing::error!(room = %spec.id, "the room's driver failed and is started again");
                 outlets.browser.send_replace(None);
+                camera.set_display(None);
                 tokio::time::sleep(AFTER_PANIC).await;
             }
         }

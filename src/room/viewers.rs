@@ -73,7 +73,7 @@ impl Viewers {
     }
 
     pub fn leave(&mut self, seat: SeatId) -> Option<Actor> {
-        let Seat { actor, peer } = self.seats.remove(&seat)?;
+        let Seat { actor, peer, .. } = self.seats.remove(&seat)?;
         if let Some(peer) = peer {
             self.forget(peer);
             self.rtc.disconnect(peer);
