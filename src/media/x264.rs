@@ -201,7 +201,7 @@ fn configure(param: &mut sys::x264_param_t, settings: EncoderSettings) {
     param.vui.i_colmatrix = 6;
 
     param.analyse.b_mb_info = 1;
-    param.analyse.i_me_method = sys::X264_ME_DIA as c_int;
+    param.analyse.i_me_method = sys::X264_ME_HEX as c_int;
     param.analyse.i_me_range = 16;
     param.analyse.b_psy = 0;
 
