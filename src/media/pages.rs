@@ -1,10 +1,13 @@
 //! Made-up pages of text for the tests: strokes with soft edges on white, in
 //! words and lines, so that they cost an encoder what real text costs.
 
+use std::sync::LazyLock;
+
 use super::picture::Picture;
-use crate::base::{Rect, Size};
+use crate::base::Rect;
 
 /// A page taller than the display, as BGRX rows.
+#[derive(Clone)]
 pub struct Page {
     pub width: u32,
     pub height: u32,
@@ -22,7 +25,13 @@ impl Random {
 }
 
 impl Page {
-    pub fn text(width: u32, height: u32) -> Self {
+    /// The page that all tests look at, drawn once.
+    pub fn tall() -> Self {
+        static PAGE: LazyLock<Page> = LazyLock::new(|| Page::text(1280, 6000));
+        PAGE.clone()
+    }
+
+    fn text(width: u32, height: u32) -> Self {
         let mut page = Self { width, height, pixels: vec![255; (width * height * 4) as usize] };
         let mut random = Random(7);
         let mut y = 24;
@@ -75,12 +84,6 @@ impl Page {
                 *value = (*value).min(255 - ink);
             }
         }
-    }
-
-    /// The rows from `top` on, as long as the display is high.
-    pub fn view(&self, top: u32, size: Size) -> (&[u8], usize) {
-        let stride = self.width as usize * 4;
-        (&self.pixels[top as usize * stride..(top + size.height()) as usize * stride], stride)
     }
 
     /// The pixels of `rect` in the view whose first row is `top`.

@@ -8,17 +8,21 @@ use super::rate::SHARP;
 const BITS_OF_A_FINISHED_BLOCK: usize = 40;
 /// A codec that cannot get sharper is not asked for ever.
 const MOST_PASSES: u8 = 6;
+/// Nor is a line so slow that this many steps did not get there.
+const MOST_STEPS: u8 = 100;
 
 /// The quantiser that each block was last coded with.
 #[derive(Debug, Default)]
 pub struct Sharpness {
     blocks: Vec<u8>,
+    /// Sharpening frames since the last new content: those at the finest, and all.
     passes: u8,
+    steps: u8,
 }
 
 impl Sharpness {
     pub fn new(blocks: usize) -> Self {
-        Self { blocks: vec![u8::MAX; blocks], passes: 0 }
+        Self { blocks: vec![u8::MAX; blocks], passes: 0, steps: 0 }
     }
 
     // Getters.
@@ -40,7 +44,7 @@ impl Sharpness {
 
     /// A frame showed new content in the marked blocks.
     pub fn handle_frame(&mut self, changes: &ChangeMap, qp: u8) {
-        self.passes = 0;
+        (self.passes, self.steps) = (0, 0);
         for (block, _) in self.blocks.iter_mut().zip(changes.marks()).filter(|(_, marked)| **marked) {
             *block = qp;
         }
@@ -50,8 +54,9 @@ impl Sharpness {
     pub fn handle_paint(&mut self, changes: &ChangeMap, qp: u8, bytes: usize) {
         let busy = bytes * 8 > changes.count() * BITS_OF_A_FINISHED_BLOCK;
         let again = qp <= SHARP && busy && self.passes < MOST_PASSES;
-        self.passes = self.passes.saturating_add(1);
-        let spent = self.passes > 2 * MOST_PASSES;
+        self.passes += u8::from(qp <= SHARP);
+        self.steps = self.steps.saturating_add(1);
+        let spent = self.steps >= MOST_STEPS;
         let coded = if spent {
             SHARP
         } else if again {
@@ -88,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn painting_over_always_ends(steps in prop::collection::vec((0..60u8, 0..500_000usize), 40)) {
+        fn painting_over_always_ends(steps in prop::collection::vec((0..60u8, 0..500_000usize), 100)) {
             let all = ChangeMap::full(Size::DEFAULT);
             let mut sharpness = Sharpness::new(all.marks().len());
             sharpness.handle_frame(&all, 40);

@@ -142,7 +142,7 @@ impl Bench {
         Self {
             now: Instant::now(),
             serial: 0,
-            page: Page::text(1280, 6000),
+            page: Page::tall(),
             sink,
             worker,
             frames,
