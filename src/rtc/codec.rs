@@ -132,7 +132,7 @@ impl Message {
     pub fn encode(&self) -> (Channel, Vec<u8>) {
         let stamp = self.stamp.unwrap_or(0).to_be_bytes();
         let mut bytes = Vec::with_capacity(16);
-        let mut point = |bytes: &mut Vec<u8>, at: Point| {
+        let point = |bytes: &mut Vec<u8>, at: Point| {
             bytes.extend(narrow(at.x));
             bytes.extend(narrow(at.y));
         };

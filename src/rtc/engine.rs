@@ -19,7 +19,7 @@ use super::packetize::Packets;
 use super::peer::{Lines, Peer};
 use super::tcp::{self, Arrival, Link};
 use super::udp::{self, Udp};
-use super::{CloseReason, Command, PeerEvent, RtcError, RtcSettings, Shared, Totals, lock};
+use super::{CloseReason, Command, RtcError, RtcSettings, Shared, Totals, lock};
 use crate::base::{EncodedFrame, PeerId, RoomId};
 
 /// TCP connections that have not shown whose they are.

@@ -21,8 +21,6 @@ pub struct Packets {
     pub serial: u64,
     pub key: bool,
     pub payloads: Vec<Arc<[u8]>>,
-    /// All payloads together.
-    pub bytes: usize,
     pub captured_at: Instant,
     pub encoded_at: Instant,
     pub echoes: Vec<InputStamp>,
@@ -35,7 +33,6 @@ impl Packets {
             Codec::Vp8 => vp8(&frame.data),
         };
         Self {
-            bytes: payloads.iter().map(|payload| payload.len()).sum(),
             payloads,
             room: frame.room,
             rung: frame.rung,

@@ -17,7 +17,7 @@ use str0m::crypto::CryptoProvider;
 use str0m::format::{Codec as Str0mCodec, FormatParams};
 use str0m::media::{Frequency, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive, TcpType, Transmit};
-use str0m::rtp::{Extension, ExtensionValues, RtpWrite, SeqNo, Ssrc};
+use str0m::rtp::{Extension, ExtensionValues, RtpWrite, SeqNo};
 use str0m::{Candidate, Event, IceCreds, Input as Str0mInput, Output, PacerReason, Reason, RtcConfig};
 
 use super::codec::{Channel, Echo, Message, is_newer};
@@ -226,13 +226,9 @@ impl Peer {
         self.stats
     }
 
-    /// Whether a frame of this rung is of any use to this peer.
+    /// Whether frames of this rung can be of use to this peer.
     pub fn takes(&self, room: &RoomId, rung: Rung) -> bool {
-        self.connected && self.room == *room && (self.feed.target() == rung || !self.pending_or_old(rung))
-    }
-
-    fn pending_or_old(&self, rung: Rung) -> bool {
-        rung.codec != self.feed.target().codec
+        self.connected && self.room == *room && self.feed.target().codec == rung.codec
     }
 
     pub fn accepts(&self, receive: &Str0mInput) -> bool {
