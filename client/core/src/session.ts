@@ -24,6 +24,9 @@ export type Cause =
 
 export type Refusal = "token" | "forbidden" | "no-room" | "version" | "no-codec";
 
+/** Close codes by which the server says that trying again is of no use. */
+const REFUSALS: Readonly<Record<number, Refusal>> = { 4001: "token", 4004: "no-room" };
+
 export type SessionState =
   | { name: "idle" }
   | { name: "connecting"; attempt: number; seen: boolean; cause: Cause }
@@ -169,6 +172,11 @@ export class Session {
   }
 
   handleSocketClosed(now: number, code: number): void {
+    const why = REFUSALS[code];
+    if (why && this.#state.name !== "idle") {
+      this.handleRefused(why);
+      return;
+    }
     if (this.#state.name === "connecting" && code !== 1012) {
       // A handshake that fails tells a page nothing about its status.
       this.#effects.push({ do: "probe" });

@@ -72,7 +72,7 @@ export function noticeOf(state: SessionState, room: RoomView | null): Notice | n
           return notice(
             "wrong",
             "The browser could not be started. It is tried again every minute.",
-            "connect",
+            null,
             room.phase.reason,
           );
         case "stopping":

@@ -100,6 +100,18 @@ describe("session", () => {
     expect(session.pollTimeout()).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it.each([
+    [4001, "token"],
+    [4004, "no-room"],
+  ])("a socket closed with %i ends the trying, also in the middle", (code, why) => {
+    const session = live();
+    session.handleSocketClosed(1000, code);
+    expect(effects(session)).toEqual(["close"]);
+    expect(session.state).toEqual({ name: "refused", why });
+    session.handleWake(2000);
+    expect(effects(session)).toEqual([]);
+  });
+
   it("a probe that fails or answers well keeps trying", () => {
     for (const status of [0, 200, 500, 503]) {
       const session = make();

@@ -33,9 +33,10 @@ textarea { position: absolute; left: 0; top: 0; width: 1px; height: 1em; padding
 .bubble { padding: 0 8px; background: var(--_surface); color: var(--_text); border: 1px solid var(--_actor); border-left: 0; border-radius: 0 6px 6px 0; line-height: 18px; overflow: hidden; text-overflow: ellipsis; min-width: 0; }
 .ring { position: absolute; width: 44px; height: 44px; box-sizing: border-box; transform: translate(-50%, -50%); border: 3px solid var(--_actor); border-radius: 50%; }
 
-.notice { position: absolute; inset: 0; display: grid; place-items: center; padding: 16px; background: transparent; pointer-events: none; }
-.card { pointer-events: auto; display: flex; flex-direction: column; align-items: center; gap: 12px; box-sizing: border-box; max-width: min(400px, 100%); padding: 20px 24px; border-radius: 6px; background: var(--_surface); box-shadow: 0 6px 24px var(--_shadow); text-align: center; text-wrap: balance; }
+.notice { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center; padding: 16px; background: transparent; pointer-events: none; }
+.card { pointer-events: auto; min-width: 0; display: flex; flex-direction: column; align-items: center; gap: 12px; box-sizing: border-box; max-width: 400px; padding: 20px 24px; border-radius: 6px; background: var(--_surface); box-shadow: 0 6px 24px var(--_shadow); text-align: center; text-wrap: balance; }
 .line { display: flex; align-items: center; gap: 10px; margin: 0; font-size: 14px; text-align: start; }
+.wheel[hidden] + .sentence { text-align: center; }
 .detail { margin: 0; color: var(--_muted); font-size: 12px; overflow-wrap: anywhere; -webkit-user-select: text; user-select: text; }
 .wheel { width: 16px; height: 16px; flex: none; box-sizing: border-box; border: 2px solid var(--_line); border-top-color: var(--_accent); border-radius: 50%; animation: turn 900ms linear infinite; }
 @keyframes turn { to { transform: rotate(1turn); } }

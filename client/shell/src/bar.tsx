@@ -58,7 +58,10 @@ export function Bar(props: BarProps) {
 
   return (
     <header class="bar" ref={props.ref}>
-      <h1 title={props.seen.view()?.page?.url ?? ""} classList={{ unseen: narrow() }}>
+      <h1
+        title={props.seen.view()?.page?.url ?? ""}
+        classList={{ unseen: narrow() && props.seen.view() !== null }}
+      >
         {props.room.room}
       </h1>
       <People view={props.seen.view()} you={props.seen.you()} most={most()} />
