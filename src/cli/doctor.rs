@@ -128,12 +128,11 @@ async fn program(check: &'static str, program: &Path, args: &[&str], mend: &str)
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(LONGEST_TRY, command.output()).await {
         Ok(Ok(output)) => {
-            // Xvfb says its version on stderr.
+            // Some tell it on stderr, and Xvfb tells only how it is used.
             let text = [output.stdout, output.stderr].concat();
             let text = String::from_utf8_lossy(&text);
-            let has_number = |line: &&str| line.chars().any(|c| c.is_ascii_digit());
-            let version =
-                text.lines().map(str::trim).find(has_number).unwrap_or("no version told").to_owned();
+            let version = text.lines().take(5).map(str::trim).find(|line| has_version(line));
+            let version = version.unwrap_or("it tells no version").to_owned();
             Finding::ok(check, format!("{} ({version})", path.display()))
         }
         Ok(Err(error)) => Finding::fail(check, format!("{} does not start: {error}", path.display()), mend),
@@ -143,6 +142,12 @@ async fn program(check: &'static str, program: &Path, args: &[&str], mend: &str)
             "try again when the machine is less busy",
         ),
     }
+}
+
+/// True for a line with digits on both sides of a dot.
+fn has_version(line: &str) -> bool {
+    let digit = |c: &u8| c.is_ascii_digit();
+    line.as_bytes().windows(3).any(|three| digit(&three[0]) && three[1] == b'.' && digit(&three[2]))
 }
 
 /// Really makes the namespaces that Chromium's sandbox needs, as the rooms' user.

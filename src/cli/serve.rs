@@ -16,8 +16,9 @@ use super::settings::Settings;
 use crate::server::{self, Context, RunTokens, Secret, ServerOptions};
 use crate::store::Store;
 
-/// All of the drain, which the issue of a signal to the end of the process may take.
-const LONGEST_DRAIN: Duration = Duration::from_millis(4500);
+/// How long the rooms may take to end. With the two seconds that requests
+/// and pages are given before, it stays under five from the signal to the end.
+const LONGEST_DRAIN: Duration = Duration::from_millis(2800);
 
 pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
     let (settings, env) = flags.settle()?;
@@ -149,7 +150,7 @@ mod tests {
 
     fn settings(pairs: &[(&str, &str)]) -> Settings {
         let flags = pairs.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect();
-        Source { flags, root: true, ..Source::default() }.settle().ok().expect("right")
+        Source { flags, root: true, ..Source::default() }.settle().unwrap_or_else(|wrong| panic!("{wrong:?}"))
     }
 
     #[test]

@@ -109,12 +109,10 @@ fn split(setting: &Setting, text: &str) -> Vec<String> {
 }
 
 type Place = (PathBuf, usize, usize);
+type Values = BTreeMap<&'static str, (Vec<String>, Place)>;
 
 /// The values of a file by key, or all that is wrong with its form.
-fn read_file(
-    name: &Path,
-    text: &str,
-) -> Result<BTreeMap<&'static str, (Vec<String>, Place)>, Vec<SettingsError>> {
+fn read_file(name: &Path, text: &str) -> Result<Values, Vec<SettingsError>> {
     let place = |span: Range<usize>| {
         let before = text.get(..span.start.min(text.len())).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
@@ -283,8 +281,7 @@ mod tests {
         let env = [("TANDEM_RTC_PUBLIC_ADDRESS", "203.0.113.9, 2001:db8::1")];
         let settings = source("ice_servers = [\"turn:ada:se:cret@turn.example.org:3478\"]", &env, &[])
             .settle()
-            .ok()
-            .expect("right");
+            .unwrap_or_else(|wrong| panic!("{wrong:?}"));
         assert_eq!(settings.rtc_public_address.len(), 2);
         assert_eq!(settings.ice_servers[0].credential.as_deref(), Some("se:cret"));
         assert_eq!(settings.data_dir, Path::new("/home/ada/.local/share/tandem"));

@@ -92,10 +92,12 @@ impl Secret {
     /// Takes one that somebody chose.
     pub fn chosen(text: &str) -> Result<Self, SecretError> {
         let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'~');
+        if !text.bytes().all(fits) {
+            return Err(SecretError::Character);
+        }
         match text.len() {
-            _ if !text.bytes().all(fits) => Err(SecretError::Character),
             ..SHORTEST => Err(SecretError::Short),
-            0..=LONGEST => Ok(Self(Redacted::new(text.to_owned()))),
+            SHORTEST..=LONGEST => Ok(Self(Redacted::new(text.to_owned()))),
             _ => Err(SecretError::Long),
         }
     }

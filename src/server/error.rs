@@ -18,7 +18,7 @@ pub(super) struct ApiError {
     code: &'static str,
     message: String,
     internal: Option<String>,
-    header: Option<(header::HeaderName, HeaderValue)>,
+    header: Option<Box<(header::HeaderName, HeaderValue)>>,
 }
 
 /// The body of every answer that is not a success.
@@ -76,7 +76,7 @@ impl ApiError {
     }
 
     pub(super) fn with_header(mut self, header: (header::HeaderName, HeaderValue)) -> Self {
-        self.header = Some(header);
+        self.header = Some(Box::new(header));
         self
     }
 
@@ -120,7 +120,7 @@ impl IntoResponse for ApiError {
         }
         let error = ErrorText { code: self.code.to_owned(), message: self.message };
         let mut response = (self.status, Json(ErrorBody { error })).into_response();
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.header.map(|header| *header) {
             response.headers_mut().insert(name, value);
         }
         response

@@ -54,10 +54,9 @@ impl Metrics {
         registry.register("auth_failures", "Requests with a wrong token", auth_failures.clone());
         let sockets: Gauge = Gauge::default();
         registry.register("sockets", "Open signalling connections", sockets.clone());
-        let photon_ms = Histogram::new(
-            [4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 35.0, 45.0, 60.0, 80.0, 120.0, 250.0, 500.0, 1000.0]
-                .into_iter(),
-        );
+        let photon_ms = Histogram::new([
+            4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 35.0, 45.0, 60.0, 80.0, 120.0, 250.0, 500.0, 1000.0,
+        ]);
         registry.register_with_unit(
             "input_to_photon",
             "From an input in a viewer's page to the first shown frame with its effect, as viewers report it",
