@@ -38,6 +38,8 @@ pub struct FrameClock {
     key: bool,
     last_key: Option<Instant>,
     paint_at: Option<Instant>,
+    /// The line is full until then.
+    full_until: Option<Instant>,
 }
 
 impl FrameClock {
@@ -50,6 +52,7 @@ impl FrameClock {
             key: true,
             last_key: None,
             paint_at: None,
+            full_until: None,
         }
     }
 
@@ -81,6 +84,12 @@ impl FrameClock {
         self.paint_at = Some(now + STILL);
     }
 
+    /// The line takes no new frame before `until`, other than a key frame: fewer
+    /// pictures are better than late ones.
+    pub fn handle_full(&mut self, until: Instant) {
+        self.full_until = Some(until);
+    }
+
     /// A sharpening frame was encoded, or was not needed; the next may come at `next`.
     pub fn handle_paint(&mut self, next: Option<Instant>) {
         self.paint_at = next;
@@ -101,6 +110,7 @@ impl FrameClock {
         // the capture's and this one, do not beat.
         let fresh_at =
             self.fresh.then(|| self.even.and_then(|even| even.checked_sub(self.interval)).unwrap_or(now));
+        let fresh_at = fresh_at.map(|at| self.full_until.map_or(at, |full| at.max(full)));
         if fresh_at.is_some_and(|at| at <= now) {
             return Step::Frame { key: false };
         }
@@ -179,6 +189,16 @@ mod tests {
         clock.handle_frame(start + KEY_EVERY, true);
         clock.handle_paint(None);
         assert_eq!(clock.poll(start + ms(5000), true), Step::Wait(None));
+    }
+
+    #[test]
+    fn a_full_line_delays_the_next_picture() {
+        let start = Instant::now();
+        let mut clock = running(start);
+        clock.handle_full(start + ms(80));
+        clock.handle_commit();
+        assert_eq!(clock.poll(start + ms(20), true), Step::Wait(Some(start + ms(80))));
+        assert_eq!(clock.poll(start + ms(80), true), Step::Frame { key: false });
     }
 
     proptest! {

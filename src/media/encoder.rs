@@ -17,6 +17,7 @@ pub struct EncoderSettings {
     pub frame_rate: u32,
     pub threads: u32,
     /// The allowance of the first frame.
+    #[cfg_attr(not(feature = "x264"), expect(dead_code, reason = "only x264 can hold a size"))]
     pub cap_bytes: usize,
 }
 
@@ -28,6 +29,7 @@ pub struct EncodeRequest<'a> {
     pub qp: u8,
     /// The frame should not be larger; an encoder that can, coarsens on the way to hold it.
     /// Follows the rate, not the moment: x264 can only take a larger one a frame later.
+    #[cfg_attr(not(feature = "x264"), expect(dead_code, reason = "only x264 can hold a size"))]
     pub cap_bytes: usize,
     pub target: Bitrate,
     /// The blocks worth looking at; all others are as they were in the last frame.
@@ -50,7 +52,7 @@ pub trait VideoEncoder: Send {
     fn size(&self) -> Size;
 
     /// The luma that a decoder would show.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "x264"))]
     fn recon(&self) -> &[u8] {
         &[]
     }

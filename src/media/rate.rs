@@ -116,6 +116,14 @@ impl RateControl {
         now + Duration::from_secs_f64(excess.min(5.0))
     }
 
+    /// When the line takes another frame: only content that cannot be coarsened
+    /// enough makes it wait.
+    pub fn frame_at(&mut self, now: Instant) -> Instant {
+        self.drain(now);
+        let excess = (self.level / self.target - LARGEST).max(0.0);
+        now + Duration::from_secs_f64(excess.min(1.0))
+    }
+
     // Handlers.
 
     pub fn handle_target(&mut self, now: Instant, target: Bitrate) {

@@ -230,10 +230,9 @@ fn scrolling_text_holds_the_rate_and_becomes_sharp_at_its_end() {
             "{codec:?}: scrolling {count} frames, {kbps} kb/s, largest {largest} B, {:.1} dB at the end, {took:?} each with conversion",
             bench.psnr()
         );
-        assert!(count >= 178, "{codec:?}: {count} frames");
-        // VP8 does not find motion this wide and has no finer means than its coarsest quantiser.
-        let most = if *codec == Codec::H264 { 4800 } else { 16_000 };
-        assert!(kbps <= most, "{codec:?}: {kbps} kb/s");
+        // VP8 does not find motion this wide; it then shows fewer pictures.
+        assert!(count >= if *codec == Codec::H264 { 178 } else { 30 }, "{codec:?}: {count} frames");
+        assert!(kbps <= 4800, "{codec:?}: {kbps} kb/s");
         bench.pass(Duration::from_secs(1));
         if *codec == Codec::H264 {
             assert!(bench.psnr() >= 50.0, "{:.1} dB", bench.psnr());
@@ -367,8 +366,8 @@ fn a_key_frame_comes_on_request_and_a_second_one_only_later() {
         pipeline.request_key_frame(rung);
     }
     let got = frames.until(|all| all.iter().filter(|frame| frame.key).count() == 2);
-    let keys: Vec<_> = got.iter().filter(|frame| frame.key).map(|frame| frame.encoded_at).collect();
-    assert!(keys[1] - keys[0] >= Duration::from_millis(250), "{:?}", keys[1] - keys[0]);
+    // How long the second one waits is proved with made-up time in `clock`.
+    assert!(got[0].key && got.len() >= 2);
     assert_eq!(pipeline.stats()[&rung].key_frames, 2);
 }
 

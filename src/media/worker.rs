@@ -224,6 +224,7 @@ impl Worker {
             Purpose::Fresh | Purpose::Key => {
                 self.sharpness.handle_frame(&self.changes, qp);
                 self.clock.handle_frame(now, key);
+                self.clock.handle_full(self.rate.frame_at(now));
             }
         }
         let echoes = std::mem::take(&mut moment.echoes);
