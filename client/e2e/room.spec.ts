@@ -4,7 +4,11 @@ import { Agent } from "./support/agent.ts";
 import { expect, test } from "./support/fixture.ts";
 import { BLUE, expectColour, GREEN, place, RED, videoSize, YELLOW } from "./support/viewer.ts";
 
-test("a viewer sees the page, and a click and typed words change it", async ({ page, tandem, pages }) => {
+test("a viewer sees the page, and a click and typed words change it", async ({
+  page,
+  tandem,
+  pages,
+}) => {
   await page.goto(tandem.page());
   expect(page.url(), "the token has left the address").not.toContain("token");
   await expectColour(page, RED);
@@ -12,33 +16,37 @@ test("a viewer sees the page, and a click and typed words change it", async ({ p
 
   const empty = await place(page, 900, 600);
   await page.mouse.click(empty.x, empty.y);
-  await pages.until((report) => report.kind === "press", "a press");
+  await pages.until(report => report.kind === "press", "a press");
   await expectColour(page, BLUE);
 
-  const loaded = await pages.until((report) => report.kind === "loaded", "that it loaded");
+  const loaded = await pages.until(report => report.kind === "loaded", "that it loaded");
   // The page begins below Chromium's own bars.
   const bars = 720 - Number(loaded.height);
   const field = await place(page, 200, bars + 60);
   await page.mouse.click(field.x, field.y);
   await page.keyboard.type("Hello, wörld");
-  await pages.until((report) => report.text === "Hello, wörld", "the words");
+  await pages.until(report => report.text === "Hello, wörld", "the words");
 
   await page.mouse.move(empty.x, empty.y);
   await page.mouse.wheel(0, 240);
-  await pages.until((report) => report.kind === "wheel" && Number(report.dy) > 0, "a scroll down");
+  await pages.until(report => report.kind === "wheel" && Number(report.dy) > 0, "a scroll down");
 });
 
 test("text that no keyboard has arrives too", async ({ page, tandem, pages }) => {
   await page.goto(tandem.page());
   await expectColour(page, RED);
-  const loaded = await pages.until((report) => report.kind === "loaded", "that it loaded");
+  const loaded = await pages.until(report => report.kind === "loaded", "that it loaded");
   const field = await place(page, 200, 720 - Number(loaded.height) + 60);
   await page.mouse.click(field.x, field.y);
   await page.keyboard.insertText("漢字 я ß 😀");
-  await pages.until((report) => report.text === "漢字 я ß 😀", "the text");
+  await pages.until(report => report.text === "漢字 я ß 😀", "the text");
 });
 
-test("an agent changes the page and the viewer sees it and who did it", async ({ page, tandem, pages }) => {
+test("an agent changes the page and the viewer sees it and who did it", async ({
+  page,
+  tandem,
+  pages,
+}) => {
   await page.goto(tandem.page());
   await expectColour(page, RED);
   const agent = await Agent.connect(tandem, "Atlas");
@@ -50,9 +58,12 @@ test("an agent changes the page and the viewer sees it and who did it", async ({
   await expectColour(page, GREEN);
   await expect(page.getByText("Atlas").first()).toBeVisible();
 
-  const typed = await agent.call("browser_type", { target: 'getByRole("textbox")', text: "from Atlas" });
+  const typed = await agent.call("browser_type", {
+    target: 'getByRole("textbox")',
+    text: "from Atlas",
+  });
   expect(typed.isError, typed.text).toBe(false);
-  await pages.until((report) => report.text === "from Atlas", "the agent's words");
+  await pages.until(report => report.text === "from Atlas", "the agent's words");
 
   await agent.call("browser_navigate", { url: pages.second });
   await expectColour(page, YELLOW);
@@ -60,7 +71,10 @@ test("an agent changes the page and the viewer sees it and who did it", async ({
   expect(shot.text).toContain("[image]");
 });
 
-test("a person's press makes the agent wait until the person is still", async ({ page, tandem }) => {
+test("a person's press makes the agent wait until the person is still", async ({
+  page,
+  tandem,
+}) => {
   await page.goto(tandem.page());
   await expectColour(page, RED);
   const agent = await Agent.connect(tandem);
@@ -73,7 +87,11 @@ test("a person's press makes the agent wait until the person is still", async ({
   await expectColour(page, GREEN);
 });
 
-test("two viewers see the same; the one who may only watch cannot act", async ({ browser, tandem, pages }) => {
+test("two viewers see the same; the one who may only watch cannot act", async ({
+  browser,
+  tandem,
+  pages,
+}) => {
   const [acting, watching] = await Promise.all([browser.newPage(), browser.newPage()]);
   await acting.goto(tandem.page(await tandem.token("controller", "Ada")));
   const separate = await browser.newContext();
@@ -86,7 +104,7 @@ test("two viewers see the same; the one who may only watch cannot act", async ({
   const own = await place(acting, 900, 620);
   await acting.mouse.click(own.x, own.y);
   await Promise.all([expectColour(acting, BLUE), expectColour(guest, BLUE)]);
-  const presses = pages.reports.filter((report) => report.kind === "press");
+  const presses = pages.reports.filter(report => report.kind === "press");
   expect(presses, "only the controller's press arrived").toHaveLength(1);
   await separate.close();
   await watching.close();
@@ -101,12 +119,12 @@ test("a viewer that takes only VP8 sees the picture", async ({ page, tandem }) =
 test("a standard player sees the picture by WHEP", async ({ page, tandem }) => {
   await page.goto(`${tandem.origin}/api/health`);
   const token = await tandem.token("viewer", "Player");
-  const size = await page.evaluate(async (token) => {
+  const size = await page.evaluate(async token => {
     const peer = new RTCPeerConnection();
     peer.addTransceiver("video", { direction: "recvonly" });
     const video = document.createElement("video");
     video.muted = true;
-    peer.ontrack = (event) => {
+    peer.ontrack = event => {
       video.srcObject = new MediaStream([event.track]);
       video.play();
     };
@@ -118,9 +136,12 @@ test("a standard player sees the picture by WHEP", async ({ page, tandem }) => {
     });
     if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
     await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
-    await new Promise((shown) => video.requestVideoFrameCallback(shown));
+    await new Promise(shown => video.requestVideoFrameCallback(shown));
     const location = answer.headers.get("location") ?? "";
-    const gone = await fetch(location, { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
+    const gone = await fetch(location, {
+      method: "DELETE",
+      headers: { authorization: `Bearer ${token}` },
+    });
     return [video.videoWidth, video.videoHeight, gone.status];
   }, token);
   expect(size[0]).toBe(1280);
@@ -134,11 +155,18 @@ test("the picture follows the viewer's window on request", async ({ page, tandem
   await expectColour(page, RED);
   await page.getByRole("button", { name: /match my window/i }).click();
   await expect.poll(async () => (await videoSize(page))[0]).toBeLessThan(1002);
-  await pages.until((report) => report.kind === "resized" && Number(report.width) < 1002, "its new size");
+  await pages.until(
+    report => report.kind === "resized" && Number(report.width) < 1002,
+    "its new size",
+  );
   await expectColour(page, RED);
 });
 
-test("Chromium killed comes back with its tabs, and the viewer is told meanwhile", async ({ page, tandem, pages }) => {
+test("Chromium killed comes back with its tabs, and the viewer is told meanwhile", async ({
+  page,
+  tandem,
+  pages,
+}) => {
   await page.goto(tandem.page());
   await expectColour(page, RED);
   const agent = await Agent.connect(tandem);
@@ -147,7 +175,7 @@ test("Chromium killed comes back with its tabs, and the viewer is told meanwhile
   await expectColour(page, RED);
   const before = pages.reports.length;
 
-  const victims = (await tandem.processes()).filter((line) => line.endsWith("chromium"));
+  const victims = (await tandem.processes()).filter(line => line.endsWith("chromium"));
   expect(victims.length).toBeGreaterThan(0);
   for (const line of victims) {
     try {
@@ -158,7 +186,9 @@ test("Chromium killed comes back with its tabs, and the viewer is told meanwhile
   }
   await expect(page.getByText(/browser/i).first()).toBeVisible();
   const again = (kind: string) =>
-    expect.poll(() => pages.reports.slice(before).some((report) => report.kind === kind), { timeout: 20_000 });
+    expect.poll(() => pages.reports.slice(before).some(report => report.kind === kind), {
+      timeout: 20_000,
+    });
   await again("loaded").toBe(true);
   await again("second").toBe(true);
   await expectColour(page, RED);
@@ -180,7 +210,7 @@ test("the server killed and started again: the page comes back by itself and not
   await expectColour(page, RED, 30_000);
   const now = await tandem.processes();
   expect(
-    old.filter((line) => now.includes(line)),
+    old.filter(line => now.includes(line)),
     "the old ones are gone",
   ).toEqual([]);
 });
@@ -192,7 +222,11 @@ test("SIGTERM drains within five seconds and leaves nothing", async ({ page, tan
   expect(await tandem.processes()).toEqual([]);
 });
 
-test("another room has its own browser and goes when it is removed", async ({ page, tandem, pages }) => {
+test("another room has its own browser and goes when it is removed", async ({
+  page,
+  tandem,
+  pages,
+}) => {
   const made = await tandem.api("POST", "/api/rooms", {
     id: "second",
     size: { width: 800, height: 600 },
@@ -211,8 +245,13 @@ test("rubbish at the doors is refused and the room lives", async ({ page, tandem
   await expectColour(page, RED);
   expect((await tandem.api("GET", "/api/rooms", undefined, null)).status).toBe(401);
   expect((await tandem.api("GET", "/api/rooms", undefined, "tdm_wrong")).status).toBe(401);
-  expect((await tandem.api("POST", "/api/rooms", { id: "../x" })).status).toBeGreaterThanOrEqual(400);
-  const size = await tandem.api("POST", "/api/rooms", { id: "big", size: { width: 99999, height: 1 } });
+  expect((await tandem.api("POST", "/api/rooms", { id: "../x" })).status).toBeGreaterThanOrEqual(
+    400,
+  );
+  const size = await tandem.api("POST", "/api/rooms", {
+    id: "big",
+    size: { width: 99999, height: 1 },
+  });
   expect(size.status).toBeGreaterThanOrEqual(400);
   expect(size.status).toBeLessThan(500);
   const foreign = await fetch(`${tandem.origin}/api/rooms`, {
@@ -228,9 +267,9 @@ test("rubbish at the doors is refused and the room lives", async ({ page, tandem
   const replies = await page.evaluate(async () => {
     const socket = new WebSocket(`ws://${location.host}/api/rooms/main/ws`);
     const said: string[] = [];
-    await new Promise((opened) => socket.addEventListener("open", opened));
-    const answered = new Promise<void>((done) => {
-      socket.addEventListener("message", (event) => {
+    await new Promise(opened => socket.addEventListener("open", opened));
+    const answered = new Promise<void>(done => {
+      socket.addEventListener("message", event => {
         const message = JSON.parse(event.data);
         if (message.type === "error") said.push(message.code);
         if (said.length === 3) done();

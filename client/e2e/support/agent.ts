@@ -32,13 +32,13 @@ export class Agent {
       content: { type: string; text?: string }[];
       isError?: boolean;
     };
-    const text = result.content.map((part) => part.text ?? `[${part.type}]`).join("\n");
+    const text = result.content.map(part => part.text ?? `[${part.type}]`).join("\n");
     return { text, isError: result.isError ?? false };
   }
 
   async tools(): Promise<string[]> {
     const result = (await this.#request("tools/list", {})) as { tools: { name: string }[] };
-    return result.tools.map((tool) => tool.name);
+    return result.tools.map(tool => tool.name);
   }
 
   async #request(method: string, params: unknown): Promise<unknown> {
@@ -48,9 +48,9 @@ export class Agent {
       ? [text]
       : text
           .split("\n")
-          .filter((line) => line.startsWith("data:"))
-          .map((line) => line.slice(5).trim())
-          .filter((line) => line.startsWith("{"));
+          .filter(line => line.startsWith("data:"))
+          .map(line => line.slice(5).trim())
+          .filter(line => line.startsWith("{"));
     for (const message of messages) {
       const parsed = JSON.parse(message);
       if (parsed.id !== id) continue;

@@ -45,14 +45,14 @@ export class Pages {
 
   static async serve(): Promise<Pages> {
     const server = createServer();
-    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    await new Promise<void>(listening => server.listen(0, "127.0.0.1", listening));
     const address = server.address();
     if (typeof address !== "object" || !address) throw new Error("no address");
     const pages = new Pages(server, `http://127.0.0.1:${address.port}`);
     server.on("request", (request, response) => {
       if (request.method === "POST") {
         let body = "";
-        request.on("data", (data) => {
+        request.on("data", data => {
           body += data;
         });
         request.on("end", () => {
@@ -84,9 +84,11 @@ export class Pages {
       if (found) return found;
       const left = deadline - Date.now();
       if (left <= 0) {
-        throw new Error(`the page never reported ${what}; it reported ${JSON.stringify(this.reports.slice(-10))}`);
+        throw new Error(
+          `the page never reported ${what}; it reported ${JSON.stringify(this.reports.slice(-10))}`,
+        );
       }
-      await new Promise<void>((woken) => {
+      await new Promise<void>(woken => {
         const wake = () => {
           clearTimeout(timer);
           this.#waiting.delete(wake);
@@ -100,6 +102,6 @@ export class Pages {
 
   async close(): Promise<void> {
     this.server.closeAllConnections();
-    await new Promise((closed) => this.server.close(closed));
+    await new Promise(closed => this.server.close(closed));
   }
 }

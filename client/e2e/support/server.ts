@@ -54,7 +54,10 @@ export class Tandem {
         ...["--data-dir", this.dataDir],
         ...["--start-url", this.startUrl],
       ],
-      { env: { ...process.env, TANDEM_ADMIN_TOKEN: ADMIN_TOKEN }, stdio: ["ignore", "pipe", "pipe"] },
+      {
+        env: { ...process.env, TANDEM_ADMIN_TOKEN: ADMIN_TOKEN },
+        stdio: ["ignore", "pipe", "pipe"],
+      },
     );
     this.#child = child;
     let out = "";
@@ -82,7 +85,7 @@ export class Tandem {
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return 0;
     const start = performance.now();
-    const ended = new Promise((done) => child.once("exit", done));
+    const ended = new Promise(done => child.once("exit", done));
     child.kill(signal);
     await ended;
     return performance.now() - start;
@@ -96,7 +99,7 @@ export class Tandem {
       if (!/^\d+$/.test(pid)) continue;
       try {
         const environ = await readFile(`/proc/${pid}/environ`, "latin1");
-        if (!environ.split("\0").some((entry) => entry.startsWith(mark))) continue;
+        if (!environ.split("\0").some(entry => entry.startsWith(mark))) continue;
         found.push(`${pid} ${(await readFile(`/proc/${pid}/comm`, "utf8")).trim()}`);
       } catch {
         // It ended while we looked, or belongs to the kernel.
@@ -130,9 +133,9 @@ export class Tandem {
 
 async function freePort(): Promise<number> {
   const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  await new Promise<void>(listening => server.listen(0, "127.0.0.1", listening));
   const address = server.address();
-  await new Promise((closed) => server.close(closed));
+  await new Promise(closed => server.close(closed));
   if (typeof address !== "object" || !address) throw new Error("no port");
   return address.port;
 }

@@ -20,13 +20,23 @@ export async function colourAt(page: Page, x: number, y: number): Promise<Rgb | 
       canvas.width = canvas.height = 8;
       const context = canvas.getContext("2d");
       if (!context) return null;
-      context.drawImage(video, video.videoWidth * x - 4, video.videoHeight * y - 4, 8, 8, 0, 0, 8, 8);
+      context.drawImage(
+        video,
+        video.videoWidth * x - 4,
+        video.videoHeight * y - 4,
+        8,
+        8,
+        0,
+        0,
+        8,
+        8,
+      );
       const sum = [0, 0, 0];
       const pixels = context.getImageData(0, 0, 8, 8).data;
       for (let at = 0; at < pixels.length; at += 4) {
         for (let channel = 0; channel < 3; channel++) sum[channel] += pixels[at + channel];
       }
-      return sum.map((value) => Math.round(value / 64)) as [number, number, number];
+      return sum.map(value => Math.round(value / 64)) as [number, number, number];
     },
     [x, y] as const,
   );
