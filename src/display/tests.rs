@@ -106,7 +106,11 @@ impl Stage {
     fn pixel(&self, x: usize, y: usize) -> u32 {
         let picture = self.picture.lock().expect("lock");
         let at = (y * picture.0.expect("size").width() as usize + x) * 4;
-        u32::from_le_bytes([picture.1[at], picture.1[at + 1], picture.1[at + 2], 0])
+        match picture.1.get(at..at + 3) {
+            Some(pixel) => u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 0]),
+            // The picture has not grown yet.
+            None => u32::MAX,
+        }
     }
 
     /// True when no picture comes in this time.
