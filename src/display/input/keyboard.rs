@@ -253,9 +253,7 @@ mod tests {
             let at = (usize::from(*keycode) - 8) * 2;
             (keysyms[at], keysyms[at + 1]) = (*plain, *shifted);
         }
-        for at in (248 - 8) * 2..(251 - 8) * 2 {
-            keysyms[at] = 0;
-        }
+        keysyms[(248 - 8) * 2..(251 - 8) * 2].fill(0);
         Keyboard::new(Layout::new(8, 2, &keysyms))
     }
 
