@@ -267,7 +267,7 @@ mod tests {
             let (mut now, mut pacer) = (t, watched(t));
             // Damage not yet captured, as it was reported.
             let mut open: Vec<Rect> = Vec::new();
-            let mut check = |pacer: &mut Pacer, now: Instant, open: &mut Vec<Rect>| {
+            let check = |pacer: &mut Pacer, now: Instant, open: &mut Vec<Rect>| {
                 let Some(batch) = pacer.poll_capture(now) else { return Ok(()) };
                 let size = pacer.size();
                 prop_assert!(!batch.rects.is_empty() && batch.rects.len() <= MOST_RECTS);

@@ -3,14 +3,16 @@
 //! Its settings are part of the program and are written anew at each start,
 //! so that nothing on the machine can bind a key or draw a menu.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use x11rb::connection::Connection;
 use x11rb::protocol::Event;
-use x11rb::protocol::xproto::{AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask};
+use x11rb::protocol::xproto::{
+    Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, CreateWindowAux, EventMask, WindowClass,
+};
 
-use super::link::{Bell, Door, LinkError};
+use super::link::{Bell, Door, Link, LinkError};
 use super::server::{Server, clear_the_way, last_words, write_private};
 use super::{DisplayError, DisplaySettings};
 use crate::process::{Child, Program, spawn};
@@ -72,31 +74,46 @@ fn watch_root(
 ) -> Result<(), DisplayError> {
     let link = door.open()?;
     let watch = || -> Result<(), LinkError> {
-        let name = b"_NET_SUPPORTING_WM_CHECK";
-        let check = link.conn.intern_atom(false, name)?.reply()?.atom;
+        let conn = &link.conn;
+        let check = conn.intern_atom(false, b"_NET_SUPPORTING_WM_CHECK")?.reply()?.atom;
         let events = ChangeWindowAttributesAux::new().event_mask(EventMask::PROPERTY_CHANGE);
-        link.conn.change_window_attributes(link.root, &events)?;
-        loop {
-            // A window manager that was killed leaves the property behind, but not its window.
-            let told = link.conn.get_property(false, link.root, check, AtomEnum::WINDOW, 0, 1)?.reply()?;
-            if let Some(window) = told.value32().and_then(|mut values| values.next())
-                && link.conn.get_geometry(window)?.reply().is_ok()
-            {
-                return Ok(());
-            }
-            let mut changed = false;
-            while !changed && !answer.is_closed() {
-                while let Some(event) = link.conn.poll_for_event()? {
-                    changed |= matches!(event, Event::PropertyNotify(notify) if notify.atom == check);
-                }
-                if !changed {
-                    link.wait(bell, None)?;
-                }
-            }
+        conn.change_window_attributes(link.root, &events)?;
+        while !is_announced(&link, check)? {
             if answer.is_closed() {
                 return Ok(());
             }
+            if conn.poll_for_event()?.is_none() {
+                link.wait(bell, None)?;
+            }
         }
+        // It announces itself a moment before it serves, and forgets the windows that ask in
+        // between. So a window of our own asks, again and again, until it is shown.
+        let window = conn.generate_id()?;
+        let aux = CreateWindowAux::new().event_mask(EventMask::STRUCTURE_NOTIFY);
+        conn.create_window(0, window, link.root, 0, 0, 2, 2, 0, WindowClass::INPUT_OUTPUT, 0, &aux)?
+            .check()?;
+        while !answer.is_closed() {
+            conn.map_window(window)?;
+            let again = Instant::now() + Duration::from_millis(50);
+            while Instant::now() < again && !answer.is_closed() {
+                match conn.poll_for_event()? {
+                    Some(Event::MapNotify(_)) => {
+                        conn.destroy_window(window)?.check()?;
+                        return Ok(());
+                    }
+                    Some(_) => {}
+                    None => link.wait(bell, Some(again))?,
+                }
+            }
+        }
+        Ok(())
     };
     watch().map_err(|error| error.request("tell when the window manager is up"))
+}
+
+/// A window manager that was killed leaves its announcement behind, but not the window it names.
+fn is_announced(link: &Link, check: Atom) -> Result<bool, LinkError> {
+    let told = link.conn.get_property(false, link.root, check, AtomEnum::WINDOW, 0, 1)?.reply()?;
+    let Some(window) = told.value32().and_then(|mut values| values.next()) else { return Ok(false) };
+    Ok(link.conn.get_geometry(window)?.reply().is_ok())
 }

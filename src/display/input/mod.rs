@@ -169,8 +169,7 @@ fn prepare(link: &Link) -> Result<Keyboard, LinkError> {
         0u32.into(),
         0u32.into(),
         xkb::BoolCtrl::REPEAT_KEYS.bits().into(),
-        // The switch stays on, or a second press while down would be swallowed;
-        // the delay is the longest there is.
+        // The longest delay there is.
         u16::MAX,
         u16::MAX,
         0,
