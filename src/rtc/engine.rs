@@ -82,8 +82,7 @@ struct Connection {
 impl Sockets {
     pub fn bind(settings: &RtcSettings) -> Result<Self, RtcError> {
         let udp = StdUdpSocket::bind(settings.udp).map_err(|error| refusal("UDP", settings.udp, error))?;
-        let udp_address =
-            udp.local_addr().map_err(|error| refusal("UDP", settings.udp, error))?;
+        let udp_address = udp.local_addr().map_err(|error| refusal("UDP", settings.udp, error))?;
         let mut wanted = vec![settings.tcp];
         if settings.tcp.port() == 0 {
             // One number for both is easier on firewalls.
@@ -113,8 +112,7 @@ pub(super) fn start(
     commands: mpsc::Receiver<Command>,
 ) -> Result<(), RtcError> {
     let thread_error = |source| RtcError::Thread { source };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread_error)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread_error)?;
     let (to_engine, arrivals) = mpsc::channel(ARRIVALS);
     let (udp, listener) = {
         let _context = runtime.enter();
@@ -365,11 +363,8 @@ impl Engine {
             }
         }
         let settings = &self.shared.settings;
-        let over: Vec<_> = self
-            .peers
-            .iter()
-            .filter_map(|(id, peer)| Some((*id, peer.verdict(now, settings)?)))
-            .collect();
+        let over: Vec<_> =
+            self.peers.iter().filter_map(|(id, peer)| Some((*id, peer.verdict(now, settings)?))).collect();
         for (id, reason) in over {
             self.remove(now, id, reason);
         }
@@ -488,9 +483,9 @@ impl Lines for Wires {
     }
 
     fn waiting(&self, viewer: SocketAddr, now: Instant) -> (usize, Duration) {
-        self.links
-            .get(&viewer)
-            .map_or((0, Duration::ZERO), |connection| (connection.link.queued(), connection.link.stalled(now)))
+        self.links.get(&viewer).map_or((0, Duration::ZERO), |connection| {
+            (connection.link.queued(), connection.link.stalled(now))
+        })
     }
 }
 

@@ -191,7 +191,9 @@ pub enum RtcError {
     NoVideo,
     #[error("the offer's video line is {direction}; a viewer offers recvonly")]
     NotReceiving { direction: String },
-    #[error("the offer has no codec that can be sent; it has {offered}, H.264 constrained baseline (packetization mode 1) or VP8 is needed")]
+    #[error(
+        "the offer has no codec that can be sent; it has {offered}, H.264 constrained baseline (packetization mode 1) or VP8 is needed"
+    )]
     NoCodec { offered: String },
     #[error("{max} viewers are connected, more are not allowed")]
     Full { max: usize },

@@ -62,9 +62,7 @@ impl Offer {
         let mid = value(receiving, "mid")
             .ok_or_else(|| RtcError::OfferMalformed { reason: "its video line has no a=mid".into() })?;
         if mid.is_empty() || mid.len() > 16 {
-            return Err(RtcError::OfferMalformed {
-                reason: "its a=mid is not of 1 to 16 characters".into(),
-            });
+            return Err(RtcError::OfferMalformed { reason: "its a=mid is not of 1 to 16 characters".into() });
         }
         let format = codecs
             .iter()
@@ -194,7 +192,9 @@ fn format(section: &Section, codec: Codec) -> Option<Format> {
             let usable = named("H264/90000")
                 .filter(|number| parameter(section, *number, "packetization-mode") == Some("1"));
             usable
-                .filter_map(|number| Some((number, profile(parameter(section, number, "profile-level-id")?)?)))
+                .filter_map(|number| {
+                    Some((number, profile(parameter(section, number, "profile-level-id")?)?))
+                })
                 // Constrained baseline is what we encode; whoever decodes baseline decodes it too.
                 .min_by_key(|(_, (rank, _))| *rank)
                 .map(|(number, (_, profile_level))| found((number, profile_level)))
@@ -219,7 +219,8 @@ fn profile(profile_level_id: &str) -> Option<(u8, u32)> {
 fn offered(section: &Section) -> String {
     let mut names: Vec<&str> =
         maps(section).into_iter().map(|(_, name)| name.split('/').next().unwrap_or(name)).collect();
-    names.retain(|name| !["rtx", "red", "ulpfec", "flexfec-03"].contains(&name.to_ascii_lowercase().as_str()));
+    names
+        .retain(|name| !["rtx", "red", "ulpfec", "flexfec-03"].contains(&name.to_ascii_lowercase().as_str()));
     names.dedup();
     let listed: String = names.join(", ").chars().filter(|c| !c.is_control()).take(200).collect();
     if listed.is_empty() { "none".into() } else { listed }

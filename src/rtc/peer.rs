@@ -211,7 +211,11 @@ impl Peer {
     pub fn wake(&self) -> Instant {
         let anew = self.connected.then(|| self.feed.ask_anew_at()).flatten();
         let soonest = anew.map_or(self.wake, |anew| anew.min(self.wake));
-        if self.outbox.has_waiting() { soonest.min(Instant::now() + Duration::from_millis(5)) } else { soonest }
+        if self.outbox.has_waiting() {
+            soonest.min(Instant::now() + Duration::from_millis(5))
+        } else {
+            soonest
+        }
     }
 
     pub fn is_connected(&self) -> bool {
@@ -508,7 +512,9 @@ impl Peer {
                 match Channel::from_label(&label) {
                     Some(Channel::Moves) => self.channels.moves = Some(id),
                     Some(Channel::Acts) => self.channels.acts = Some(id),
-                    None => tracing::debug!(peer = %self.id, "a viewer opened a channel of its own; not used"),
+                    None => {
+                        tracing::debug!(peer = %self.id, "a viewer opened a channel of its own; not used")
+                    }
                 }
             }
             Event::ChannelData(data) => self.handle_message(now, data.id, &data.data),
@@ -516,13 +522,15 @@ impl Peer {
                 let (BweKind::Twcc { estimate, .. } | BweKind::Remb { estimate, .. }) = kind else { return };
                 let estimate = Bitrate::bps(estimate.as_u64());
                 self.stats.estimate = Some(estimate);
-                if self.estimate.is_none_or(|told| told.as_bps().abs_diff(estimate.as_bps()) * 50 > told.as_bps())
+                if self
+                    .estimate
+                    .is_none_or(|told| told.as_bps().abs_diff(estimate.as_bps()) * 50 > told.as_bps())
                 {
                     self.estimate = Some(estimate);
                     self.outbox.push(PeerEvent::Estimate(estimate));
                 }
             }
-            Event::PeerStats(stats) => {
+            Event::PeerStats(stats) if self.connected => {
                 self.stats.rtt = stats.rtt.or(self.stats.rtt);
                 self.stats.loss = stats.egress_loss_fraction.unwrap_or(0.0);
                 self.stats.sent_bytes = stats.peer_bytes_tx;

@@ -69,9 +69,8 @@ impl Udp {
         let (state, socket) = (&self.state, &self.socket);
         let mut slices: Vec<IoSliceMut> =
             self.buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
-        let received = socket.try_io(Interest::READABLE, || {
-            state.recv(UdpSockRef::from(socket), &mut slices, &mut metas)
-        });
+        let received = socket
+            .try_io(Interest::READABLE, || state.recv(UdpSockRef::from(socket), &mut slices, &mut metas));
         // An unreachable port of some viewer shows as an error here; its peer times out by itself.
         let Ok(count) = received else { return };
         for (meta, buffer) in metas.iter().zip(&self.buffers).take(count) {
@@ -119,8 +118,7 @@ impl Udp {
         };
         let (state, socket) = (&self.state, &self.socket);
         let count = self.burst.count as u64;
-        let sent =
-            socket.try_io(Interest::WRITABLE, || state.try_send(UdpSockRef::from(socket), &transmit));
+        let sent = socket.try_io(Interest::WRITABLE, || state.try_send(UdpSockRef::from(socket), &transmit));
         match sent {
             Ok(()) => {
                 self.sent.packets += count;
