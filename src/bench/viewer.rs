@@ -25,8 +25,8 @@ use tokio::sync::{mpsc, watch};
 use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
-    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceCandidateInit,
+    RTCIceGatheringState, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
     register_default_interceptors,
 };
 
@@ -172,10 +172,8 @@ impl Viewer {
             .build()
             .await?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
-        let receive = RTCRtpTransceiverInit {
-            direction: RTCRtpTransceiverDirection::Recvonly,
-            ..Default::default()
-        };
+        let receive =
+            RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Recvonly, ..Default::default() };
         connection.add_transceiver_from_kind(RtpCodecKind::Video, Some(receive)).await?;
         // When full, echoes are lost, as the channel that brings them allows.
         let (echo_sender, echoes) = mpsc::channel(1024);
@@ -195,16 +193,15 @@ impl Viewer {
         let deadline = options.patience;
         let gathered = shared.gathered.subscribe().wait_for(|gathered| *gathered).await.is_ok();
         let local = connection.local_description().await.filter(|_| gathered).ok_or(ViewerError::Closed)?;
-        let answer =
-            signal(local.sdp).await.map_err(|error| ViewerError::Signal(error.to_string()))?;
+        let answer = signal(local.sdp).await.map_err(|error| ViewerError::Signal(error.to_string()))?;
         connection.set_remote_description(RTCSessionDescription::answer(answer.clone())?).await?;
-        let viewer = Self {
-            connection,
-            shared,
-            channels,
-            echoes: tokio::sync::Mutex::new(echoes),
-            answer,
-        };
+        if options.tcp {
+            // The crate dials only what comes after the answer.
+            for candidate in passive_candidates(&answer) {
+                connection.add_ice_candidate(candidate).await?;
+            }
+        }
+        let viewer = Self { connection, shared, channels, echoes: tokio::sync::Mutex::new(echoes), answer };
         viewer.wait_for(deadline, |counts| counts.connected).await?;
         if viewer.channels.is_some() {
             let mut open = viewer.shared.open.subscribe();
@@ -251,7 +248,8 @@ impl Viewer {
         let mut counts = self.shared.counts.subscribe();
         let reached = counts.wait_for(|counts| satisfied(counts) || counts.closed);
         let reached = tokio::time::timeout(deadline, reached).await;
-        let counts = *reached.map_err(|_| ViewerError::Timeout(deadline))?.map_err(|_| ViewerError::Closed)?;
+        let counts =
+            *reached.map_err(|_| ViewerError::Timeout(deadline))?.map_err(|_| ViewerError::Closed)?;
         if satisfied(&counts) { Ok(counts) } else { Err(ViewerError::Closed) }
     }
 
@@ -368,12 +366,17 @@ fn codec_parameters(codec: Codec) -> [RTCRtpCodecParameters; 2] {
     ]
 }
 
+fn passive_candidates(answer: &str) -> Vec<RTCIceCandidateInit> {
+    let passive = |line: &&str| line.starts_with("a=candidate:") && line.contains("tcptype passive");
+    answer
+        .lines()
+        .filter(passive)
+        .map(|line| RTCIceCandidateInit { candidate: line[2..].to_owned(), ..Default::default() })
+        .collect()
+}
+
 /// Takes what a data channel brings until it ends.
-async fn listen(
-    channel: Arc<dyn DataChannel>,
-    shared: Arc<ViewerState>,
-    echoes: Option<mpsc::Sender<Echo>>,
-) {
+async fn listen(channel: Arc<dyn DataChannel>, shared: Arc<ViewerState>, echoes: Option<mpsc::Sender<Echo>>) {
     while let Some(event) = channel.poll().await {
         match event {
             DataChannelEvent::OnOpen => shared.open.send_modify(|open| *open += 1),
@@ -438,16 +441,17 @@ async fn watch_track(track: Arc<dyn TrackRemote>, shared: Arc<ViewerState>) {
         let now = Instant::now();
         lock(&shared.track).get_or_insert_with(|| (track.clone(), packet.header.ssrc));
         let frames = assembler.take(packet, now);
-        let counts = assembler.counts;
-        shared.counts.send_modify(|shown| {
-            let (connected, closed) = (shown.connected, shown.closed);
-            *shown = ViewerCounts { connected, closed, ..counts };
-        });
+        // First the frames, then the count that somebody waits for.
         if shared.keep && !frames.is_empty() {
             let mut kept = lock(&shared.frames);
             let room = KEPT.saturating_sub(kept.len());
             kept.extend(frames.into_iter().take(room));
         }
+        let counts = assembler.counts;
+        shared.counts.send_modify(|shown| {
+            let (connected, closed) = (shown.connected, shown.closed);
+            *shown = ViewerCounts { connected, closed, ..counts };
+        });
     }
     shared.counts.send_modify(|counts| counts.closed = true);
 }

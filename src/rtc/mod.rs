@@ -13,6 +13,7 @@
 //!  room ◀─ (PeerId, PeerEvent) ──────────┘
 //! ```
 
+mod answer;
 mod codec;
 mod engine;
 mod feed;
@@ -214,7 +215,7 @@ pub struct Rtc {
 struct Shared {
     settings: RtcSettings,
     local: (SocketAddr, SocketAddr),
-    identity: peer::Identity,
+    identity: answer::Identity,
     next_peer: AtomicU64,
     seats: Arc<AtomicUsize>,
     frames_dropped: AtomicU64,
@@ -271,7 +272,7 @@ impl Rtc {
         let (commands, command_queue) = mpsc::channel(COMMANDS);
         let shared = Arc::new(Shared {
             local: sockets.local(),
-            identity: peer::Identity::new().ok_or(RtcError::Certificate)?,
+            identity: answer::Identity::new().ok_or(RtcError::Certificate)?,
             next_peer: AtomicU64::new(1),
             seats: Arc::default(),
             frames_dropped: AtomicU64::new(0),

@@ -12,25 +12,22 @@ use std::time::{Duration, Instant};
 
 use str0m::bwe::BweKind;
 use str0m::channel::ChannelId;
-use str0m::config::DtlsCert;
-use str0m::crypto::CryptoProvider;
-use str0m::format::{Codec as Str0mCodec, FormatParams};
-use str0m::media::{Frequency, MediaTime, Mid, Pt};
-use str0m::net::{Protocol, Receive, TcpType, Transmit};
-use str0m::rtp::{Extension, ExtensionValues, RtpWrite, SeqNo};
-use str0m::{Candidate, Event, IceCreds, Input as Str0mInput, Output, PacerReason, Reason, RtcConfig};
+use str0m::media::{MediaTime, Mid, Pt};
+use str0m::net::{Protocol, Receive, Transmit};
+use str0m::rtp::{ExtensionValues, RtpWrite, SeqNo};
+use str0m::{Event, Input as Str0mInput, Output, PacerReason, Reason};
 
+use super::answer::{Answered, RESEND_PACKETS, answer};
 use super::codec::{Channel, Echo, Message, is_newer};
 use super::feed::{Backlog, Feed, Judgement, Verdict};
-use super::interfaces;
-use super::offer::{self, Format, Offer};
+use super::offer::Offer;
 use super::outbox::Outbox;
 use super::packetize::Packets;
 use super::{
     CloseReason, Connect, Connected, PeerEvent, PeerKind, PeerStats, RtcError, RtcSettings, Shared,
     first_rung, stamp_of,
 };
-use crate::base::{Bitrate, Codec, InputStamp, PeerId, RoomId, Rung, StampedInput};
+use crate::base::{Bitrate, InputStamp, PeerId, RoomId, Rung, StampedInput};
 
 /// Messages a second beyond which a viewer is not a person any more.
 const FLOOD: u32 = 2000;
@@ -49,14 +46,6 @@ const NOW: Duration = Duration::from_micros(200);
 const CALM: Duration = Duration::from_millis(200);
 /// Without a frame for this long a peer is quiet.
 const QUIET: Duration = Duration::from_millis(500);
-/// Packets kept for resending: a second of a fast stream.
-const RESEND_PACKETS: usize = 1024;
-
-/// What is the same for all peers and costs something to make.
-pub(super) struct Identity {
-    provider: Arc<CryptoProvider>,
-    certificate: DtlsCert,
-}
 
 /// One of the places that `max_peers` allows. Given back when dropped.
 pub(super) struct Seat(Arc<AtomicUsize>);
@@ -131,14 +120,6 @@ struct Told {
     malformed: bool,
     forbidden: bool,
     flood: bool,
-}
-
-impl Identity {
-    pub fn new() -> Option<Self> {
-        let provider = str0m::crypto::from_feature_flags();
-        let certificate = provider.dtls_provider.generate_certificate()?;
-        Some(Self { provider: Arc::new(provider), certificate })
-    }
 }
 
 impl Seat {
@@ -530,7 +511,7 @@ impl Peer {
                     self.outbox.push(PeerEvent::Estimate(estimate));
                 }
             }
-            Event::PeerStats(stats) => {
+            Event::PeerStats(stats) if self.connected => {
                 self.stats.rtt = stats.rtt.or(self.stats.rtt);
                 self.stats.loss = stats.egress_loss_fraction.unwrap_or(0.0);
                 self.stats.sent_bytes = stats.peer_bytes_tx;
@@ -614,111 +595,76 @@ impl Channels {
 
 /// The viewer shows a frame as soon as it has it.
 fn immediate() -> ExtensionValues {
-    let mut values = ExtensionValues::default();
-    values.play_delay_min = Some(MediaTime::ZERO);
-    values.play_delay_max = Some(MediaTime::ZERO);
-    values
+    ExtensionValues {
+        play_delay_min: Some(MediaTime::ZERO),
+        play_delay_max: Some(MediaTime::ZERO),
+        ..ExtensionValues::default()
+    }
 }
 
 /// When to look after a peer that asked for `at`: a quiet one not for every
 /// bit of padding and every tick of an estimator that has nothing to estimate.
 fn wake_at(now: Instant, at: Instant, reason: Reason, quiet: bool) -> Instant {
-    let may_wait = match reason {
-        Reason::Pacer(PacerReason::Padding | PacerReason::Handle) => true,
-        Reason::BweDelayControl | Reason::BweProbeControl | Reason::BweProbeEstimator => true,
-        Reason::Nack | Reason::Twcc | Reason::PauseCheck => true,
-        _ => false,
-    };
+    let may_wait = matches!(
+        reason,
+        Reason::Pacer(PacerReason::Padding | PacerReason::Handle)
+            | Reason::BweDelayControl
+            | Reason::BweProbeControl
+            | Reason::BweProbeEstimator
+            | Reason::Nack
+            | Reason::Twcc
+            | Reason::PauseCheck
+    );
     if quiet && may_wait { at.max(now + CALM) } else { at }
 }
 
-struct Answered {
-    rtc: str0m::Rtc,
-    ufrag: String,
-    answer: String,
-    payload_type: Pt,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn answer(sdp: &str, offer: &Offer, shared: &Shared, now: Instant) -> Result<Answered, RtcError> {
-    let malformed = |error: &dyn std::fmt::Display| RtcError::OfferMalformed { reason: error.to_string() };
-    let settings = &shared.settings;
-    let credentials = IceCreds::new();
-    let ufrag = credentials.ufrag.clone();
-    let start_rate = str0m::bwe::Bitrate::bps(settings.start_rate.as_bps());
-    let mut config = RtcConfig::new()
-        .set_crypto_provider(shared.identity.provider.clone())
-        .set_dtls_cert(shared.identity.certificate.clone())
-        .set_local_ice_credentials(credentials)
-        .set_ice_lite(true)
-        .set_rtp_mode(true)
-        .enable_bwe(Some(start_rate))
-        .set_stats_interval(Some(Duration::from_secs(1)))
-        .set_send_buffer_video(RESEND_PACKETS)
-        .clear_codecs()
-        .clear_extension_map()
-        .set_extension(1, Extension::TransportSequenceNumber)
-        .set_extension(2, Extension::PlayoutDelay)
-        .set_extension(3, Extension::RtpMid);
-    add_format(&mut config, offer.format);
-    let mut rtc = config.build(now);
-    rtc.bwe().set_desired_bitrate(str0m::bwe::Bitrate::bps(settings.full_rate.as_bps()));
-    for candidate in candidates(shared) {
-        rtc.add_local_candidate(candidate);
+    #[test]
+    fn a_quiet_peer_sleeps_through_padding_but_not_through_real_work() {
+        let now = Instant::now();
+        let soon = now + Duration::from_millis(3);
+        let padding = Reason::Pacer(PacerReason::Padding);
+        assert_eq!(wake_at(now, soon, padding, true), now + CALM);
+        assert_eq!(wake_at(now, soon, padding, false), soon);
+        assert_eq!(wake_at(now, soon, Reason::DTLS, true), soon);
+        assert_eq!(wake_at(now, soon, Reason::Pacer(PacerReason::Paced), true), soon);
+        let late = now + 2 * CALM;
+        assert_eq!(wake_at(now, late, padding, true), late);
     }
-    let parsed = str0m::change::SdpOffer::from_sdp_string(sdp).map_err(|error| malformed(&error))?;
-    let answer = rtc.sdp_api().accept_offer(parsed).map_err(|error| malformed(&error))?;
-    let mid: Mid = offer.mid.as_str().into();
-    let payload_type = rtc
-        .codec_config()
-        .params()
-        .iter()
-        .find(|params| params.spec().codec == name(offer.format.codec))
-        .map(|params| params.pt());
-    let sends = rtc.direct_api().stream_tx_by_mid(mid, None).is_some();
-    match payload_type {
-        Some(payload_type) if sends => Ok(Answered {
-            rtc,
-            ufrag,
-            answer: offer::announce(&answer.to_sdp_string(), &settings.public_addresses),
-            payload_type,
-        }),
-        _ => Err(malformed(&"its video line can not be answered")),
+
+    #[test]
+    fn no_two_frames_have_one_time() {
+        let mut media = Media {
+            mid: "0".into(),
+            payload_type: 96.into(),
+            sequence: SeqNo::default(),
+            timestamp: Some(u32::MAX),
+            sent_at: None,
+            key: false,
+        };
+        assert_eq!(media.after_last(u32::MAX), 0);
+        assert_eq!(media.after_last(90), 90);
+        media.timestamp = Some(100);
+        assert_eq!(media.after_last(90), 101);
     }
-}
 
-fn add_format(config: &mut RtcConfig, format: Format) {
-    let parameters = match format.codec {
-        Codec::Vp8 => FormatParams::default(),
-        Codec::H264 => FormatParams {
-            level_asymmetry_allowed: Some(true),
-            packetization_mode: Some(1),
-            profile_level_id: Some(format.profile_level),
-            ..FormatParams::default()
-        },
-    };
-    let rtx = format.rtx.map(Pt::from);
-    config.codec_config().add_config(
-        format.payload_type.into(),
-        rtx,
-        name(format.codec),
-        Frequency::NINETY_KHZ,
-        None,
-        parameters,
-    );
-}
-
-fn name(codec: Codec) -> Str0mCodec {
-    match codec {
-        Codec::H264 => Str0mCodec::H264,
-        Codec::Vp8 => Str0mCodec::Vp8,
+    #[test]
+    fn a_flood_of_messages_is_cut_off_until_the_next_second() {
+        let mut channels = Channels::default();
+        let now = Instant::now();
+        assert_eq!((0..FLOOD + 10).filter(|_| channels.is_flood(now)).count(), 10);
+        assert!(!channels.is_flood(now + Duration::from_secs(1)));
     }
-}
 
-fn candidates(shared: &Shared) -> Vec<Candidate> {
-    let (udp, tcp) = shared.local;
-    let udp = interfaces::reachable(udp).into_iter().map(|address| Candidate::host(address, "udp"));
-    let tcp = interfaces::reachable(tcp)
-        .into_iter()
-        .map(|address| Candidate::builder().tcp().host(address).tcptype(TcpType::Passive).build());
-    udp.chain(tcp).filter_map(Result::ok).collect()
+    #[test]
+    fn seats_are_given_back() {
+        let seats = Arc::default();
+        let one = Seat::take(&seats, 1);
+        assert!(one.is_some() && Seat::take(&seats, 1).is_none());
+        drop(one);
+        assert!(Seat::take(&seats, 1).is_some());
+    }
 }

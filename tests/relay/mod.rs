@@ -38,7 +38,14 @@ impl Relay {
         let link = Arc::new(Mutex::new(link));
         let server = Arc::new(Mutex::new(None));
         let viewer = Arc::new(Mutex::new(None));
-        let up = tokio::spawn(carry(front.clone(), back.clone(), viewer.clone(), server.clone(), link.clone(), false));
+        let up = tokio::spawn(carry(
+            front.clone(),
+            back.clone(),
+            viewer.clone(),
+            server.clone(),
+            link.clone(),
+            false,
+        ));
         let down = tokio::spawn(carry(back, front, server.clone(), viewer, link.clone(), true));
         Self { address, link, server, tasks: vec![up.abort_handle(), down.abort_handle()] }
     }
