@@ -200,7 +200,7 @@ impl Browser {
     }
 
     /// Ends Chromium: asks it first, so that the profile is written, and does not wait longer than `grace`.
-    pub async fn stop(self, grace: Duration) -> Exit {
+    pub async fn stop(&self, grace: Duration) -> Exit {
         let nothing = json!({});
         let half = grace / 2;
         let asked = self.client.post(None, "Browser.close", &nothing).await.is_ok();
