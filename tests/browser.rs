@@ -38,7 +38,9 @@ impl Desk {
         let xvfb = spawn(Program {
             name: "xvfb",
             program: "Xvfb".into(),
-            args: ["-displayfd", "3", "-screen", "0", "1280x720x24", "-nolisten", "tcp", "-ac"].map(Into::into).into(),
+            args: ["-displayfd", "3", "-screen", "0", "1280x720x24", "-nolisten", "tcp", "-ac"]
+                .map(Into::into)
+                .into(),
             env: vec![],
             home,
             user: user.clone(),
@@ -92,11 +94,11 @@ impl Desk {
 
     async fn browser(&self) -> (Arc<Browser>, mpsc::Receiver<BrowserEvent>) {
         let (events, heard) = mpsc::channel(64);
-        let browser = Browser::start(self.settings(), events).await.unwrap_or_else(|error| panic!("{error:?}"));
+        let browser =
+            Browser::start(self.settings(), events).await.unwrap_or_else(|error| panic!("{error:?}"));
         (Arc::new(browser), heard)
     }
 }
-
 
 fn agent() -> Actor {
     Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent }
@@ -137,7 +139,8 @@ impl Hand {
         let tab = browser.front_tab().await.expect("a tab");
         let attending = Attending::start(Arc::clone(&tab)).await;
         let permit = permit(&mut Floor::new(Duration::from_millis(100)));
-        let hand = Self { browser: Arc::clone(browser), tab, _attending: attending, permit, seen: Seen::default() };
+        let hand =
+            Self { browser: Arc::clone(browser), tab, _attending: attending, permit, seen: Seen::default() };
         hand.go(url).await;
         hand
     }
@@ -166,7 +169,8 @@ fn at(target: &str) -> Locator {
 }
 
 fn ref_of(outline: &str, line: &str) -> String {
-    let line = outline.lines().find(|each| each.contains(line)).unwrap_or_else(|| panic!("{line} in\n{outline}"));
+    let line =
+        outline.lines().find(|each| each.contains(line)).unwrap_or_else(|| panic!("{line} in\n{outline}"));
     let start = line.find("[ref=").expect("a ref") + 5;
     line[start..].split(']').next().expect("closed").to_owned()
 }
@@ -189,22 +193,28 @@ async fn acts_reach_the_page_and_refusals_say_why() {
     assert!(out.starts_with("plain true"), "{out}");
     // What people are shown is where the event was, in the display's pixels.
     let shown = *hand.seen.0.lock().expect("lock").last().expect("shown");
-    let screen: Vec<f64> = out.split(' ').nth(3).expect("place").split(',').map(|n| n.parse().expect("number")).collect();
-    assert!((f64::from(shown.x) - screen[0]).abs() <= 1.0 && (f64::from(shown.y) - screen[1]).abs() <= 1.0, "{shown:?} {out}");
+    let screen: Vec<f64> =
+        out.split(' ').nth(3).expect("place").split(',').map(|n| n.parse().expect("number")).collect();
+    assert!(
+        (f64::from(shown.x) - screen[0]).abs() <= 1.0 && (f64::from(shown.y) - screen[1]).abs() <= 1.0,
+        "{shown:?} {out}"
+    );
 
     hand.click("#far").await.expect("scrolls there");
     assert!(hand.js("out.value").await.as_str().expect("text").starts_with("far true"));
     hand.click("getByText('Deep')").await.expect("pierces the shadow root");
     assert_eq!(hand.js("out.value").await, "deep");
 
-    let covered = hand.acting(700).click(&at("#covered"), &Click::default()).await.expect_err("covered").to_string();
+    let covered =
+        hand.acting(700).click(&at("#covered"), &Click::default()).await.expect_err("covered").to_string();
     assert!(covered.contains("id=\"cover\"") && covered.contains("in the way"), "{covered}");
     let off = hand.acting(700).click(&at("#off"), &Click::default()).await.expect_err("disabled").to_string();
     assert!(off.contains("not enabled"), "{off}");
     let twins = hand.click(".twin").await.expect_err("two").to_string();
     assert!(twins.contains("strict mode violation") && twins.contains("2 elements"), "{twins}");
     hand.click("locator('.twin').last()").await.expect("one of them");
-    let none = hand.acting(300).click(&at("#nowhere"), &Click::default()).await.expect_err("none").to_string();
+    let none =
+        hand.acting(300).click(&at("#nowhere"), &Click::default()).await.expect_err("none").to_string();
     assert!(none.contains("no element matches"), "{none}");
     assert!(matches!(hand.click("e9999").await, Err(ActError::NoSuchRef(_))));
 
@@ -303,7 +313,10 @@ async fn a_person_stops_the_typing_with_no_further_character() {
     assert!(length.as_u64().is_some_and(|length| (20..3000).contains(&length)), "{length}");
     hand.js("new Promise((done) => setTimeout(done, 100))").await;
     assert_eq!(hand.js("slow.value.length").await, length);
-    assert!(matches!(Acting { permit: &permit, ..hand.acting(500) }.click(&at("#plain"), &Click::default()).await, Err(ActError::Preempted(_))));
+    assert!(matches!(
+        Acting { permit: &permit, ..hand.acting(500) }.click(&at("#plain"), &Click::default()).await,
+        Err(ActError::Preempted(_))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,7 +328,11 @@ async fn chromium_is_boxed_in_and_comes_back_with_its_tabs() {
     // Not root, sandboxed, and no port.
     let mut renderers = 0;
     let mut inodes = Vec::new();
-    for pid in std::fs::read_dir("/proc").expect("proc").flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+    for pid in std::fs::read_dir("/proc")
+        .expect("proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+    {
         let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
         let mark = format!("TANDEM_RUN={}", desk.root.display());
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -325,7 +342,8 @@ async fn chromium_is_boxed_in_and_comes_back_with_its_tabs() {
             continue;
         }
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let field = |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+        let field =
+            |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
         assert!(!field("Uid:").contains("\t0"), "{command} runs as root");
         if command.contains("--type=renderer") {
             renderers += 1;
@@ -341,7 +359,8 @@ async fn chromium_is_boxed_in_and_comes_back_with_its_tabs() {
         }
     }
     assert!(renderers > 0, "no renderer was found");
-    let tcp = std::fs::read_to_string("/proc/net/tcp").expect("tcp") + &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
+    let tcp = std::fs::read_to_string("/proc/net/tcp").expect("tcp")
+        + &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
     for line in tcp.lines().filter(|line| line.split_whitespace().nth(3) == Some("0A")) {
         let inode = line.split_whitespace().nth(9).expect("inode");
         assert!(!inodes.iter().any(|own| own == inode), "Chromium listens: {line}");
@@ -363,7 +382,8 @@ async fn chromium_is_boxed_in_and_comes_back_with_its_tabs() {
     };
     assert!(tabs[1].front && tabs[1].target == second && !tabs[0].front, "{tabs:?}");
     browser.select_tab(&hand.permit, &hand.tab).await.expect("selects");
-    let restore: Vec<_> = browser.tabs().into_iter().map(|tab| RestoredTab { url: tab.url, front: tab.front }).collect();
+    let restore: Vec<_> =
+        browser.tabs().into_iter().map(|tab| RestoredTab { url: tab.url, front: tab.front }).collect();
     assert!(restore[0].front);
     let group = i32::try_from(browser.pid()).expect("pid");
     // SAFETY: a plain system call with integers; the group is the one we started.
@@ -405,7 +425,15 @@ async fn a_tab_in_the_back_is_acted_on_and_clients_do_not_disturb_each_other() {
     let mut one = browser.attach(Rules::default()).await.expect("attaches");
     let mut two = browser.attach(Rules::default()).await.expect("attaches");
     for client in [&one, &two] {
-        client.sender().send(json!({ "id": 1, "method": "Target.setDiscoverTargets", "params": { "discover": true } }).to_string().into()).await.expect("sends");
+        client
+            .sender()
+            .send(
+                json!({ "id": 1, "method": "Target.setDiscoverTargets", "params": { "discover": true } })
+                    .to_string()
+                    .into(),
+            )
+            .await
+            .expect("sends");
     }
     assert!(one.next().await.is_some() && two.next().await.is_some());
     one.sender().send(r#"{"id":2,"method":"Browser.close"}"#.into()).await.expect("sends");
@@ -476,7 +504,9 @@ impl Seat for TestSeat {
         Box::pin(async {
             match self.floor.lock().expect("lock").handle_agent(Instant::now(), &self.actor) {
                 Ok(Grant::Now(permit)) => Ok(permit),
-                Ok(Grant::Wait { holder, .. }) => Err(Refused::Busy { holder, waited: Duration::from_secs(30) }),
+                Ok(Grant::Wait { holder, .. }) => {
+                    Err(Refused::Busy { holder, waited: Duration::from_secs(30) })
+                }
                 Err(refusal) => Err(Refused::Forbidden(refusal.to_string())),
             }
         })
@@ -503,8 +533,15 @@ async fn post(address: &str, session: Option<&str>, body: Value) -> (Option<Stri
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.expect("answers");
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    let id = answer.lines().find_map(|line| line.to_ascii_lowercase().starts_with("mcp-session-id:").then(|| line[15..].trim().to_owned()));
-    let data: String = answer.lines().filter_map(|line| line.strip_prefix("data:")).filter(|data| data.contains("jsonrpc")).map(str::trim).collect();
+    let id = answer.lines().find_map(|line| {
+        line.to_ascii_lowercase().starts_with("mcp-session-id:").then(|| line[15..].trim().to_owned())
+    });
+    let data: String = answer
+        .lines()
+        .filter_map(|line| line.strip_prefix("data:"))
+        .filter(|data| data.contains("jsonrpc"))
+        .map(str::trim)
+        .collect();
     (id, serde_json::from_str(&data).unwrap_or(Value::Null))
 }
 
@@ -515,8 +552,11 @@ async fn an_agent_works_over_mcp() {
     let floor = Mutex::new(Floor::new(Duration::from_secs(60)));
     let seat = Arc::new(TestSeat { actor: agent(), browser, floor, shown: Mutex::default() });
     let open = Arc::clone(&seat);
-    let door = SeatDoor { key: "main/bot".into(), open: Arc::new(move || Ok(Arc::clone(&open) as Arc<dyn Seat>)) };
-    let app = axum::Router::new().route_service("/mcp", mcp_service(tokio_util::sync::CancellationToken::new())).layer(axum::Extension(door));
+    let door =
+        SeatDoor { key: "main/bot".into(), open: Arc::new(move || Ok(Arc::clone(&open) as Arc<dyn Seat>)) };
+    let app = axum::Router::new()
+        .route_service("/mcp", mcp_service(tokio_util::sync::CancellationToken::new()))
+        .layer(axum::Extension(door));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address").to_string();
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -524,10 +564,14 @@ async fn an_agent_works_over_mcp() {
     let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": "2025-06-18",
         "capabilities": {}, "clientInfo": { "name": "test", "version": "1" } } });
     let (session, answer) = post(&address, None, hello).await;
-    assert!(answer["result"]["instructions"].as_str().is_some_and(|text| text.contains("person")), "{answer}");
+    assert!(
+        answer["result"]["instructions"].as_str().is_some_and(|text| text.contains("person")),
+        "{answer}"
+    );
     let session = session.expect("a session");
     post(&address, Some(&session), json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
-    let (_, list) = post(&address, Some(&session), json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" })).await;
+    let (_, list) =
+        post(&address, Some(&session), json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" })).await;
     assert!(list["result"]["tools"].as_array().is_some_and(|tools| tools.len() >= 10), "{list}");
     let call = async |name: &str, arguments: Value| {
         let body = json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": { "name": name, "arguments": arguments } });
@@ -551,10 +595,11 @@ async fn an_agent_works_over_mcp() {
     assert!(text.contains("Waited for"), "{text}");
     let (_, answer) = call("browser_take_screenshot", json!({})).await;
     assert_eq!(answer["result"]["content"][1]["mimeType"], "image/png", "{answer}");
-    let (text, _) = call("browser_tabs", json!({ "action": "new", "url": format!("{}/other", desk.site) })).await;
+    let (text, _) =
+        call("browser_tabs", json!({ "action": "new", "url": format!("{}/other", desk.site) })).await;
     assert!(text.contains("1: (current) (in front)"), "{text}");
     let (text, _) = call("browser_tabs", json!({ "action": "close" })).await;
-    assert!(text.contains("0: (current)") && !text.contains("1:"), "{text}");
+    assert!(text.contains("0: (current)") && !text.contains("- 1:"), "{text}");
     let (text, _) = call("browser_press_key", json!({ "key": "Tab" })).await;
     assert!(text.contains("keyboard.press"), "{text}");
     for (name, arguments, wanted) in [
@@ -569,12 +614,23 @@ async fn an_agent_works_over_mcp() {
     }
     let shown = std::mem::take(&mut *seat.shown.lock().expect("lock"));
     assert!(shown.iter().any(|event| matches!(event, RoomEvent::Press { .. })));
-    assert!(shown.iter().any(|event| matches!(event, RoomEvent::Doing { text, .. } if text == "clicks the button")));
-    let _ = seat.floor.lock().expect("lock").handle_person(Instant::now(), &person(), Touch::Momentary).expect("may");
+    assert!(
+        shown
+            .iter()
+            .any(|event| matches!(event, RoomEvent::Doing { text, .. } if text == "clicks the button"))
+    );
+    let _ = seat
+        .floor
+        .lock()
+        .expect("lock")
+        .handle_person(Instant::now(), &person(), Touch::Momentary)
+        .expect("may");
     let (text, _) = call("browser_click", json!({ "target": "#plain" })).await;
     assert!(text.contains("Ada is using the browser"), "{text}");
     let before = Arc::strong_count(&seat);
-    let gone = format!("DELETE /mcp HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nMcp-Session-Id: {session}\r\n\r\n");
+    let gone = format!(
+        "DELETE /mcp HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nMcp-Session-Id: {session}\r\n\r\n"
+    );
     let mut stream = tokio::net::TcpStream::connect(&address).await.expect("connects");
     stream.write_all(gone.as_bytes()).await.expect("sends");
     let mut answer = Vec::new();

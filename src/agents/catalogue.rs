@@ -52,7 +52,8 @@ fn tool<T: JsonSchema>(name: &'static str, description: &'static str, reads_only
         _ => JsonObject::new(),
     };
     let mut tool = Tool::new(name, description, Arc::new(schema));
-    tool.annotations = Some(ToolAnnotations::new().read_only(reads_only).destructive(!reads_only).open_world(true));
+    tool.annotations =
+        Some(ToolAnnotations::new().read_only(reads_only).destructive(!reads_only).open_world(true));
     tool
 }
 

@@ -90,7 +90,10 @@ impl Desk {
 
     fn open(&self, door: &SeatDoor) -> Result<Arc<Session>, ErrorData> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            ErrorData::internal_error(format!("there are {MOST_SESSIONS} agent sessions already; close one"), None)
+            ErrorData::internal_error(
+                format!("there are {MOST_SESSIONS} agent sessions already; close one"),
+                None,
+            )
         })?;
         let seat = (door.open)().map_err(|why| ErrorData::internal_error(why, None))?;
         Ok(Arc::new(Session { seat, current: tokio::sync::Mutex::new(None), _place: place }))

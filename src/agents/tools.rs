@@ -11,8 +11,8 @@ use super::answer::{Answer, list_tabs};
 use super::args::{self, FieldKind, ImageKind, MouseButton, TabAction};
 use super::session::{Held, Session, Shown};
 use crate::browser::{
-    ActError, Acting, Attending, Browser, Click, Locator, Picture, PointerButton, Shot, SnapshotScope, Stroke,
-    Tab, address,
+    ActError, Acting, Attending, Browser, Click, Locator, Picture, PointerButton, Shot, SnapshotScope,
+    Stroke, Tab, address,
 };
 
 /// How long a call waits for a person to be still.
@@ -230,7 +230,9 @@ impl<'a> Call<'a> {
         let target = locator(&args.target)?;
         let slowly = args.slowly == Some(true);
         if slowly && args.text.chars().count() > LONGEST_TYPED {
-            return Err(format!("the text is too long to be typed key by key ({LONGEST_TYPED} characters at most); leave out slowly"));
+            return Err(format!(
+                "the text is too long to be typed key by key ({LONGEST_TYPED} characters at most); leave out slowly"
+            ));
         }
         let tab = self.tab().await?;
         let held = self.floor().await?;
@@ -243,11 +245,14 @@ impl<'a> Call<'a> {
         };
         let code = code.map_err(words)?;
         let mut ran = match slowly {
-            true => format!("await page.{}.pressSequentially({});", or(&code, &args.target), quoted(&args.text)),
+            true => {
+                format!("await page.{}.pressSequentially({});", or(&code, &args.target), quoted(&args.text))
+            }
             false => format!("await page.{}.fill({});", or(&code, &args.target), quoted(&args.text)),
         };
         if args.submit == Some(true) {
-            let enter: Stroke = "Enter".parse().map_err(|error: crate::browser::KeyError| error.to_string())?;
+            let enter: Stroke =
+                "Enter".parse().map_err(|error: crate::browser::KeyError| error.to_string())?;
             acting.press(&enter).await.map_err(words)?;
             ran.push_str(&format!("\nawait page.{}.press('Enter');", or(&code, &args.target)));
         }
@@ -277,7 +282,8 @@ impl<'a> Call<'a> {
         let code = self.acting(&tab, &held, &shown).select(&target, &args.values).await.map_err(words)?;
         drop(held);
         let values: Vec<_> = args.values.iter().map(|value| quoted(value)).collect();
-        self.after(format!("await page.{}.selectOption([{}]);", or(&code, &args.target), values.join(", "))).await
+        self.after(format!("await page.{}.selectOption([{}]);", or(&code, &args.target), values.join(", ")))
+            .await
     }
 
     async fn fill_form(&mut self, arguments: Option<JsonObject>) -> Done {
@@ -296,7 +302,12 @@ impl<'a> Call<'a> {
                 FieldKind::Checkbox | FieldKind::Radio => match field.value.as_str() {
                     "true" => acting.set_checked(&target, true).await,
                     "false" => acting.set_checked(&target, false).await,
-                    other => return Err(format!("{}: a box takes \"true\" or \"false\", not {other:?}", field.name)),
+                    other => {
+                        return Err(format!(
+                            "{}: a box takes \"true\" or \"false\", not {other:?}",
+                            field.name
+                        ));
+                    }
                 },
             };
             let code = done.map_err(|error| format!("{}: {error}", field.name))?;
@@ -433,7 +444,9 @@ impl<'a> Call<'a> {
         drop(held);
         let text = serde_json::to_string_pretty(&value).map_err(|error| error.to_string())?;
         let code = match &args.target {
-            Some(target) => format!("await page.locator({}).evaluate({});", quoted(target), quoted(&args.function)),
+            Some(target) => {
+                format!("await page.locator({}).evaluate({});", quoted(target), quoted(&args.function))
+            }
             None => format!("await page.evaluate({});", quoted(&args.function)),
         };
         Ok(Answer { result: Some(bounded(text)), code: Some(code), ..self.state(false).await })

@@ -65,7 +65,6 @@ pub(super) struct Found {
     display: Point,
     /// A locator expression for it, as code.
     pub code: String,
-    field: String,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +78,6 @@ struct Probe {
     handle: Option<u64>,
     x: Option<f64>,
     y: Option<f64>,
-    field: Option<String>,
     window: Option<Window>,
 }
 
@@ -141,7 +139,8 @@ impl Acting<'_> {
         prepared.check()?;
         if !prepared.done {
             if text.is_empty() {
-                let delete: Stroke = "Delete".parse().map_err(|error| ActError::Refused(format!("{error}")))?;
+                let delete: Stroke =
+                    "Delete".parse().map_err(|error| ActError::Refused(format!("{error}")))?;
                 self.stroke(&delete).await?;
             } else {
                 self.insert(text).await?;
@@ -295,7 +294,6 @@ impl Acting<'_> {
                     y,
                     display: window.to_display(x, y),
                     code: code.unwrap_or_default().to_owned(),
-                    field: probe.field.unwrap_or_default(),
                 }))
             }
             ("wait", _) => Ok(Err(why)),
@@ -487,17 +485,12 @@ type Answer = tokio::sync::oneshot::Receiver<Result<Box<serde_json::value::RawVa
 impl Outcome {
     fn check(&self) -> Result<(), ActError> {
         match &self.error {
-            _ if self.gone => Err(ActError::Refused("the element was removed from the page meanwhile".into())),
+            _ if self.gone => {
+                Err(ActError::Refused("the element was removed from the page meanwhile".into()))
+            }
             Some(error) => Err(ActError::Refused(error.clone())),
             None => Ok(()),
         }
-    }
-}
-
-impl Found {
-    /// Whether the element is a field that text goes into.
-    pub fn is_field(&self) -> bool {
-        self.field == "text"
     }
 }
 

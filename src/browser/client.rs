@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::mux::{Attached, MuxError, Multiplexer, Rules};
+use super::mux::{Attached, Multiplexer, MuxError, Rules};
 
 /// How long a command may take before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -125,10 +125,8 @@ impl CdpClient {
         method: &str,
         params: &(impl serde::Serialize + ?Sized),
     ) -> Result<oneshot::Receiver<Result<Box<RawValue>, CdpError>>, CdpError> {
-        let params = serde_json::value::to_raw_value(params).map_err(|error| CdpError::Unreadable {
-            method: method.to_owned(),
-            reason: error.to_string(),
-        })?;
+        let params = serde_json::value::to_raw_value(params)
+            .map_err(|error| CdpError::Unreadable { method: method.to_owned(), reason: error.to_string() })?;
         let (reply, answer) = oneshot::channel();
         let question =
             Question { method: method.to_owned(), params, session: session.map(str::to_owned), reply };

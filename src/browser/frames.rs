@@ -165,7 +165,8 @@ impl Tab {
         name: &str,
         argument: &Value,
     ) -> Result<T, ActError> {
-        let function = format!("function(a) {{ return globalThis.__tandem ? __tandem.{name}(a) : '__missing'; }}");
+        let function =
+            format!("function(a) {{ return globalThis.__tandem ? __tandem.{name}(a) : '__missing'; }}");
         let params = json!({
             "functionDeclaration": function, "executionContextId": context, "returnByValue": true,
             "awaitPromise": true, "arguments": [{ "value": argument }],

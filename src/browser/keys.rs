@@ -21,7 +21,9 @@ pub(super) struct Key {
 
 /// A key that no keyboard here has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Unknown key: \"{0}\". Use a character or a name such as Enter, Tab, Escape, ArrowDown, F5, Control+a")]
+#[error(
+    "Unknown key: \"{0}\". Use a character or a name such as Enter, Tab, Escape, ArrowDown, F5, Control+a"
+)]
 pub struct KeyError(String);
 
 pub(super) const SHIFT: u32 = 8;
@@ -74,16 +76,21 @@ impl Key {
             other => other,
         };
         let by_key = USKEYBOARD_LAYOUT.iter().find(|definition| definition.key == name);
-        let definition = by_key.or_else(|| USKEYBOARD_LAYOUT.iter().find(|definition| definition.code == name));
+        let definition =
+            by_key.or_else(|| USKEYBOARD_LAYOUT.iter().find(|definition| definition.code == name));
         if let Some(definition) = definition {
             return Some(Self::of(definition));
         }
         let mut chars = name.chars();
         match (chars.next(), chars.next()) {
             // A character that the keyboard lacks is still text.
-            (Some(one), None) => {
-                Some(Self { key: one.to_string(), code: "", key_code: 0, text: Some(one.to_string()), bit: 0 })
-            }
+            (Some(one), None) => Some(Self {
+                key: one.to_string(),
+                code: "",
+                key_code: 0,
+                text: Some(one.to_string()),
+                bit: 0,
+            }),
             _ => None,
         }
     }

@@ -59,8 +59,11 @@ impl std::str::FromStr for Locator {
             let target = Target::Ref { reference: reference.to_owned() };
             return Ok(Self { text: text.to_owned(), frame, target });
         }
-        let steps = if text.starts_with("getBy") || text.starts_with("locator(") || text.starts_with("page.") {
-            Parser { rest: text.strip_prefix("page.").unwrap_or(text) }.chain().map_err(|reason| fail(&reason))?
+        let steps = if text.starts_with("getBy") || text.starts_with("locator(") || text.starts_with("page.")
+        {
+            Parser { rest: text.strip_prefix("page.").unwrap_or(text) }
+                .chain()
+                .map_err(|reason| fail(&reason))?
         } else if let Some(path) = text.strip_prefix("xpath=").or(text.starts_with("//").then_some(text)) {
             vec![json!({ "kind": "xpath", "xpath": path })]
         } else if let Some(words) = text.strip_prefix("text=") {
@@ -313,7 +316,8 @@ fn step(name: &str, arguments: &[Value]) -> Result<Value, String> {
             Ok(json!({ "kind": "css", "css": css.strip_prefix("css=").unwrap_or(css) }))
         }
         "filter" => {
-            let has = first.and_then(|options| options.get("hasText")).ok_or("filter takes { hasText } here")?;
+            let has =
+                first.and_then(|options| options.get("hasText")).ok_or("filter takes { hasText } here")?;
             Ok(json!({ "kind": "filter", "text": matcher(Some(has), None, "hasText")? }))
         }
         "first" => Ok(json!({ "kind": "nth", "nth": 0 })),
@@ -350,14 +354,28 @@ mod tests {
                 { "kind": "nth", "nth": -2 }
             ])
         );
-        assert_eq!(json_of("getByText(/a\\/[/]b/i)")["steps"][0]["text"], json!({ "regex": "a\\/[/]b", "flags": "i" }));
-        assert_eq!(json_of("locator('li').filter({ hasText: 'x' }).first()")["steps"].as_array().map(Vec::len), Some(3));
+        assert_eq!(
+            json_of("getByText(/a\\/[/]b/i)")["steps"][0]["text"],
+            json!({ "regex": "a\\/[/]b", "flags": "i" })
+        );
+        assert_eq!(
+            json_of("locator('li').filter({ hasText: 'x' }).first()")["steps"].as_array().map(Vec::len),
+            Some(3)
+        );
         assert_eq!(json_of("getByTestId('x')")["steps"][0]["text"]["exact"], true);
     }
 
     #[test]
     fn what_cannot_be_read_says_why() {
-        for bad in ["", "getByRole(", "getByRole()", "getByText('x'", "getByRole('a').click()", "getByFoo('x')", "getByText('x)"] {
+        for bad in [
+            "",
+            "getByRole(",
+            "getByRole()",
+            "getByText('x'",
+            "getByRole('a').click()",
+            "getByFoo('x')",
+            "getByText('x)",
+        ] {
             assert!(bad.parse::<Locator>().is_err(), "{bad}");
         }
         assert!("x".repeat(LONGEST + 1).parse::<Locator>().is_err());

@@ -57,7 +57,9 @@ impl Browser {
             if let Some(clip) = clip.clone() {
                 params = params.clip(clip);
             }
-            let taken = async { page.screenshot(params.build()).await.map_err(|error| foreign("screenshot", &error)) };
+            let taken = async {
+                page.screenshot(params.build()).await.map_err(|error| foreign("screenshot", &error))
+            };
             let bytes = tab.guarded(taken).await?;
             if bytes.len() <= LARGEST {
                 return Ok(bytes);
@@ -102,7 +104,9 @@ impl Tab {
     ) -> Result<Value, ActError> {
         self.ready().await?;
         let place = match element {
-            Some(locator) => self.frame(locator.frame).ok_or_else(|| ActError::NoSuchRef(locator.to_string()))?,
+            Some(locator) => {
+                self.frame(locator.frame).ok_or_else(|| ActError::NoSuchRef(locator.to_string()))?
+            }
             None => self.top(),
         };
         let mut arguments = Vec::new();
@@ -114,7 +118,6 @@ impl Tab {
         }
         permit.check()?;
         let source = function.trim();
-        let is_function = source.contains("=>") || source.starts_with("function") || source.starts_with("async");
         let done = async {
             match context {
                 Some(object) => {
@@ -125,7 +128,8 @@ impl Tab {
                     self.run(&place, "Runtime.callFunctionOn", &params).await
                 }
                 None => {
-                    let expression = if is_function { format!("({source}\n)()") } else { source.to_owned() };
+                    // A function is called; anything else is a value already.
+                    let expression = format!("((f) => typeof f === 'function' ? f() : f)(({source}\n))");
                     let params = json!({
                         "expression": expression, "returnByValue": true, "awaitPromise": true, "userGesture": true,
                     });
@@ -140,7 +144,11 @@ impl Tab {
     }
 
     /// An element as an object of the page's own world.
-    async fn in_page_world(&self, locator: &Locator, place: &super::frames::Place) -> Result<String, ActError> {
+    async fn in_page_world(
+        &self,
+        locator: &Locator,
+        place: &super::frames::Place,
+    ) -> Result<String, ActError> {
         #[derive(Deserialize)]
         struct Found {
             state: String,
@@ -202,7 +210,9 @@ impl Tab {
     /// Where an element lies on its page.
     async fn element_box(&self, locator: &Locator) -> Result<Viewport, ActError> {
         if locator.frame != 0 {
-            return Err(ActError::Refused("a picture of an element inside a frame is not taken yet; take one of the page".into()));
+            return Err(ActError::Refused(
+                "a picture of an element inside a frame is not taken yet; take one of the page".into(),
+            ));
         }
         let place = self.top();
         let object = self.in_page_world(locator, &place).await?;

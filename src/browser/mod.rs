@@ -45,7 +45,9 @@ const WORLD: &str = "tandem";
 pub enum BrowserError {
     #[error(transparent)]
     Process(#[from] ProcessError),
-    #[error("bubblewrap is not installed; it keeps the room's browser settings apart: apt install bubblewrap")]
+    #[error(
+        "bubblewrap is not installed; it keeps the room's browser settings apart: apt install bubblewrap"
+    )]
     NoBubblewrap,
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: std::io::Error },

@@ -55,7 +55,10 @@ pub fn address(text: &str) -> Result<String, AddressError> {
         },
         None => {
             let host = text.split(['/', ':', '?', '#']).next().unwrap_or_default();
-            let local = host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || text.starts_with("[::1]");
+            let local = host == "localhost"
+                || host.ends_with(".localhost")
+                || host.starts_with("127.")
+                || text.starts_with("[::1]");
             Ok(format!("{}://{text}", if local { "http" } else { "https" }))
         }
     }
@@ -133,7 +136,9 @@ impl Tab {
         self.guarded(went).await?;
         // Within one document nothing is committed, but the address changes.
         let moved = after.wait_for(|state| {
-            state.navigation.committed > before || state.url == url && !state.navigation.pending || obstacle(state).is_some()
+            state.navigation.committed > before
+                || state.url == url && !state.navigation.pending
+                || obstacle(state).is_some()
         });
         let _ = tokio::time::timeout_at(deadline, moved).await;
         self.arrival(deadline).await?;
@@ -243,7 +248,18 @@ mod tests {
         ] {
             assert_eq!(address(text).as_deref(), Ok(wanted));
         }
-        for bad in ["", "file:///etc/passwd", "FILE:/x", "javascript:1", "chrome://settings", "view-source:http://a", "devtools://x", "about:flags", "a\nb", "blob:x"] {
+        for bad in [
+            "",
+            "file:///etc/passwd",
+            "FILE:/x",
+            "javascript:1",
+            "chrome://settings",
+            "view-source:http://a",
+            "devtools://x",
+            "about:flags",
+            "a\nb",
+            "blob:x",
+        ] {
             assert!(address(bad).is_err(), "{bad}");
         }
     }

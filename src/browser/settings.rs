@@ -66,9 +66,8 @@ impl BrowserSettings {
         args.extend(self.extra_args.iter().map(OsString::from));
         args.push(first_url.into());
         let Some(policy) = policy else { return (chromium, args) };
-        let mut wrapped: Vec<OsString> = ["--dev-bind", "/", "/", "--tmpfs", POLICY_ROOT, "--ro-bind"]
-            .map(OsString::from)
-            .into();
+        let mut wrapped: Vec<OsString> =
+            ["--dev-bind", "/", "/", "--tmpfs", POLICY_ROOT, "--ro-bind"].map(OsString::from).into();
         wrapped.push(policy.into());
         wrapped.push(Path::new(POLICY_ROOT).join("policies/managed/tandem.json").into());
         wrapped.extend(["--die-with-parent", "--"].map(OsString::from));

@@ -78,7 +78,8 @@ impl Tab {
             }
             None => (0, None),
         };
-        let missing = || ActError::NoSuchRef(scope.below.as_ref().map(ToString::to_string).unwrap_or_default());
+        let missing =
+            || ActError::NoSuchRef(scope.below.as_ref().map(ToString::to_string).unwrap_or_default());
         let mut left = LARGEST;
         let mut cut = false;
         let start = self.frame(number).ok_or_else(missing)?;
@@ -161,8 +162,7 @@ impl Tab {
     async fn inner_frames(&self, parent: &Place) -> Vec<(String, Place)> {
         let children: Vec<_> = {
             let state = self.state.borrow();
-            let inside =
-                state.frames.iter().filter(|(_, frame)| frame.parent.as_deref() == Some(&parent.id));
+            let inside = state.frames.iter().filter(|(_, frame)| frame.parent.as_deref() == Some(&parent.id));
             inside
                 .map(|(id, frame)| Place {
                     id: id.clone(),

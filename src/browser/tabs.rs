@@ -137,14 +137,8 @@ pub(super) async fn track(
     let filter = json!([{ "type": "page" }, { "type": "tab" }]);
     client.send(None, "Target.setDiscoverTargets", &json!({ "discover": true, "filter": filter })).await?;
     let (shown, tabs) = watch::channel(Vec::new());
-    let mut tracker = Tracker {
-        client,
-        tabs: HashMap::new(),
-        sessions: HashMap::new(),
-        shown,
-        told: Vec::new(),
-        events,
-    };
+    let mut tracker =
+        Tracker { client, tabs: HashMap::new(), sessions: HashMap::new(), shown, told: Vec::new(), events };
     tracker.glance().await?;
     // When 16 ask at once, the next one waits.
     let (refresh, asked) = mpsc::channel(16);
@@ -356,7 +350,9 @@ impl Tracker {
 
     async fn on_crash(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
         let session = event.session.as_deref().unwrap_or_default();
-        let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) else { return Ok(()) };
+        let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) else {
+            return Ok(());
+        };
         if known.state.borrow().session != session {
             return Ok(());
         }
@@ -443,10 +439,14 @@ impl Tracker {
         }
         // A page with an open dialog does not answer; it must not hold the others up.
         let answer = self.client.post(Some(session), "Page.getFrameTree", &nothing).await?;
-        let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) else { return Ok(()) };
+        let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) else {
+            return Ok(());
+        };
         let (state, session) = (known.state.clone(), session.to_owned());
         tokio::spawn(async move {
-            let Ok(Ok(Ok(tree))) = tokio::time::timeout(Duration::from_secs(30), answer).await else { return };
+            let Ok(Ok(Ok(tree))) = tokio::time::timeout(Duration::from_secs(30), answer).await else {
+                return;
+            };
             if let Ok(tree) = serde_json::from_str::<Tree>(tree.get()) {
                 state.send_modify(|state| walk(tree.frame_tree, &session, state));
             }

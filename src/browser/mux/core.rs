@@ -55,7 +55,12 @@ enum Root {
 
 enum Pending {
     Attach(ClientId),
-    Call { client: ClientId, id: i64, session: Option<String>, effect: Effect },
+    Call {
+        client: ClientId,
+        id: i64,
+        session: Option<String>,
+        effect: Effect,
+    },
     /// One of our own calls, whose answer nobody waits for.
     Own,
 }
@@ -184,7 +189,8 @@ impl Mux {
             Pending::Own => {}
             Pending::Attach(client) => self.on_attached(client, message),
             Pending::Call { client, id, session, effect } => {
-                let list = (effect == Effect::TargetList).then(|| without_browser_ui(message.result)).flatten();
+                let list =
+                    (effect == Effect::TargetList).then(|| without_browser_ui(message.result)).flatten();
                 if let (Effect::NewSession, Some(new)) = (effect, new_session(message)) {
                     self.own_session(new, client, session.clone());
                 }
@@ -284,7 +290,8 @@ impl Mux {
         let mut gone = vec![session.to_owned()];
         while let Some(session) = gone.pop() {
             self.sessions.remove(&session);
-            let children = self.sessions.iter().filter(|(_, owner)| owner.parent.as_deref() == Some(&session));
+            let children =
+                self.sessions.iter().filter(|(_, owner)| owner.parent.as_deref() == Some(&session));
             gone.extend(children.map(|(child, _)| child.clone()));
         }
     }
@@ -356,7 +363,9 @@ mod tests {
 
     fn to_client(outputs: &[Output], client: ClientId) -> Vec<Value> {
         let messages = outputs.iter().filter_map(|output| match output {
-            Output::ToClient(to, bytes) if *to == client => Some(serde_json::from_slice(bytes).expect("json")),
+            Output::ToClient(to, bytes) if *to == client => {
+                Some(serde_json::from_slice(bytes).expect("json"))
+            }
             _ => None,
         });
         messages.collect()
@@ -463,7 +472,10 @@ mod tests {
         let client = open(&mut mux, "R", Rules::default());
         let ui = json!({ "targetId": "U", "type": "page", "url": "chrome://omnibox-popup.top-chrome/" });
         let page = json!({ "targetId": "P", "type": "page", "url": "http://x.top-chrome.example/" });
-        hear(&mut mux, json!({ "method": "Target.targetCreated", "params": { "targetInfo": ui }, "sessionId": "R" }));
+        hear(
+            &mut mux,
+            json!({ "method": "Target.targetCreated", "params": { "targetInfo": ui }, "sessionId": "R" }),
+        );
         assert!(sent(&mut mux).is_empty());
         let attached = json!({ "sessionId": "S", "targetInfo": ui, "waitingForDebugger": true });
         hear(&mut mux, json!({ "method": "Target.attachedToTarget", "params": attached, "sessionId": "R" }));
@@ -481,9 +493,11 @@ mod tests {
         let mut mux = Mux::default();
         let client = open(&mut mux, "R", Rules::default());
         for (parent, child) in [("R", "S"), ("S", "T")] {
-            let params =
-                json!({ "sessionId": child, "targetInfo": { "type": "page", "url": "" }, "waitingForDebugger": false });
-            hear(&mut mux, json!({ "method": "Target.attachedToTarget", "params": params, "sessionId": parent }));
+            let params = json!({ "sessionId": child, "targetInfo": { "type": "page", "url": "" }, "waitingForDebugger": false });
+            hear(
+                &mut mux,
+                json!({ "method": "Target.attachedToTarget", "params": params, "sessionId": parent }),
+            );
         }
         hear(
             &mut mux,

@@ -82,7 +82,8 @@ impl TargetBrief<'_> {
     /// The browser's own user interface shows up beside pages, first as
     /// `browser_ui`, a moment later as `page`. Navigating it crashes Chromium.
     pub fn is_browser_ui(&self) -> bool {
-        self.kind == "browser_ui" || self.url.split('/').nth(2).is_some_and(|host| host.ends_with(".top-chrome"))
+        self.kind == "browser_ui"
+            || self.url.split('/').nth(2).is_some_and(|host| host.ends_with(".top-chrome"))
     }
 }
 
