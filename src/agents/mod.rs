@@ -1,1 +1,16 @@
 //! The edge towards agents: the MCP server.
+//!
+//! Owns the tools, their arguments and their answers. Decides no permission:
+//! whoever is at the door was let in by the server, and the floor is asked
+//! through the [`Seat`] that the room gives.
+
+mod answer;
+mod args;
+mod catalogue;
+mod handler;
+mod port;
+mod session;
+mod tools;
+
+pub use handler::{McpService, mcp_service};
+pub use port::{Refused, Seat, SeatDoor};

@@ -65,7 +65,6 @@ pub(super) struct Found {
     display: Point,
     /// A locator expression for it, as code.
     pub code: String,
-    field: String,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +78,6 @@ struct Probe {
     handle: Option<u64>,
     x: Option<f64>,
     y: Option<f64>,
-    field: Option<String>,
     window: Option<Window>,
 }
 
@@ -296,7 +294,6 @@ impl Acting<'_> {
                     y,
                     display: window.to_display(x, y),
                     code: code.unwrap_or_default().to_owned(),
-                    field: probe.field.unwrap_or_default(),
                 }))
             }
             ("wait", _) => Ok(Err(why)),
@@ -494,13 +491,6 @@ impl Outcome {
             Some(error) => Err(ActError::Refused(error.clone())),
             None => Ok(()),
         }
-    }
-}
-
-impl Found {
-    /// Whether the element is a field that text goes into.
-    pub fn is_field(&self) -> bool {
-        self.field == "text"
     }
 }
 

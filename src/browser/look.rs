@@ -118,8 +118,6 @@ impl Tab {
         }
         permit.check()?;
         let source = function.trim();
-        let is_function =
-            source.contains("=>") || source.starts_with("function") || source.starts_with("async");
         let done = async {
             match context {
                 Some(object) => {
@@ -130,7 +128,8 @@ impl Tab {
                     self.run(&place, "Runtime.callFunctionOn", &params).await
                 }
                 None => {
-                    let expression = if is_function { format!("({source}\n)()") } else { source.to_owned() };
+                    // A function is called; anything else is a value already.
+                    let expression = format!("((f) => typeof f === 'function' ? f() : f)(({source}\n))");
                     let params = json!({
                         "expression": expression, "returnByValue": true, "awaitPromise": true, "userGesture": true,
                     });

@@ -45,7 +45,8 @@ pub fn address(text: &str) -> Result<String, AddressError> {
             && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
         // `localhost:8080` has a port, not a scheme.
         let port = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        named && !(!port.is_empty() && port.chars().all(|c| c.is_ascii_digit()))
+        let is_port = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+        named && !(is_port && (scheme.contains('.') || *scheme == "localhost"))
     });
     match scheme {
         Some((scheme, _)) => match scheme.to_ascii_lowercase().as_str() {

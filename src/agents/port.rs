@@ -1,0 +1,47 @@
+//! What an agent's session needs of its room, and how the server hands it in.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+
+use crate::base::Actor;
+use crate::browser::Browser;
+use crate::floor::FloorPermit;
+use crate::room::RoomEvent;
+
+/// An agent's place in a room. Dropping it is leaving.
+pub trait Seat: Send + Sync + 'static {
+    fn actor(&self) -> &Actor;
+
+    /// The room's browser, or why there is none now, in words for the agent.
+    fn browser(&self) -> Result<Arc<Browser>, String>;
+
+    /// Waits for the floor until the deadline.
+    fn floor(&self, deadline: Instant) -> BoxFuture<'_, Result<FloorPermit, Refused>>;
+
+    /// Gives the floor back, whether the permit is stale or not.
+    fn done(&self, permit: FloorPermit);
+
+    /// What people see: the pointer, a press, a word for what is done. Never blocks.
+    fn show(&self, event: RoomEvent);
+}
+
+/// Why an agent did not get the floor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("{holder} is using the browser; waited {} s for the floor. Try again in a moment", .waited.as_secs())]
+    Busy { holder: String, waited: Duration },
+    #[error("{0}")]
+    Forbidden(String),
+}
+
+/// The server puts one of these into the extensions of every request that
+/// it lets through to the MCP service.
+#[derive(Clone)]
+pub struct SeatDoor {
+    /// Who comes in and to which room: a session is only for the one that opened it.
+    pub key: String,
+    /// Takes the seat.
+    pub open: Arc<dyn Fn() -> Result<Arc<dyn Seat>, String> + Send + Sync>,
+}
