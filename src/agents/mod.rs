@@ -9,8 +9,10 @@ mod args;
 mod catalogue;
 mod handler;
 mod port;
+mod seat;
 mod session;
 mod tools;
 
 pub use handler::{McpService, mcp_service};
 pub use port::{Refused, Seat, SeatDoor};
+pub use seat::router;

@@ -53,7 +53,7 @@ impl TelemetrySource for Floors {
 pub(super) async fn assemble(
     settings: &Settings,
     store: &Store,
-    _shutdown: &CancellationToken,
+    shutdown: &CancellationToken,
 ) -> Result<Assembly, Failure> {
     let user = RoomUser::resolve(&settings.room_user)?;
     let programs = Programs {
@@ -87,7 +87,7 @@ pub(super) async fn assemble(
     let house = House::open(room_settings, main, rtc.clone(), store.clone()).await?;
 
     let edges = Edges {
-        mcp: None,
+        mcp: Some(crate::agents::router(Arc::clone(&house), shutdown.clone())),
         telemetry: Some(Arc::new(Floors { house: Arc::clone(&house), rtc: rtc.clone() })),
     };
     let drain = {

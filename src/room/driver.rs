@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::camera::Camera;
-use super::handle::{Command, Entered, SeatId};
+use super::handle::{Command, SeatId};
 use super::lifecycle::{Action, Lifecycle, Part};
 use super::parts::{Begun, Parts};
 use super::port::RoomError;
@@ -48,7 +48,6 @@ pub(super) struct Driver<'a> {
     present: PresentList,
     viewers: Viewers,
     agents: HashMap<SeatId, Actor>,
-    next_seat: u64,
     waiting: Vec<Waiting>,
     size: Size,
     tabs: Vec<TabInfo>,
@@ -78,7 +77,6 @@ impl<'a> Driver<'a> {
             lifecycle: Lifecycle::new(now),
             present: PresentList::default(),
             agents: HashMap::new(),
-            next_seat: 1,
             waiting: Vec::new(),
             tabs: Vec::new(),
             peer_events,
@@ -132,19 +130,13 @@ impl<'a> Driver<'a> {
 
     async fn handle_command(&mut self, command: Command) {
         match command {
-            Command::Enter { actor, reply } => {
-                let seat = SeatId(self.next_seat);
-                self.next_seat += 1;
+            Command::Enter { seat, actor, gone } => {
                 self.present.enter(&actor);
                 tracing::info!(room = %self.parts.id(), actor = %actor.id, role = actor.role.as_str(), "entered");
-                let gone = if actor.kind() == ActorKind::Agent {
+                if actor.kind() == ActorKind::Agent {
                     self.agents.insert(seat, actor);
-                    watch::channel(false).1
                 } else {
-                    self.viewers.enter(seat, actor)
-                };
-                if reply.send(Entered { seat, gone }).is_err() {
-                    self.leave(seat);
+                    self.viewers.enter(seat, actor, gone);
                 }
             }
             Command::Leave(seat) => self.leave(seat),

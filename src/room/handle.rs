@@ -2,6 +2,7 @@
 //! reply slot go in, the view and the facts come out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -18,18 +19,14 @@ use crate::floor::{FloorPermit, Refusal};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SeatId(pub u64);
 
-/// What somebody gets who comes in.
-pub(super) struct Entered {
-    pub seat: SeatId,
-    /// True when a connection of this seat has ended and no other took its place.
-    pub gone: watch::Receiver<bool>,
-}
-
 /// What the driver is asked.
 pub(super) enum Command {
+    /// Somebody comes in. The driver says by `gone` that a connection of this
+    /// seat has ended and no other took its place.
     Enter {
+        seat: SeatId,
         actor: Actor,
-        reply: oneshot::Sender<Entered>,
+        gone: watch::Sender<bool>,
     },
     Leave(SeatId),
     Offer {
@@ -66,6 +63,7 @@ pub struct RoomHandle {
     pub(super) cursor: watch::Receiver<Option<Arc<CursorImage>>>,
     pub(super) browser: watch::Receiver<Option<Arc<Browser>>>,
     pub(super) camera: Arc<Camera>,
+    pub(super) next_seat: Arc<AtomicU64>,
 }
 
 /// A place in a room. Dropping it is leaving.
@@ -98,8 +96,8 @@ impl RoomHandle {
     }
 
     /// An agent comes in and is present until its seat is dropped.
-    pub async fn enter_agent(&self, actor: Actor) -> Result<AgentSeat, RoomError> {
-        let seat = self.seat(actor.clone()).await?;
+    pub fn enter_agent(&self, actor: Actor) -> Result<AgentSeat, RoomError> {
+        let seat = self.seat(actor.clone())?;
         Ok(AgentSeat { actor, seat })
     }
 
@@ -108,9 +106,13 @@ impl RoomHandle {
         let _ = self.ask(|reply| Command::Stop { reply }).await;
     }
 
-    async fn seat(&self, actor: Actor) -> Result<Seat, RoomError> {
-        let Entered { seat, gone } = self.ask(|reply| Command::Enter { actor, reply }).await?;
-        Ok(Seat { id: seat, gone, room: self.clone() })
+    fn seat(&self, actor: Actor) -> Result<Seat, RoomError> {
+        let id = SeatId(self.next_seat.fetch_add(1, Ordering::Relaxed));
+        let (gone, ends) = watch::channel(false);
+        self.commands
+            .try_send(Command::Enter { seat: id, actor, gone })
+            .map_err(|_| RoomError::Unavailable("the room is stopping or too busy; try again".into()))?;
+        Ok(Seat { id, gone: ends, room: self.clone() })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, RoomError> {
@@ -146,7 +148,7 @@ impl Room for RoomHandle {
 
     fn enter(&self, actor: Actor) -> BoxFuture<'_, Result<Box<dyn ViewerSeat>, RoomError>> {
         Box::pin(async move {
-            let seat = self.seat(actor).await?;
+            let seat = self.seat(actor)?;
             Ok(Box::new(seat) as Box<dyn ViewerSeat>)
         })
     }
@@ -158,9 +160,16 @@ impl Room for RoomHandle {
 
 impl ViewerSeat for Seat {
     fn offer(&self, kind: ViewerKind, sdp: String) -> BoxFuture<'_, Result<String, RoomError>> {
-        Box::pin(
-            async move { self.room.ask(|reply| Command::Offer { seat: self.id, kind, sdp, reply }).await? },
-        )
+        Box::pin(async move {
+            self.room.ask(|reply| Command::Offer { seat: self.id, kind, sdp, reply }).await?
+        })
+    }
+
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        let mut gone = self.gone.clone();
+        Box::pin(async move {
+            let _ = gone.wait_for(|gone| *gone).await;
+        })
     }
 }
 

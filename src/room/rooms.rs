@@ -103,6 +103,7 @@ impl House {
             cursor,
             browser,
             camera: Arc::clone(&camera),
+            next_seat: Arc::default(),
         };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
         self.drivers.spawn(supervise(spec, settings, rtc, camera, outlets, queue));

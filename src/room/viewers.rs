@@ -66,10 +66,8 @@ impl Viewers {
 
     // Handlers.
 
-    pub fn enter(&mut self, seat: SeatId, actor: Actor) -> watch::Receiver<bool> {
-        let (gone, ends) = watch::channel(false);
+    pub fn enter(&mut self, seat: SeatId, actor: Actor, gone: watch::Sender<bool>) {
         self.seats.insert(seat, Seat { actor, peer: None, gone });
-        ends
     }
 
     pub fn leave(&mut self, seat: SeatId) -> Option<Actor> {
