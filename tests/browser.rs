@@ -563,9 +563,7 @@ async fn an_agent_works_over_mcp() {
 
     let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": "2025-06-18",
         "capabilities": {}, "clientInfo": { "name": "test", "version": "1" } } });
-    let t0 = Instant::now();
     let (session, answer) = post(&address, None, hello).await;
-    println!("T init {:?}", t0.elapsed());
     assert!(
         answer["result"]["instructions"].as_str().is_some_and(|text| text.contains("person")),
         "{answer}"
@@ -629,7 +627,6 @@ async fn an_agent_works_over_mcp() {
         .expect("may");
     let (text, _) = call("browser_click", json!({ "target": "#plain" })).await;
     assert!(text.contains("Ada is using the browser"), "{text}");
-    println!("T calls {:?}", t0.elapsed());
     let before = Arc::strong_count(&seat);
     let gone = format!(
         "DELETE /mcp HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nMcp-Session-Id: {session}\r\n\r\n"
@@ -638,7 +635,6 @@ async fn an_agent_works_over_mcp() {
     stream.write_all(gone.as_bytes()).await.expect("sends");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.expect("answers");
-    println!("T delete {:?} {}", t0.elapsed(), String::from_utf8_lossy(&answer));
     tokio::time::timeout(Duration::from_secs(5), async {
         while Arc::strong_count(&seat) >= before {
             tokio::task::yield_now().await;
