@@ -78,6 +78,7 @@ impl Desk {
     fn settings(&self) -> BrowserSettings {
         BrowserSettings {
             executable: "chromium".into(),
+            bubblewrap: "bwrap".into(),
             user: self.user.clone(),
             mark: self.root.clone(),
             run_dir: self.root.clone(),

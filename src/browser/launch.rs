@@ -90,8 +90,8 @@ impl Browser {
             error => error.into(),
         })?;
         let last_words = || {
-            let text = std::fs::read(&log).unwrap_or_default();
-            let text = String::from_utf8_lossy(&text[text.len().saturating_sub(600)..]).into_owned();
+            let text = process::read_end(&log, 600).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text).into_owned();
             text.trim().to_owned()
         };
         let mux = Multiplexer::start(our_read, our_write).map_err(BrowserError::Pipe)?;

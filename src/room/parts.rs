@@ -242,6 +242,7 @@ impl Parts {
         let room_dir = settings.room_dir(self.id());
         Ok(BrowserSettings {
             executable: settings.programs.chromium.clone(),
+            bubblewrap: settings.programs.bubblewrap.clone(),
             user: settings.user.clone(),
             mark: settings.mark().to_owned(),
             run_dir: self.private(settings.room_run_dir(self.id()).join("browser"))?,
