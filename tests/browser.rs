@@ -576,7 +576,9 @@ async fn an_agent_works_over_mcp() {
     assert!(list["result"]["tools"].as_array().is_some_and(|tools| tools.len() >= 10), "{list}");
     let call = async |name: &str, arguments: Value| {
         let body = json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": { "name": name, "arguments": arguments } });
+        let started = Instant::now();
         let (_, answer) = post(&address, Some(&session), body).await;
+        assert!(started.elapsed() < Duration::from_secs(10), "{name} took {:?}", started.elapsed());
         let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned();
         (text, answer)
     };

@@ -219,7 +219,7 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(arguments: Option<JsonObjec
         Some(properties) => properties.keys().map(String::as_str).collect(),
         None => Vec::new(),
     };
-    for key in arguments.keys().filter(|key| !known.contains(&key.as_str())) {
+    if let Some(key) = arguments.keys().find(|key| !known.contains(&key.as_str())) {
         let nearest = match key.as_str() {
             "ref" | "selector" | "locator" => known.iter().find(|known| **known == "target").copied(),
             _ => known

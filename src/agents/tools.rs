@@ -479,7 +479,7 @@ const LONGEST_VALUE: usize = 200_000;
 
 fn bounded(mut text: String) -> String {
     if text.len() > LONGEST_VALUE {
-        let at = text.floor_char_boundary(LONGEST_VALUE);
+        let at = (0..=LONGEST_VALUE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(at);
         text.push_str("\n… the value is longer and was cut here");
     }

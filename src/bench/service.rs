@@ -85,10 +85,7 @@ impl Service {
         let ticks: u64 = fields.get(11).context("utime")?.parse::<u64>()?
             + fields.get(12).context("stime")?.parse::<u64>()?;
         let per_second = rustix::param::clock_ticks_per_second();
-        Ok(Cpu {
-            at: Instant::now(),
-            used: Duration::from_nanos(ticks * 1_000_000_000 / per_second),
-        })
+        Ok(Cpu { at: Instant::now(), used: Duration::from_nanos(ticks * 1_000_000_000 / per_second) })
     }
 
     /// Proportional set size in MB.
@@ -97,6 +94,22 @@ impl Service {
         let line = rollup.lines().find(|line| line.starts_with("Pss:")).context("no Pss")?;
         let kb: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
         Ok(kb / 1024.0)
+    }
+
+    /// The body of a page of the API.
+    pub async fn get(&self, path: &str) -> anyhow::Result<String> {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = tokio::net::TcpStream::connect(&self.address).await?;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+            self.address, self.token
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+        ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        Ok(body.to_owned())
     }
 
     /// Ends the server as an operator would and waits for it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use base64::Engine;
-use chromiumoxide::browser::{Browser, BrowserConfig, HeadlessMode};
+use chromiumoxide::browser::{Browser, BrowserConfig};
 use chromiumoxide::cdp::browser_protocol::input::{
     DispatchMouseEventParams, DispatchMouseEventType, MouseButton,
 };
@@ -39,7 +39,7 @@ impl Watcher {
     pub async fn start(profile: std::path::PathBuf) -> anyhow::Result<Self> {
         let mut config = BrowserConfig::builder()
             .chrome_executable("/usr/bin/chromium")
-            .headless_mode(HeadlessMode::New)
+            .new_headless_mode()
             .user_data_dir(&profile)
             .viewport(None)
             .window_size(1400, 900)
@@ -51,7 +51,8 @@ impl Watcher {
             config = config.no_sandbox();
         }
         let config = config.build().map_err(|error| anyhow!(error))?;
-        let (browser, mut events) = Browser::launch(config).await.context("cannot start the viewer's browser")?;
+        let (browser, mut events) =
+            Browser::launch(config).await.context("cannot start the viewer's browser")?;
         let handler = tokio::spawn(async move { while events.next().await.is_some() {} });
         let page = browser.new_page("about:blank").await?;
         page.evaluate_on_new_document(PROBE).await?;

@@ -1,5 +1,7 @@
 //! Going somewhere: addresses, history, tabs, and waiting for what is asked for.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
@@ -146,16 +148,31 @@ impl Tab {
     }
 
     /// Waits until a navigation after `before` has arrived and can be read.
+    /// The page is asked too: a new process may have begun before its events were on.
     async fn arrived(&self, before: u64, deadline: Instant) -> Result<(), ActError> {
         let mut state = self.state.clone();
-        let arrived = state.wait_for(|state| {
-            state.navigation.committed > before && state.navigation.ready || obstacle(state).is_some()
-        });
-        match tokio::time::timeout_at(deadline, arrived).await {
-            Ok(Ok(state)) => obstacle(&state).map_or(Ok(()), Err),
-            Ok(Err(_)) => Err(ActError::Closed),
-            // What is there can be looked at, though it is not complete.
-            Err(_) => Ok(()),
+        let question = json!({ "expression": "document.readyState !== 'loading'", "returnByValue": true });
+        loop {
+            let glance = deadline.min(Instant::now() + Duration::from_millis(100));
+            let arrived = state.wait_for(|state| {
+                state.navigation.committed > before && state.navigation.ready || obstacle(state).is_some()
+            });
+            match tokio::time::timeout_at(glance, arrived).await {
+                Ok(Ok(state)) => return obstacle(&state).map_or(Ok(()), Err),
+                Ok(Err(_)) => return Err(ActError::Closed),
+                // What is there can be looked at, though it is not complete.
+                Err(_) if Instant::now() >= deadline => return Ok(()),
+                Err(_) => {}
+            }
+            let top = self.top();
+            let asked =
+                tokio::time::timeout_at(deadline, self.run(&top, "Runtime.evaluate", &question)).await;
+            match asked {
+                Ok(Ok(value)) if value.get() == "true" => return Ok(()),
+                Ok(Ok(_)) | Err(_) => {}
+                Ok(Err(error)) if error.is_gone() => {}
+                Ok(Err(error)) => return Err(error),
+            }
         }
     }
 
@@ -223,7 +240,7 @@ impl Browser {
         let params = json!({ "targetId": tab.target() });
         self.cdp_client().send(None, "Target.closeTarget", &params).await?;
         let closed = state.wait_for(|state| state.closed || state.dialog.is_some());
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), closed).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
         self.look_at_tabs().await;
         match tab.dialog() {
             Some(dialog) => Err(ActError::Dialog(dialog)),

@@ -382,8 +382,11 @@ impl Tracker {
         if !is_page && target_info.kind != "iframe" {
             return Ok(());
         }
-        self.sessions.insert(session_id.clone(), known.tab.target.clone());
-        known.state.send_modify(|state| {
+        let (state, target) = (known.state.clone(), known.tab.target.clone());
+        // First these, then the session is told of: whoever acts comes after them.
+        self.enable(&session_id).await?;
+        self.sessions.insert(session_id.clone(), target);
+        state.send_modify(|state| {
             if is_page {
                 let (url, title) = (std::mem::take(&mut state.url), std::mem::take(&mut state.title));
                 let next_frame = state.next_frame;
@@ -396,11 +399,11 @@ impl Tracker {
             let parent = if is_page { None } else { target_info.parent_frame_id.clone() };
             state.add_frame(&target_info.target_id, parent, &session_id);
         });
-        self.prepare(&session_id).await
+        self.learn_frames(&session_id).await
     }
 
     /// Turns on what the acts need in a new page or frame. Nobody waits for the answers.
-    async fn prepare(&self, session: &str) -> Result<(), CdpError> {
+    async fn enable(&self, session: &str) -> Result<(), CdpError> {
         let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true,
             "filter": [{ "type": "iframe" }] });
         let world = json!({ "source": SCRIPT, "worldName": WORLD, "runImmediately": true });
@@ -413,6 +416,12 @@ impl Tracker {
         ] {
             drop(self.client.post(Some(session), method, params).await?);
         }
+        Ok(())
+    }
+
+    /// Asks for the frames that were there before us.
+    async fn learn_frames(&self, session: &str) -> Result<(), CdpError> {
+        let nothing = json!({});
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Tree {

@@ -46,6 +46,9 @@ enum What {
     },
     /// Print the OpenAPI document
     Openapi,
+    /// Measure a room on this machine: latency, CPU, sharpness
+    #[cfg(feature = "bench")]
+    Bench(crate::bench::BenchArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,6 +153,12 @@ pub fn run() -> ExitCode {
             runtime().and_then(|runtime| runtime.block_on(doctor::run(flags, json)))
         }
         What::Openapi => print(&crate::server::openapi_json()),
+        #[cfg(feature = "bench")]
+        What::Bench(args) => runtime().and_then(|runtime| {
+            let met = runtime.block_on(crate::bench::run(args));
+            met.map(|met| if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+                .map_err(|error| Failure::new(format!("{error:#}")))
+        }),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("tandem: {failure}");

@@ -67,8 +67,11 @@ pub(super) async fn assemble(
 
     let mut rtc_settings = RtcSettings::new(settings.rtc_listen);
     rtc_settings.public_addresses = settings.rtc_public_address.clone();
-    rtc_settings.start_rate = settings.max_bitrate;
-    rtc_settings.full_rate = settings.max_bitrate.scale(2.0);
+    // The pacer sends at the rate that a line is known to carry. A picture's
+    // mean rate is far below that of the moment in which it changes, so lines
+    // are probed for more than the mean.
+    rtc_settings.start_rate = settings.max_bitrate.scale(3.0);
+    rtc_settings.full_rate = settings.max_bitrate.scale(10.0);
     let rtc = Rtc::start(rtc_settings).await?;
 
     let room_settings = RoomSettings {

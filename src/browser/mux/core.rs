@@ -134,25 +134,25 @@ impl Mux {
             Ok(message) => message,
             Err(error) => {
                 let text = format!("this is not a CDP message: {error}");
-                return self.to_client(client, message::refusal(None, -32700, &text, None));
+                return self.answer_client(client, message::refusal(None, -32700, &text, None));
             }
         };
         let session = message.session.as_deref();
         let (Some(id), Some(method)) = (message.id, message.method.as_deref()) else {
             let text = "a CDP message needs an integer id and a method";
-            return self.to_client(client, message::refusal(message.id, -32600, text, session));
+            return self.answer_client(client, message::refusal(message.id, -32600, text, session));
         };
         if let Some(session) = session
             && (session == root || self.sessions.get(session).is_none_or(|owner| owner.client != client))
         {
             let text = "Session with given id not found.";
-            return self.to_client(client, message::refusal(Some(id), -32001, text, None));
+            return self.answer_client(client, message::refusal(Some(id), -32001, text, None));
         }
         if let Some((_, reason)) = rules.refused.iter().find(|(refused, _)| *refused == method) {
-            return self.to_client(client, message::refusal(Some(id), -32000, reason, session));
+            return self.answer_client(client, message::refusal(Some(id), -32000, reason, session));
         }
         if method == "Browser.close" && !rules.owner {
-            self.to_client(client, answer_nothing(id, session));
+            self.answer_client(client, answer_nothing(id, session));
             return self.cut(client, "the client closed its connection with Browser.close");
         }
         let effect = match method {
@@ -195,7 +195,7 @@ impl Mux {
                     self.own_session(new, client, session.clone());
                 }
                 let result = list.as_deref().or(message.result);
-                self.to_client(client, message::answer(id, result, message.error, session.as_deref()));
+                self.answer_client(client, message::answer(id, result, message.error, session.as_deref()));
             }
         }
     }
@@ -258,7 +258,7 @@ impl Mux {
                 _ => {}
             }
         }
-        self.to_client(client, message::event(method, message.params, shown));
+        self.answer_client(client, message::event(method, message.params, shown));
     }
 
     /// An event of the pipe's own root: only the end of a client's session matters.
@@ -312,7 +312,7 @@ impl Mux {
         self.outputs.push_back(Output::ToBrowser(message::call_with(id, method, params, session).into()));
     }
 
-    fn to_client(&mut self, client: ClientId, bytes: Vec<u8>) {
+    fn answer_client(&mut self, client: ClientId, bytes: Vec<u8>) {
         if self.clients.contains_key(&client) {
             self.outputs.push_back(Output::ToClient(client, bytes.into()));
         }
