@@ -78,6 +78,7 @@ impl Desk {
     fn settings(&self) -> BrowserSettings {
         BrowserSettings {
             executable: "chromium".into(),
+            bubblewrap: "bwrap".into(),
             user: self.user.clone(),
             mark: self.root.clone(),
             run_dir: self.root.clone(),
@@ -497,8 +498,11 @@ impl Seat for TestSeat {
     fn actor(&self) -> &Actor {
         &self.actor
     }
-    fn browser(&self) -> Result<Arc<Browser>, String> {
-        Ok(Arc::clone(&self.browser))
+    fn browser(
+        &self,
+        _deadline: Instant,
+    ) -> futures_util::future::BoxFuture<'_, Result<Arc<Browser>, String>> {
+        Box::pin(async { Ok(Arc::clone(&self.browser)) })
     }
     fn floor(&self, _deadline: Instant) -> futures_util::future::BoxFuture<'_, Result<FloorPermit, Refused>> {
         Box::pin(async {

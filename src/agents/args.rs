@@ -222,13 +222,9 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(arguments: Option<JsonObjec
     if let Some(key) = arguments.keys().find(|key| !known.contains(&key.as_str())) {
         let nearest = match key.as_str() {
             "ref" | "selector" | "locator" => known.iter().find(|known| **known == "target").copied(),
-            _ => known
-                .iter()
-                .map(|known| (distance(key, known), *known))
-                .min()
-                .filter(|(distance, known)| *distance <= known.len().max(key.len()) / 2)
-                .map(|(_, known)| known),
+            _ => nearest(key, &known),
         };
+        let key: String = key.chars().take(64).collect();
         return Err(match nearest {
             Some(nearest) => format!("unknown argument {key:?}; did you mean {nearest:?}?"),
             None if known.is_empty() => format!("unknown argument {key:?}; this tool takes none"),
@@ -236,6 +232,12 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(arguments: Option<JsonObjec
         });
     }
     serde_json::from_value(Value::Object(arguments)).map_err(|error| format!("invalid arguments: {error}"))
+}
+
+/// The known word that is most like this one, if any is like it at all.
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let (distance, nearest) = known.iter().map(|known| (distance(word, known), *known)).min()?;
+    (distance <= nearest.len().max(word.len()) / 2).then_some(nearest)
 }
 
 /// How many letters must change to make one word the other.

@@ -42,6 +42,22 @@ pub(super) fn tools() -> &'static [Tool] {
     })
 }
 
+/// True for a tool that changes nothing.
+pub(super) fn only_looks(name: &str) -> bool {
+    let tool = tools().iter().find(|tool| tool.name == name);
+    tool.and_then(|tool| tool.annotations.as_ref()?.read_only_hint).unwrap_or(false)
+}
+
+/// The tool that was most likely meant.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    const PREFIX: &str = "browser_";
+    let bare = |name: &'static str| name.trim_start_matches(PREFIX);
+    let names: Vec<&'static str> = tools().iter().map(|tool| bare(tool.name.as_ref())).collect();
+    // It is all that names have in common, and agents of other makes leave it out.
+    let nearest = args::nearest(name.trim_start_matches(PREFIX), &names)?;
+    tools().iter().map(|tool| tool.name.as_ref()).find(|name| bare(name) == nearest)
+}
+
 fn tool<T: JsonSchema>(name: &'static str, description: &'static str, reads_only: bool) -> Tool {
     let schema: JsonObject = match serde_json::to_value(schemars::schema_for!(T)) {
         Ok(serde_json::Value::Object(mut schema)) => {
@@ -68,6 +84,20 @@ fn looks<T: JsonSchema>(name: &'static str, description: &'static str) -> Tool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_name_leads_to_the_nearest_tool() {
+        for (wrong, right) in [
+            ("browser_clik", Some("browser_click")),
+            ("navigate", Some("browser_navigate")),
+            ("browser_screenshot", Some("browser_take_screenshot")),
+            ("browser_frobnicate", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(wrong), right, "{wrong}");
+        }
+        assert!(only_looks("browser_snapshot") && !only_looks("browser_click") && !only_looks("no_such"));
+    }
 
     #[test]
     fn every_tool_has_an_object_schema_and_its_own_name() {

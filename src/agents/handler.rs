@@ -170,7 +170,11 @@ impl rmcp::ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let session = self.session(&context)?;
         if self.get_tool(&request.name).is_none() {
-            let text = format!("there is no tool {:?}", request.name);
+            let name: String = request.name.chars().take(64).collect();
+            let text = match catalogue::nearest(&name) {
+                Some(nearest) => format!("there is no tool {name:?}; did you mean {nearest:?}?"),
+                None => format!("there is no tool {name:?}; tools/list names those there are"),
+            };
             return Err(ErrorData::invalid_params(text, None));
         }
         let answer = tokio::select! {

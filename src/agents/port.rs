@@ -14,8 +14,8 @@ use crate::room::RoomEvent;
 pub trait Seat: Send + Sync + 'static {
     fn actor(&self) -> &Actor;
 
-    /// The room's browser, or why there is none now, in words for the agent.
-    fn browser(&self) -> Result<Arc<Browser>, String>;
+    /// Waits until the room's browser runs; at the deadline, why it does not, in words for the agent.
+    fn browser(&self, deadline: Instant) -> BoxFuture<'_, Result<Arc<Browser>, String>>;
 
     /// Waits for the floor until the deadline.
     fn floor(&self, deadline: Instant) -> BoxFuture<'_, Result<FloorPermit, Refused>>;

@@ -23,8 +23,8 @@ impl Seat for AgentSeat {
         self.actor()
     }
 
-    fn browser(&self) -> Result<Arc<Browser>, String> {
-        self.browser()
+    fn browser(&self, deadline: Instant) -> BoxFuture<'_, Result<Arc<Browser>, String>> {
+        Box::pin(self.ready_browser(deadline))
     }
 
     fn floor(&self, deadline: Instant) -> BoxFuture<'_, Result<FloorPermit, Refused>> {

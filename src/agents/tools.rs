@@ -9,6 +9,7 @@ use rmcp::service::{RequestContext, RoleServer};
 
 use super::answer::{Answer, list_tabs};
 use super::args::{self, FieldKind, ImageKind, MouseButton, TabAction};
+use super::catalogue;
 use super::session::{Held, Session, Shown};
 use crate::browser::{
     ActError, Acting, Attending, Browser, Click, Locator, Picture, PointerButton, Shot, SnapshotScope,
@@ -17,6 +18,10 @@ use crate::browser::{
 
 /// How long a call waits for a person to be still.
 const FLOOR: Duration = Duration::from_secs(30);
+/// How long a call waits for a browser that is being started.
+const BROWSER: Duration = Duration::from_secs(10);
+/// How long it may take until the end of a browser that no longer answers is known.
+const LAST_BREATH: Duration = Duration::from_millis(50);
 /// How long an element may take to be there and ready.
 const ACT: Duration = Duration::from_secs(5);
 /// How long a page may take to come, a text to appear, a function to return.
@@ -40,33 +45,32 @@ pub(super) async fn call(
     arguments: Option<JsonObject>,
     context: &RequestContext<RoleServer>,
 ) -> Answer {
-    let current = session.current.lock().await;
-    let browser = match session.seat.browser() {
-        Ok(browser) => browser,
-        Err(why) => return Answer::error(why),
-    };
-    let mut call = Call { session, context, browser, current };
-    let done = match name {
-        "browser_navigate" => call.navigate(arguments).await,
-        "browser_navigate_back" => call.back(arguments).await,
-        "browser_snapshot" => call.snapshot(arguments).await,
-        "browser_click" => call.click(arguments).await,
-        "browser_hover" => call.hover(arguments).await,
-        "browser_type" => call.type_text(arguments).await,
-        "browser_press_key" => call.press_key(arguments).await,
-        "browser_select_option" => call.select_option(arguments).await,
-        "browser_fill_form" => call.fill_form(arguments).await,
-        "browser_take_screenshot" => call.screenshot(arguments).await,
-        "browser_tabs" => call.tabs(arguments).await,
-        "browser_wait_for" => call.wait_for(arguments).await,
-        "browser_evaluate" => call.evaluate(arguments).await,
-        "browser_handle_dialog" => call.handle_dialog(arguments).await,
-        other => Err(format!("there is no tool {other:?}")),
-    };
-    match done {
-        Ok(answer) => answer,
-        Err(error) => call.failed(error).await,
+    let mut current = session.current.lock().await;
+    // What only looks may be done a second time when the browser went under it.
+    for last in [!catalogue::only_looks(name), true] {
+        let browser = match session.seat.browser(Instant::now() + BROWSER).await {
+            Ok(browser) => browser,
+            Err(why) => return Answer::error(why),
+        };
+        let mut call = Call { session, context, browser: Arc::clone(&browser), current };
+        let done = call.run(name, arguments.clone()).await;
+        let none_open = |answer: &Answer| answer.tabs.as_ref().is_none_or(|(tabs, _)| tabs.is_empty());
+        let doubtful = done.as_ref().map_or(true, none_open);
+        // The pipe closes a moment after its last command has failed.
+        let went = doubtful && tokio::time::timeout(LAST_BREATH, browser.gone()).await.is_ok();
+        match done {
+            _ if went && last => {
+                return Answer::error(
+                    "the browser ended during this call and is being started again with its tabs; \
+                     take a new snapshot before going on",
+                );
+            }
+            _ if went => current = call.current,
+            Ok(answer) => return answer,
+            Err(error) => return call.failed(error).await,
+        }
     }
+    Answer::error("the browser keeps ending; try again in a moment")
 }
 
 fn words(error: ActError) -> String {
@@ -87,6 +91,26 @@ fn called(element: Option<&str>, target: &str) -> String {
 }
 
 impl<'a> Call<'a> {
+    async fn run(&mut self, name: &str, arguments: Option<JsonObject>) -> Done {
+        match name {
+            "browser_navigate" => self.navigate(arguments).await,
+            "browser_navigate_back" => self.back(arguments).await,
+            "browser_snapshot" => self.snapshot(arguments).await,
+            "browser_click" => self.click(arguments).await,
+            "browser_hover" => self.hover(arguments).await,
+            "browser_type" => self.type_text(arguments).await,
+            "browser_press_key" => self.press_key(arguments).await,
+            "browser_select_option" => self.select_option(arguments).await,
+            "browser_fill_form" => self.fill_form(arguments).await,
+            "browser_take_screenshot" => self.screenshot(arguments).await,
+            "browser_tabs" => self.tabs(arguments).await,
+            "browser_wait_for" => self.wait_for(arguments).await,
+            "browser_evaluate" => self.evaluate(arguments).await,
+            "browser_handle_dialog" => self.handle_dialog(arguments).await,
+            other => Err(format!("there is no tool {other:?}")),
+        }
+    }
+
     async fn tab(&mut self) -> Result<Arc<Tab>, String> {
         self.session.tab(&mut self.current, &self.browser).await
     }

@@ -90,6 +90,15 @@ impl CdpClient {
         self.events.upgrade().map_or_else(|| broadcast::channel(1).1, |events| events.subscribe())
     }
 
+    /// True when the browser has gone.
+    pub fn is_closed(&self) -> bool {
+        self.questions.is_closed()
+    }
+
+    pub async fn closed(&self) {
+        self.questions.closed().await;
+    }
+
     /// Sends a typed command and waits for its result.
     pub async fn execute<C: Command>(
         &self,

@@ -90,8 +90,8 @@ impl Browser {
             error => error.into(),
         })?;
         let last_words = || {
-            let text = std::fs::read(&log).unwrap_or_default();
-            let text = String::from_utf8_lossy(&text[text.len().saturating_sub(600)..]).into_owned();
+            let text = process::read_end(&log, 600).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text).into_owned();
             text.trim().to_owned()
         };
         let mux = Multiplexer::start(our_read, our_write).map_err(BrowserError::Pipe)?;
@@ -129,7 +129,11 @@ impl Browser {
         });
         let exited = child.exited();
         let watch = tokio::spawn(async move {
-            let exit = exited.await;
+            let exit = match exited.await {
+                // bubblewrap tells the signal that ended its child as a shell does.
+                Exit::Code(code) if wrapped && code > 128 => Exit::Signal(code - 128),
+                exit => exit,
+            };
             // A room that no longer listens needs no news.
             let _ = events.send(BrowserEvent::Ended(exit)).await;
         });
@@ -144,6 +148,17 @@ impl Browser {
 
     pub fn is_running(&self) -> bool {
         self.child.is_running()
+    }
+
+    /// Whether the pipe to it is open: it closes as Chromium ends, a moment
+    /// before its process is known to have ended.
+    pub fn answers(&self) -> bool {
+        self.child.is_running() && !self.client.is_closed()
+    }
+
+    /// Waits until the pipe to it has closed.
+    pub async fn gone(&self) {
+        self.client.closed().await;
     }
 
     /// The tabs as last seen, in order.

@@ -2,11 +2,12 @@
 //! bubblewrap around it so that the locks are this Chromium's alone.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::BrowserError;
 use crate::base::Size;
-use crate::process::RoomUser;
+use crate::process::{self, RoomUser};
 
 /// The locked settings, as the managed policy of Chromium.
 const POLICIES: &str = include_str!("../../xvfb/policies/tandem.json");
@@ -20,6 +21,8 @@ const ENOUGH_SHARED_MEMORY: u64 = 512 << 20;
 pub struct BrowserSettings {
     /// A path, or a name to be found in `PATH`.
     pub executable: PathBuf,
+    /// bubblewrap, which puts the managed policies in place.
+    pub bubblewrap: PathBuf,
     pub user: RoomUser,
     /// The sweep's mark: the run directory of this server.
     pub mark: PathBuf,
@@ -73,7 +76,7 @@ impl BrowserSettings {
         wrapped.extend(["--die-with-parent", "--"].map(OsString::from));
         wrapped.push(chromium.into());
         wrapped.extend(args);
-        ("bwrap".into(), wrapped)
+        (self.bubblewrap.clone(), wrapped)
     }
 
     fn flags(&self) -> Vec<OsString> {
@@ -123,8 +126,11 @@ impl BrowserSettings {
         let mut policies: serde_json::Value =
             serde_json::from_str(POLICIES).map_err(|error| failed(error.into()))?;
         policies["DownloadDirectory"] = self.download_dir.to_string_lossy().into();
-        std::fs::write(&path, policies.to_string()).map_err(failed)?;
-        self.user.own(&path)?;
+        let mut file = process::create_anew(&path, 0o600).map_err(failed)?;
+        file.write_all(policies.to_string().as_bytes()).map_err(failed)?;
+        if let Some((uid, gid)) = self.user.switch() {
+            std::os::unix::fs::fchown(&file, Some(uid), Some(gid)).map_err(failed)?;
+        }
         Ok(Some(path))
     }
 

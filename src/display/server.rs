@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::net::unix::pipe;
 use super::link::Door;
 use super::{DisplayError, DisplaySettings};
 use crate::base::Redacted;
-use crate::process::{Child, Program, RoomUser, spawn};
+use crate::process::{Child, Program, RoomUser, create_anew, read_end, spawn};
 
 /// A cold start on a busy machine takes a second or two.
 const START: Duration = Duration::from_secs(15);
@@ -43,7 +43,6 @@ pub(super) async fn start(settings: &DisplaySettings) -> Result<Server, DisplayE
     write_private(&settings.user, &authority, &authority_file(&cookie))?;
     make_socket_dir(Path::new("/tmp/.X11-unix"));
     let log = settings.run_dir.join("xvfb.log");
-    clear_the_way(&log)?;
     let system = |source| DisplayError::System { what: "a pipe", source };
     let (report, report_end) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| system(errno.into()))?;
@@ -90,10 +89,8 @@ pub fn clear_stale(run_dir: &Path) -> bool {
 
 fn clear_stale_in(tmp: &Path, run_dir: &Path) -> bool {
     let note = run_dir.join("display");
-    let Some(number) = std::fs::read_to_string(&note).ok().and_then(|text| text.trim().parse::<u32>().ok())
-    else {
-        return false;
-    };
+    let number = read_end(&note, 16).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let Some(number) = number.and_then(|text| text.trim().parse::<u32>().ok()) else { return false };
     let lock = tmp.join(format!(".X{number}-lock"));
     let socket = tmp.join(format!(".X11-unix/X{number}"));
     if lock_is_owned(&lock) || UnixStream::connect(&socket).is_ok() {
@@ -107,7 +104,8 @@ fn clear_stale_in(tmp: &Path, run_dir: &Path) -> bool {
 /// True when the process named in the lock lives and is an X server; a number
 /// that now belongs to some other program means nothing.
 fn lock_is_owned(lock: &Path) -> bool {
-    let pid = std::fs::read_to_string(lock).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let pid = read_end(lock, 32).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let pid = pid.and_then(|text| text.trim().parse::<u32>().ok());
     pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok())
         .is_some_and(|name| name.starts_with('X'))
 }
@@ -124,9 +122,7 @@ pub(super) fn forget(run_dir: &Path) {
 /// and not followed, and the owner is set on the open file.
 pub(super) fn write_private(user: &RoomUser, path: &Path, bytes: &[u8]) -> Result<(), DisplayError> {
     let failed = |source| DisplayError::File { path: path.to_owned(), source };
-    clear_the_way(path)?;
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    let mut file = create_anew(path, 0o600).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     if let Some((uid, gid)) = user.switch() {
         std::os::unix::fs::fchown(&file, Some(uid), Some(gid)).map_err(failed)?;
@@ -134,19 +130,9 @@ pub(super) fn write_private(user: &RoomUser, path: &Path, bytes: &[u8]) -> Resul
     Ok(())
 }
 
-/// Removes what stands at `path`, a link included.
-pub(super) fn clear_the_way(path: &Path) -> Result<(), DisplayError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(DisplayError::File { path: path.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The last lines of a log, in one line.
 pub(super) fn last_words(log: &Path) -> String {
-    let text = std::fs::read(log).unwrap_or_default();
+    let text = read_end(log, 4096).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     match lines.len().saturating_sub(4) {

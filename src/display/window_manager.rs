@@ -13,7 +13,7 @@ use x11rb::protocol::xproto::{
 };
 
 use super::link::{Bell, Door, Link, LinkError};
-use super::server::{Server, clear_the_way, last_words, write_private};
+use super::server::{Server, last_words, write_private};
 use super::{DisplayError, DisplaySettings};
 use crate::process::{Child, Program, spawn};
 
@@ -25,7 +25,6 @@ pub(super) async fn start(settings: &DisplaySettings, server: &Server) -> Result
     let config = settings.run_dir.join("rc.xml");
     write_private(&settings.user, &config, CONFIG.as_bytes())?;
     let log = settings.run_dir.join("window-manager.log");
-    clear_the_way(&log)?;
     let bell = Bell::new()?;
     let managed = wait_until_managed(server.door.clone(), bell.clone());
     let child = spawn(Program {

@@ -5,11 +5,13 @@
 //! run anything as root. Knows nothing of displays or browsers.
 
 mod child;
+mod files;
 mod spawner;
 mod sweep;
 mod user;
 
 pub use child::{Child, Exit};
+pub use files::{create_anew, read_end};
 pub use spawner::{Program, spawn};
 pub use sweep::sweep;
 pub use user::RoomUser;

@@ -26,7 +26,7 @@ pub struct Program {
     pub user: RoomUser,
     /// Descriptors that it gets under these numbers, which are 3 or more.
     pub fds: Vec<(OwnedFd, RawFd)>,
-    /// Its output is appended here, from the start of this run.
+    /// Its output goes here, in place of what an earlier run left.
     pub log: PathBuf,
     /// The sweep's mark: the run directory of this server.
     pub mark: PathBuf,
@@ -74,7 +74,7 @@ fn serve(queue: &Receiver<Order>) {
 }
 
 fn start(program: Program) -> Result<std::process::Child, ProcessError> {
-    let log = std::fs::File::create(&program.log)
+    let log = super::create_anew(&program.log, 0o600)
         .map_err(|source| ProcessError::Log { path: program.log.clone(), source })?;
     let log_too =
         log.try_clone().map_err(|source| ProcessError::Log { path: program.log.clone(), source })?;

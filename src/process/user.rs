@@ -42,19 +42,25 @@ impl RoomUser {
 
     /// Makes a directory (and what is above it) that only this user can enter.
     pub fn private_dir(&self, path: &Path) -> Result<PathBuf, ProcessError> {
-        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
         let failed = |source| ProcessError::Chown { path: path.to_owned(), name: self.name.clone(), source };
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(failed)?;
-        self.own(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        // By descriptor, so that a link laid in its place gives nothing else away.
+        let flags = (rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::NOFOLLOW).bits();
+        let mut open = std::fs::OpenOptions::new();
+        let dir = open.read(true).custom_flags(flags.cast_signed()).open(path).map_err(failed)?;
+        if let Some((uid, gid)) = self.switch() {
+            std::os::unix::fs::fchown(&dir, Some(uid), Some(gid)).map_err(failed)?;
+        }
+        dir.set_permissions(std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
         Ok(path.to_owned())
     }
 
-    /// Gives a file or directory to this user.
+    /// Gives a file or directory to this user; of a link, the link itself.
     pub fn own(&self, path: &Path) -> Result<(), ProcessError> {
         match self.switch() {
             None => Ok(()),
-            Some((uid, gid)) => std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(|source| {
+            Some((uid, gid)) => std::os::unix::fs::lchown(path, Some(uid), Some(gid)).map_err(|source| {
                 ProcessError::Chown { path: path.to_owned(), name: self.name.clone(), source }
             }),
         }
@@ -85,6 +91,21 @@ fn look_up(name: &str) -> Result<(u32, u32), ProcessError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_in_place_of_a_private_directory_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("dir");
+        let (victim, path) = (dir.path().join("victim"), dir.path().join("profile"));
+        std::fs::create_dir(&victim).expect("dir");
+        std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o755)).expect("mode");
+        std::os::unix::fs::symlink(&victim, &path).expect("link");
+        let user = RoomUser::resolve("nobody").expect("nobody");
+        assert!(user.private_dir(&path).is_err());
+        assert_eq!(std::fs::metadata(&victim).expect("there").permissions().mode() & 0o777, 0o755);
+        let made = user.private_dir(&dir.path().join("real")).expect("made");
+        assert_eq!(std::fs::metadata(made).expect("there").permissions().mode() & 0o777, 0o700);
+    }
 
     #[test]
     fn root_and_strangers_are_refused() {

@@ -184,25 +184,39 @@ impl AgentSeat {
         &self.actor
     }
 
-    /// The room's browser, or one sentence that says why there is none now.
-    pub fn browser(&self) -> Result<Arc<Browser>, String> {
-        if let Some(browser) = self.seat.room.browser.borrow().clone() {
-            return Ok(browser);
-        }
-        Err(match &self.seat.room.view.borrow().phase {
-            super::Phase::Restarting { reason } => format!("The browser is being started again: {reason}"),
-            super::Phase::Failed { reason } => format!("The browser cannot be started: {reason}"),
-            super::Phase::Stopping => "The room is stopping".into(),
-            super::Phase::Starting | super::Phase::Live => "The browser is starting".into(),
-        })
-    }
-
-    /// Waits until the browser runs, or says at the deadline why it does not.
+    /// Waits until the browser runs, or says in one sentence why it does not:
+    /// at the deadline, or before when there is nothing to wait for.
     pub async fn ready_browser(&self, deadline: Instant) -> Result<Arc<Browser>, String> {
-        let mut browser = self.seat.room.browser.clone();
-        let up = browser.wait_for(Option::is_some);
-        let _ = tokio::time::timeout_at(deadline.into(), up).await;
-        self.browser()
+        let (mut browser, mut view) = (self.seat.room.browser.clone(), self.seat.room.view.clone());
+        let up = async {
+            match browser.wait_for(|browser| browser.as_ref().is_some_and(|browser| browser.answers())).await
+            {
+                Ok(browser) => browser.clone(),
+                Err(_) => None,
+            }
+        };
+        let hopeless = async {
+            let _ = view
+                .wait_for(|view| matches!(view.phase, super::Phase::Failed { .. } | super::Phase::Stopping))
+                .await;
+        };
+        let up = tokio::select! {
+            biased;
+            up = tokio::time::timeout_at(deadline.into(), up) => up.unwrap_or_default(),
+            () = hopeless => None,
+        };
+        up.ok_or_else(|| match &self.seat.room.view.borrow().phase {
+            super::Phase::Restarting { reason } => {
+                format!("The browser is being started again: {reason}. Try again in a moment")
+            }
+            super::Phase::Failed { reason } => {
+                format!("The browser cannot be started: {reason}. It is tried again every minute")
+            }
+            super::Phase::Stopping => "The room is stopping".into(),
+            super::Phase::Starting | super::Phase::Live => {
+                "The browser is starting. Try again in a moment".into()
+            }
+        })
     }
 
     /// Waits for the floor until the deadline.

@@ -2,11 +2,13 @@
 //! Starts each in a task of its own, holds it while it lives, hands its
 //! events on. Decides nothing: the lifecycle does.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::camera::Camera;
 use super::lifecycle::Part;
@@ -18,6 +20,9 @@ use crate::media::Pipeline;
 
 /// How long Chromium may take to close by itself.
 const BROWSER_GRACE: Duration = Duration::from_secs(2);
+/// How long a display that is being started when all ends may still take: one
+/// that is killed in the middle of its start leaves its lock behind.
+const DISPLAY_GRACE: Duration = Duration::from_millis(1200);
 
 /// What a part has to say.
 pub(super) enum Begun {
@@ -41,9 +46,17 @@ pub(super) struct Parts {
     display_events: Option<mpsc::Receiver<DisplayEvent>>,
     browser: Option<Arc<Browser>>,
     browser_events: Option<mpsc::Receiver<BrowserEvent>>,
+    /// Starts under way. One that is called off has no result, or one that nobody takes.
+    starting: HashMap<Part, Start>,
+    starts: u64,
     /// A start has one result, and at most three starts are under way.
-    results: mpsc::Receiver<Outcome>,
-    report: mpsc::Sender<Outcome>,
+    results: mpsc::Receiver<(u64, Outcome)>,
+    report: mpsc::Sender<(u64, Outcome)>,
+}
+
+struct Start {
+    number: u64,
+    task: JoinHandle<()>,
 }
 
 impl Parts {
@@ -57,6 +70,8 @@ impl Parts {
             display_events: None,
             browser: None,
             browser_events: None,
+            starting: HashMap::new(),
+            starts: 0,
             results,
             report,
         }
@@ -85,8 +100,10 @@ impl Parts {
 
     /// Starts a part; the outcome comes by [`Parts::next`].
     pub fn begin(&mut self, part: Part, tabs: &[TabInfo]) {
-        let report = self.report.clone();
-        match part {
+        self.call_off(part);
+        self.starts += 1;
+        let (report, number) = (self.report.clone(), self.starts);
+        let task = match part {
             Part::Display => {
                 let settings = self.display_settings();
                 let sink = self.pipeline().sink();
@@ -101,8 +118,8 @@ impl Parts {
                             .map_err(|error| sentence(&error)),
                         Err(error) => Err(error),
                     };
-                    let _ = report.send(Outcome::Display(started)).await;
-                });
+                    let _ = report.send((number, Outcome::Display(started))).await;
+                })
             }
             Part::WindowManager => {
                 let display = self.display();
@@ -113,8 +130,8 @@ impl Parts {
                         }
                         None => Err("there is no display".into()),
                     };
-                    let _ = report.send(Outcome::WindowManager(started)).await;
-                });
+                    let _ = report.send((number, Outcome::WindowManager(started))).await;
+                })
             }
             Part::Browser => {
                 let settings = self.browser_settings(tabs);
@@ -127,17 +144,18 @@ impl Parts {
                             .map_err(|error| sentence(&error)),
                         Err(error) => Err(error),
                     };
-                    let _ = report.send(Outcome::Browser(started)).await;
-                });
+                    let _ = report.send((number, Outcome::Browser(started))).await;
+                })
             }
-        }
+        };
+        self.starting.insert(part, Start { number, task });
     }
 
     /// What happens next. Safe to be dropped and called again.
     pub async fn next(&mut self) -> Begun {
         loop {
             let begun = tokio::select! {
-                Some(outcome) = self.results.recv() => Some(self.handle_outcome(outcome)),
+                Some((number, outcome)) = self.results.recv() => self.handle_outcome(number, outcome),
                 event = receive(&mut self.display_events) => self.handle_display(event),
                 event = receive(&mut self.browser_events) => self.handle_browser(event),
             };
@@ -149,10 +167,12 @@ impl Parts {
 
     /// Lets go of what has ended, and of what stood on it.
     pub fn drop_part(&mut self, part: Part) {
+        self.call_off(part);
         match part {
             Part::Display => {
                 self.camera.set_display(None);
                 self.display_events = None;
+                self.drop_part(Part::WindowManager);
                 self.drop_part(Part::Browser);
             }
             Part::Browser => {
@@ -165,6 +185,19 @@ impl Parts {
 
     /// Ends everything: the browser first, so that it writes its profile.
     pub async fn stop(&mut self) {
+        for part in [Part::Browser, Part::WindowManager] {
+            self.call_off(part);
+        }
+        if let Some(Start { mut task, number }) = self.starting.remove(&Part::Display) {
+            if tokio::time::timeout(DISPLAY_GRACE, &mut task).await.is_err() {
+                task.abort();
+            }
+            while let Ok((one, outcome)) = self.results.try_recv() {
+                if let (true, Outcome::Display(Ok((display, _)))) = (one == number, outcome) {
+                    self.camera.set_display(Some(Arc::new(display)));
+                }
+            }
+        }
         self.results.close();
         if let Some(browser) = self.browser.take() {
             browser.stop(BROWSER_GRACE).await;
@@ -176,8 +209,23 @@ impl Parts {
         }
     }
 
-    fn handle_outcome(&mut self, outcome: Outcome) -> Begun {
-        match outcome {
+    /// What was started and is no longer wanted ends with its start.
+    fn call_off(&mut self, part: Part) {
+        if let Some(start) = self.starting.remove(&part) {
+            start.task.abort();
+        }
+    }
+
+    fn handle_outcome(&mut self, number: u64, outcome: Outcome) -> Option<Begun> {
+        let part = match &outcome {
+            Outcome::Display(_) => Part::Display,
+            Outcome::WindowManager(_) => Part::WindowManager,
+            Outcome::Browser(_) => Part::Browser,
+        };
+        // A start that was called off as its result was on the way: dropping it ends what it started.
+        self.starting.get(&part).filter(|start| start.number == number)?;
+        self.starting.remove(&part);
+        Some(match outcome {
             Outcome::Display(Ok((display, events))) => {
                 self.camera.set_display(Some(Arc::new(display)));
                 self.display_events = Some(events);
@@ -192,7 +240,7 @@ impl Parts {
             Outcome::Display(Err(reason)) => Begun::Ended { part: Part::Display, reason },
             Outcome::Browser(Err(reason)) => Begun::Ended { part: Part::Browser, reason },
             Outcome::WindowManager(Err(reason)) => Begun::Ended { part: Part::WindowManager, reason },
-        }
+        })
     }
 
     fn handle_display(&mut self, event: Option<DisplayEvent>) -> Option<Begun> {
@@ -242,6 +290,7 @@ impl Parts {
         let room_dir = settings.room_dir(self.id());
         Ok(BrowserSettings {
             executable: settings.programs.chromium.clone(),
+            bubblewrap: settings.programs.bubblewrap.clone(),
             user: settings.user.clone(),
             mark: settings.mark().to_owned(),
             run_dir: self.private(settings.room_run_dir(self.id()).join("browser"))?,
