@@ -19,7 +19,8 @@ export interface BarProps {
 }
 
 export function Bar(props: BarProps) {
-  const narrow = matches("(max-width: 760px)");
+  // A phone on its side is wide, but its buttons are large.
+  const narrow = matches("(max-width: 760px), (pointer: coarse) and (max-width: 960px)");
   const touch = matches("(pointer: coarse)");
   const [menu, setMenu] = createSignal(false);
   const [keys, setKeys] = createSignal(false);
@@ -53,14 +54,19 @@ export function Bar(props: BarProps) {
     />
   );
 
-  // Who only watches is told so, and on a phone that takes the place of faces.
-  const most = () => (!narrow() ? 6 : props.seen.mayAct() ? 3 : 2);
+  const small = matches("(max-width: 480px)");
+  // Who only watches is told so, as is who waits; on a phone that takes the place of faces.
+  const most = () => {
+    if (!small()) return 6;
+    if ((props.seen.view()?.waiting.length ?? 0) > 0) return 1;
+    return props.seen.mayAct() ? 3 : 2;
+  };
 
   return (
     <header class="bar" ref={props.ref}>
       <h1
         title={props.seen.view()?.page?.url ?? ""}
-        classList={{ unseen: narrow() && props.seen.view() !== null }}
+        classList={{ unseen: small() && props.seen.view() !== null }}
       >
         {props.room.room}
       </h1>
