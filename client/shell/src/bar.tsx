@@ -55,12 +55,8 @@ export function Bar(props: BarProps) {
   );
 
   const small = matches("(max-width: 480px)");
-  // Who only watches is told so, as is who waits; on a phone that takes the place of faces.
-  const most = () => {
-    if (!small()) return 6;
-    if ((props.seen.view()?.waiting.length ?? 0) > 0) return 1;
-    return props.seen.mayAct() ? 3 : 2;
-  };
+  // Who only watches is told so, and on a phone that takes the place of faces.
+  const most = () => (!small() ? 6 : props.seen.mayAct() ? 3 : 2);
 
   return (
     <header class="bar" ref={props.ref}>
@@ -70,7 +66,9 @@ export function Bar(props: BarProps) {
       >
         {props.room.room}
       </h1>
-      <People view={props.seen.view()} you={props.seen.you()} most={most()} />
+      <Show when={!props.seen.refused()}>
+        <People view={props.seen.view()} you={props.seen.you()} most={most()} />
+      </Show>
       <Show when={props.seen.joined()}>
         <Actor view={props.seen.view()} you={props.seen.you()} />
       </Show>

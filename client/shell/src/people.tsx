@@ -59,8 +59,7 @@ export function People(props: { view: RoomView | null; you: Presence | null; mos
         </For>
         <Show when={rest().length > 0}>
           <li class="avatar rest" title={rest().map(label).join("\n")}>
-            {shown().length > 0 ? "+" : ""}
-            {rest().length}
+            +{rest().length}
           </li>
         </Show>
       </ul>
