@@ -23,6 +23,7 @@ import {
 } from "../../core/src/index.ts";
 import { Alarm, Listeners } from "./listeners.ts";
 import { Peer } from "./peer.ts";
+import { openSocket, roomUrl } from "./socket.ts";
 
 export interface ConnectionOptions {
   /** Where the server is, such as `https://tandem.example`. */
@@ -148,13 +149,7 @@ export class Connection {
 
   #openSocket(): void {
     this.#dropSocket();
-    const url = new URL(
-      `api/rooms/${encodeURIComponent(this.#options.room)}/ws`,
-      withSlash(this.#options.base),
-    );
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    if (this.#options.token) url.searchParams.set("token", this.#options.token);
-    const socket = new WebSocket(url);
+    const socket = openSocket(this.#options);
     this.#socket = socket;
     this.#unanswered = 0;
     this.#offerAgain = false;
@@ -283,10 +278,7 @@ export class Connection {
   }
 
   async #probe(): Promise<void> {
-    const url = new URL(
-      `api/rooms/${encodeURIComponent(this.#options.room)}`,
-      withSlash(this.#options.base),
-    );
+    const url = roomUrl(this.#options);
     const headers: Record<string, string> = this.#options.token
       ? { Authorization: `Bearer ${this.#options.token}` }
       : {};
@@ -346,5 +338,3 @@ export class Connection {
     this.#peer = null;
   }
 }
-
-const withSlash = (base: string): string => (base.endsWith("/") ? base : `${base}/`);

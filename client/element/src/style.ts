@@ -14,6 +14,7 @@ const CSS = `
 .stage { position: absolute; inset: 2px; overflow: hidden; touch-action: none; -webkit-touch-callout: none; }
 .picture { position: absolute; left: 0; top: 0; transform-origin: 0 0; background: #000; visibility: hidden; }
 .picture.seen { visibility: visible; }
+.picture.blank { visibility: hidden; }
 video, canvas.still { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: fill; display: block; pointer-events: none; }
 .picture.stale video, .picture.stale canvas { filter: saturate(0.5) brightness(0.75); transition: filter 120ms; }
 .frame { position: absolute; left: 0; top: 0; box-sizing: border-box; border: 2px solid var(--_actor, var(--_idle)); border-radius: 3px; pointer-events: none; transition: border-color 120ms; visibility: hidden; }
