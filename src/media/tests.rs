@@ -282,13 +282,14 @@ fn a_slow_line_is_painted_over_in_small_steps() {
 fn live() -> (Pipeline, PictureSink, Arc<Frames>, Arc<AtomicUsize>) {
     let (frames, taken) = (Arc::new(Frames::default()), Arc::new(AtomicUsize::new(0)));
     let count = taken.clone();
-    let (pipeline, sink) = Pipeline::new(
+    let pipeline = Pipeline::new(
         settings(),
         frames.clone(),
         Arc::new(move || {
             count.fetch_add(1, Ordering::SeqCst);
         }),
     );
+    let sink = pipeline.sink();
     (pipeline, sink, frames, taken)
 }
 
