@@ -152,6 +152,12 @@ impl ChangeMap {
 
     // Getters.
 
+    /// Whether this is a map for pictures of this size.
+    pub fn fits(&self, size: Size) -> bool {
+        let (columns, rows) = (size.width().div_ceil(BLOCK) as usize, size.height().div_ceil(BLOCK) as usize);
+        self.columns == columns && self.marks.len() == columns * rows
+    }
+
     pub fn columns(&self) -> usize {
         self.columns
     }
