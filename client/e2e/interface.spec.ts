@@ -48,7 +48,11 @@ const collisions = (page: Page) =>
       parts
         .slice(at + 1)
         .filter(
-          other => other.box.left < one.box.right - 0.5 && one.box.left < other.box.right - 0.5,
+          ({ box }) =>
+            box.left < one.box.right - 0.5 &&
+            one.box.left < box.right - 0.5 &&
+            box.top < one.box.bottom - 0.5 &&
+            one.box.top < box.bottom - 0.5,
         )
         .map(other => `${one.name} / ${other.name}`),
     );
