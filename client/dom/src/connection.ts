@@ -246,9 +246,11 @@ export class Connection {
         this.#step(() => this.#session.handlePong());
         return;
       case "error":
-        this.#events.error(message.code, message.message);
+        // These two end the session, which then says so itself.
         if (message.code === "gone") this.#step(() => this.#session.handleRefused("no-room"));
-        if (message.code === "no-codec") this.#step(() => this.#session.handleRefused("no-codec"));
+        else if (message.code === "no-codec") {
+          this.#step(() => this.#session.handleRefused("no-codec"));
+        } else this.#events.error(message.code, message.message);
         this.#offerRefused(message.code);
     }
   }

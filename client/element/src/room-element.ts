@@ -417,7 +417,7 @@ export class TandemRoom extends HTMLElement {
     const { state, view } = this;
     const browserGone = view !== null && NO_BROWSER.has(view.phase.state);
     const blank = this.#surface.hold(browserGone) || state.name === "refused";
-    picture.classList.toggle("blank", blank);
+    for (const part of [picture, this.#parts.frame]) part.classList.toggle("blank", blank);
     this.#parts.overlay.hidden = browserGone;
     box.hidden = notice === null;
     if (!notice) return;

@@ -14,11 +14,11 @@ const CSS = `
 .stage { position: absolute; inset: 2px; overflow: hidden; touch-action: none; -webkit-touch-callout: none; }
 .picture { position: absolute; left: 0; top: 0; transform-origin: 0 0; background: #000; visibility: hidden; }
 .picture.seen { visibility: visible; }
-.picture.blank { visibility: hidden; }
 video, canvas.still { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: fill; display: block; pointer-events: none; }
 .picture.stale video, .picture.stale canvas { filter: saturate(0.5) brightness(0.75); transition: filter 120ms; }
 .frame { position: absolute; left: 0; top: 0; box-sizing: border-box; border: 2px solid var(--_actor, var(--_idle)); border-radius: 3px; pointer-events: none; transition: border-color 120ms; visibility: hidden; }
 .frame.seen { visibility: visible; }
+.picture.blank, .frame.blank { visibility: hidden; }
 :host(.keyed) .frame { box-shadow: inset 0 0 0 2px var(--_accent); }
 textarea { position: absolute; left: 0; top: 0; width: 1px; height: 1em; padding: 0; border: 0; margin: 0; opacity: 0; resize: none; outline: none; pointer-events: none; font-size: 16px; caret-color: transparent; overflow: hidden; white-space: pre; }
 
