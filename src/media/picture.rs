@@ -205,10 +205,11 @@ impl ChangeMap {
         self.marks.fill(false);
     }
 
-    /// Marks what `wanted` says of each block's index, besides what is marked.
-    pub fn mark_where(&mut self, wanted: impl Fn(usize) -> bool) {
-        for (index, mark) in self.marks.iter_mut().enumerate() {
-            *mark |= wanted(index);
+    /// Marks the first `most` blocks of whose index `wanted` says so, besides what is marked.
+    pub fn mark_where(&mut self, most: usize, wanted: impl Fn(usize) -> bool) {
+        let unmarked = self.marks.iter_mut().enumerate().filter(|(_, mark)| !**mark);
+        for (_, mark) in unmarked.filter(|(index, _)| wanted(*index)).take(most) {
+            *mark = true;
         }
     }
 }

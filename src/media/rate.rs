@@ -12,6 +12,8 @@ use crate::base::Bitrate;
 /// Ordinary frames stay between these quantisers.
 const FINEST: u8 = 18;
 const COARSEST: u8 = 44;
+/// A page that is all new may be coarser: it is painted over in a moment.
+const COARSEST_NOVEL: u8 = 50;
 /// A picture coded with this is sharp: 50 dB of luma and more.
 pub const SHARP: u8 = 12;
 
@@ -20,20 +22,26 @@ const PAYLOAD: f64 = 0.9;
 /// How far ahead of the line the encoder may be, in seconds of the rate.
 const AHEAD: f64 = 0.12;
 /// The share of a frame that may be all new, in seconds of the rate.
-const KEY: f64 = 0.2;
+const KEY: f64 = 0.25;
 /// With more than this on its way the line is full.
 const FULL: f64 = 0.3;
 /// A frame of a run that turns out to be all new is at most about this large.
-const SURPRISE: f64 = 0.6;
+const SURPRISE: f64 = 0.45;
 /// A sharpening frame's share, and its least: below that text says nothing at all.
 const PAINT: f64 = 0.24;
 const SMALLEST_PAINT: f64 = 12_000.0 * 8.0;
 /// Frames within this time of each other are a run: the last tells what the next costs.
 const RUN: Duration = Duration::from_millis(200);
+/// Steps of the quantiser that halve the bits: of what moves, and of new text,
+/// whose strokes cost bits at any quantiser.
+const MOVING: f64 = 6.0;
+const NOVEL: f64 = 12.0;
 /// Bits of a block of dense text at quantiser 0, and the least that a page of
 /// anything is thought to cost: the next page is rarely as empty as a blank one.
-const DENSE: f64 = 9000.0;
-const SPARSE: f64 = 4000.0;
+const DENSE: f64 = 1700.0;
+const SPARSE: f64 = 700.0;
+/// What a block costs in a run, before the first one was seen.
+const RUNNING: f64 = 4000.0;
 
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +67,8 @@ pub struct RateControl {
     /// Bits of a block at quantiser 0: in a run, and when all of it is new.
     fresh_cost: f64,
     novel_cost: f64,
+    /// Bits of a block at quantiser 0 that is only made sharper.
+    paint_cost: f64,
     last: Option<(Instant, u8)>,
 }
 
@@ -70,8 +80,9 @@ impl RateControl {
             interval: 1.0 / f64::from(frame_rate.max(1)),
             level: 0.0,
             drained_at: None,
-            fresh_cost: SPARSE,
+            fresh_cost: RUNNING,
             novel_cost: DENSE,
+            paint_cost: DENSE,
             last: None,
         }
     }
@@ -92,20 +103,30 @@ impl RateControl {
         match (purpose, run) {
             (Purpose::Fresh, Some((_, last))) => {
                 let seconds = ((AHEAD - ahead) * 0.5).max(self.interval * 0.5);
-                let qp = quantiser(self.fresh_cost * blocks, self.budget * seconds);
-                let surprise = quantiser(novel, self.budget * SURPRISE);
+                let qp = quantiser(self.fresh_cost * blocks, self.budget * seconds, MOVING);
+                let surprise = quantiser(novel, self.budget * SURPRISE, NOVEL);
                 qp.max(surprise).max(last.saturating_sub(2)).clamp(FINEST, COARSEST)
             }
             // After a rest nothing tells whether a change is motion or another page.
             (Purpose::Fresh | Purpose::Key, _) => {
-                let seconds = (KEY - ahead).max(KEY * 0.4);
-                quantiser(novel, self.budget * seconds).clamp(FINEST, COARSEST)
+                let seconds = (KEY - ahead).max(KEY * 0.6);
+                quantiser(novel, self.budget * seconds, NOVEL).clamp(FINEST, COARSEST_NOVEL)
             }
             (Purpose::Paint { worst }, _) => {
-                let affordable = quantiser(novel, (self.budget * PAINT).max(SMALLEST_PAINT));
+                let affordable = quantiser(novel, self.paint_share(), NOVEL);
                 affordable.min(worst.saturating_sub(3)).max(SHARP)
             }
         }
+    }
+
+    /// How many blocks a sharpening frame of this quantiser may go over: a slow
+    /// line is given a page piece by piece.
+    pub fn paint_blocks(&self, qp: u8) -> usize {
+        (self.paint_share() * coarseness(qp, NOVEL) / self.paint_cost).clamp(64.0, 1e9) as usize
+    }
+
+    fn paint_share(&self) -> f64 {
+        (self.budget * PAINT).max(SMALLEST_PAINT)
     }
 
     /// When the line has carried enough for another sharpening frame.
@@ -136,20 +157,25 @@ impl RateControl {
         let bits = bytes as f64 * 8.0;
         self.level += bits;
         // Headers say nothing about blocks.
-        let cost = ((bits - 400.0).max(8.0) / blocks.max(1) as f64) * coarseness(qp);
+        let a_block = (bits - 400.0).max(8.0) / blocks.max(1) as f64;
+        let (moving, novel) = (a_block * coarseness(qp, MOVING), a_block * coarseness(qp, NOVEL));
         // A caret tells little about a page; many blocks tell much.
         let weight = (blocks as f64 / 400.0).clamp(0.02, 0.6);
         match purpose {
             Purpose::Fresh => {
-                self.fresh_cost = blend(self.fresh_cost, cost, weight);
+                self.fresh_cost = blend(self.fresh_cost, moving, weight);
                 self.last = Some((now, qp));
             }
-            Purpose::Key => self.fresh_cost = self.fresh_cost.max(cost * 0.5),
-            Purpose::Paint { .. } => return,
+            Purpose::Key => self.fresh_cost = self.fresh_cost.max(moving * 0.5),
+            Purpose::Paint { .. } => {
+                self.paint_cost = blend(self.paint_cost, novel, weight);
+                self.last = None;
+                return;
+            }
         }
         // Only a key frame shows that a page costs less than was thought.
-        if cost > self.novel_cost || purpose == Purpose::Key {
-            self.novel_cost = blend(self.novel_cost, cost, weight).max(SPARSE);
+        if novel > self.novel_cost || purpose == Purpose::Key {
+            self.novel_cost = blend(self.novel_cost, novel, weight).max(SPARSE);
         }
     }
 
@@ -166,13 +192,13 @@ fn budget(target: Bitrate) -> f64 {
     (target.as_bps() as f64 * PAYLOAD).max(1000.0)
 }
 
-/// Bits halve each 6 steps of the quantiser.
-fn coarseness(qp: u8) -> f64 {
-    (f64::from(qp) / 6.0).exp2()
+/// Bits halve each `halving` steps of the quantiser.
+fn coarseness(qp: u8, halving: f64) -> f64 {
+    (f64::from(qp) / halving).exp2()
 }
 
-fn quantiser(bits_at_zero: f64, bits: f64) -> u8 {
-    (6.0 * (bits_at_zero / bits.max(1.0)).log2()).ceil().clamp(0.0, 51.0) as u8
+fn quantiser(bits_at_zero: f64, bits: f64, halving: f64) -> u8 {
+    (halving * (bits_at_zero / bits.max(1.0)).log2()).ceil().clamp(0.0, 51.0) as u8
 }
 
 /// A mean of magnitudes: a tenth and tenfold count alike.
@@ -194,7 +220,7 @@ mod tests {
             for frame in 0..fps * 6 {
                 let now = start + Duration::from_micros(frame * 1_000_000 / fps);
                 let plan = rate.plan(now, Purpose::Fresh, 3600);
-                let bytes = cost * 3600.0 / coarseness(plan) / 8.0;
+                let bytes = cost * 3600.0 / coarseness(plan, MOVING) / 8.0;
                 rate.handle_encoded(now, Purpose::Fresh, 3600, bytes as usize, plan);
                 if frame >= fps * 2 {
                     sent += bytes * 8.0;
@@ -202,7 +228,7 @@ mod tests {
             }
             let used = sent / 4.0 / (kbps as f64 * 1000.0);
             // Content at the coarsest cannot be made smaller.
-            let least = cost * 3600.0 / coarseness(COARSEST) * fps as f64 / (kbps as f64 * 1000.0);
+            let least = cost * 3600.0 / coarseness(COARSEST, MOVING) * fps as f64 / (kbps as f64 * 1000.0);
             prop_assert!(used <= 1.0f64.max(least * 1.01), "{used:.2} of the rate");
         }
     }

@@ -228,7 +228,11 @@ impl Worker {
         };
         if purpose != Purpose::Key {
             let sharpness = &self.sharpness;
-            self.changes.mark_where(|block| sharpness.is_coarser(block, qp));
+            let most = match purpose {
+                Purpose::Paint { .. } => self.rate.paint_blocks(qp),
+                _ => usize::MAX,
+            };
+            self.changes.mark_where(most, |block| sharpness.is_coarser(block, qp));
         }
         let blocks = self.changes.count();
 
