@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+const NONE: [i32; 0] = [];
 const ADMIN: &str = "tdm_program-test-0123456789abcdef0123456789";
 
 /// The program with nothing of our environment that it would read.
@@ -165,7 +166,7 @@ fn check_refused(output: &Output, data: &Path, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "{word:?} is not in {text:?}");
     }
-    assert_eq!(marked(data), [], "something was left running after {text}");
+    assert_eq!(marked(data), NONE, "something was left running after {text}");
 }
 
 #[test]
@@ -301,7 +302,7 @@ async fn tokens_work_beside_a_running_server_and_a_signal_ends_all_in_order() {
     let (code, took, log) = server.end(Signal::TERM).await;
     assert_eq!(code, Some(0), "{log}");
     assert!(took < Duration::from_secs(5), "{took:?}");
-    assert_eq!(marked(dir.path()), [], "{log}");
+    assert_eq!(marked(dir.path()), NONE, "{log}");
     assert!(!Path::new(&format!("/tmp/.X{}-lock", number.trim())).exists(), "the display's lock was left");
     assert!(
         !log.contains(ADMIN) && !log.contains(&secret) && !log.contains("tdm_"),
@@ -322,7 +323,7 @@ async fn after_a_kill_the_next_start_clears_what_was_left() {
     let now = marked(dir.path());
     assert!(old.iter().all(|pid| !now.contains(pid)), "{old:?} and {now:?}");
     assert_eq!(server.end(Signal::TERM).await.0, Some(0));
-    assert_eq!(marked(dir.path()), []);
+    assert_eq!(marked(dir.path()), NONE);
 }
 
 #[tokio::test]
@@ -335,6 +336,6 @@ async fn a_signal_in_the_middle_of_a_start_leaves_nothing() {
         let (code, took, log) = server.end(Signal::INT).await;
         assert_eq!(code, Some(0), "{log}");
         assert!(took < Duration::from_secs(5), "{took:?} with {running}: {log}");
-        assert_eq!(marked(dir.path()), [], "with {running}: {log}");
+        assert_eq!(marked(dir.path()), NONE, "with {running}: {log}");
     }
 }
