@@ -67,8 +67,8 @@ async fn bring_to_the_seat(State(house): State<Arc<House>>, mut request: Request
     };
     let (actor, room) = (actor.clone(), room.clone());
     let key = format!("{} in {room}", actor.id);
-    if let Err(refused) = own_session(request.headers_mut(), &key) {
-        return refused;
+    if own_session(request.headers_mut(), &key).is_err() {
+        return refuse(StatusCode::NOT_FOUND, -32600, "there is no such session; initialize a new one");
     }
     let door = SeatDoor {
         key: key.clone(),
@@ -92,9 +92,12 @@ const SESSION: &str = "mcp-session-id";
 /// How long the body of a call may take to arrive.
 const LONGEST_BODY: Duration = Duration::from_secs(20);
 
+#[derive(Debug, PartialEq, Eq)]
+struct NoSuchSession;
+
 /// Takes our seal off the session's id. The id of a session that somebody
 /// else opened, or of an earlier run, is one that does not exist.
-fn own_session(headers: &mut HeaderMap, key: &str) -> Result<(), Response> {
+fn own_session(headers: &mut HeaderMap, key: &str) -> Result<(), NoSuchSession> {
     let Some(given) = headers.get(SESSION) else { return Ok(()) };
     let bare = given.to_str().ok().and_then(|given| given.rsplit_once('.'));
     let bare =
@@ -104,7 +107,7 @@ fn own_session(headers: &mut HeaderMap, key: &str) -> Result<(), Response> {
             headers.insert(SESSION, id);
             Ok(())
         }
-        None => Err(refuse(StatusCode::NOT_FOUND, -32600, "there is no such session; initialize a new one")),
+        None => Err(NoSuchSession),
     }
 }
 
@@ -196,8 +199,7 @@ mod tests {
             ("abc.", "ann in main"),
             (&format!("abd.{}", seal("abc", "ann in main")), "ann in main"),
         ] {
-            let refused = own_session(&mut headers(id), key).expect_err("refused");
-            assert_eq!(refused.status(), StatusCode::NOT_FOUND, "{id} for {key}");
+            assert_eq!(own_session(&mut headers(id), key), Err(NoSuchSession), "{id} for {key}");
         }
         assert!(own_session(&mut HeaderMap::new(), "bob in main").is_ok());
     }
