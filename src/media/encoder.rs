@@ -16,9 +16,6 @@ pub struct EncoderSettings {
     pub size: Size,
     pub frame_rate: u32,
     pub threads: u32,
-    /// The allowance of the first frame.
-    #[cfg_attr(not(feature = "x264"), expect(dead_code, reason = "only x264 can hold a size"))]
-    pub cap_bytes: usize,
 }
 
 /// What one frame should be.
@@ -27,10 +24,6 @@ pub struct EncodeRequest<'a> {
     pub key: bool,
     /// The quantiser to code with, in H.264's scale.
     pub qp: u8,
-    /// The frame should not be larger; an encoder that can, coarsens on the way to hold it.
-    /// Follows the rate, not the moment: x264 can only take a larger one a frame later.
-    #[cfg_attr(not(feature = "x264"), expect(dead_code, reason = "only x264 can hold a size"))]
-    pub cap_bytes: usize,
     pub target: Bitrate,
     /// The blocks worth looking at; all others are as they were in the last frame.
     pub changes: &'a ChangeMap,
@@ -43,8 +36,6 @@ pub struct EncodeRequest<'a> {
 pub struct Packet<'a> {
     pub data: &'a [u8],
     pub key: bool,
-    /// The quantiser that was used, on average, in H.264's scale.
-    pub qp: u8,
 }
 
 /// A video encoder of one size.
@@ -65,6 +56,9 @@ pub trait VideoEncoder: Send {
 pub fn codecs() -> &'static [Codec] {
     if cfg!(feature = "x264") { &[Codec::H264, Codec::Vp8] } else { &[Codec::Vp8] }
 }
+
+/// What opens an encoder: [`open`], but for tests of what happens when one fails.
+pub type Opener = dyn Fn(Codec, EncoderSettings) -> Result<Box<dyn VideoEncoder>, MediaError> + Send + Sync;
 
 /// Opens an encoder.
 pub fn open(codec: Codec, settings: EncoderSettings) -> Result<Box<dyn VideoEncoder>, MediaError> {

@@ -1,5 +1,4 @@
 //! Pictures in, encoded frames out.
-
 //!
 //! Owns colour conversion, the encoders and their threads, the frame clock and
 //! the rate ladder. Knows no X11 and no sockets.
@@ -48,6 +47,8 @@ pub enum MediaError {
     Open { codec: Codec, size: Size },
     #[error("the {codec:?} encoder refused a frame (code {code}); it is opened again")]
     Encode { codec: Codec, code: i32 },
+    #[error("the {codec:?} encoder thread panicked ({what}); it begins anew")]
+    Panicked { codec: Codec, what: String },
     #[error("this build has no {codec:?} encoder; build with its Cargo feature")]
     NotBuilt { codec: Codec },
 }

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::picture::Picture;
-use crate::base::Rect;
+use crate::base::{Rect, Size};
 
 /// A page taller than the display, as BGRX rows.
 #[derive(Clone)]
@@ -25,10 +25,64 @@ impl Random {
 }
 
 impl Page {
-    /// The page that all tests look at, drawn once.
+    /// The page that most tests look at, drawn once: dense black text.
     pub fn tall() -> Self {
         static PAGE: LazyLock<Page> = LazyLock::new(|| Page::text(1280, 6000));
         PAGE.clone()
+    }
+
+    /// An article, drawn once: paragraphs between margins, coloured headings and words.
+    pub fn article() -> Self {
+        static PAGE: LazyLock<Page> = LazyLock::new(|| Page::paragraphs(1280, 3000));
+        PAGE.clone()
+    }
+
+    fn paragraphs(width: u32, height: u32) -> Self {
+        let mut page = Self { width, height, pixels: vec![255; (width * height * 4) as usize] };
+        let mut random = Random(11);
+        let mut y = 24;
+        while y + 200 < height {
+            let mut x = 48;
+            for _ in 0..4 {
+                x = page.word(x, y, &mut random, 2, [0xd8, 0x4e, 0x1d]);
+            }
+            y += 44;
+            for line in 0..5 {
+                // The last line of a paragraph ends early.
+                let end = width - if line == 4 { 600 } else { 100 };
+                let mut x = 48;
+                while x < end {
+                    let ink = match random.next(12) {
+                        0 => [0x09, 0x53, 0xb4],
+                        1 => [0xaf, 0x1c, 0xa2],
+                        _ => [0x22; 3],
+                    };
+                    x = page.word(x, y, &mut random, 1, ink);
+                }
+                y += 22;
+            }
+            y += 16;
+        }
+        page
+    }
+
+    /// Draws a word in one colour (BGR); gives where the next one begins.
+    fn word(&mut self, mut x: u32, y: u32, random: &mut Random, scale: u32, ink: [u8; 3]) -> u32 {
+        let from = x;
+        for _ in 0..3 + random.next(6) {
+            self.glyph(x, y, random.next(52), scale);
+            x += 9 * scale;
+        }
+        for row in y..(y + 14 * scale).min(self.height) {
+            for column in from..x.min(self.width) {
+                let at = ((row * self.width + column) * 4) as usize;
+                for (value, ink) in self.pixels[at..at + 3].iter_mut().zip(ink) {
+                    // Black on white becomes the ink on white.
+                    *value = 255 - ((u32::from(255 - *value) * u32::from(255 - ink)) / 255) as u8;
+                }
+            }
+        }
+        x + 6 * scale
     }
 
     fn text(width: u32, height: u32) -> Self {
@@ -86,6 +140,11 @@ impl Page {
         }
     }
 
+    /// Puts the whole page in one colour.
+    pub fn blacken(&mut self) {
+        self.pixels.fill(30);
+    }
+
     /// The pixels of `rect` in the view whose first row is `top`.
     pub fn part(&self, top: u32, rect: Rect) -> (&[u8], usize) {
         let stride = self.width as usize * 4;
@@ -106,4 +165,20 @@ pub fn luma_psnr(picture: &Picture, decoded: &[u8], decoded_stride: usize) -> f6
         return 99.0;
     }
     10.0 * (255.0 * 255.0 * (width * height) as f64 / sum as f64).log10()
+}
+
+/// The likeness, in dB, of a decoded luma plane to what a display shows: against
+/// BT.601 luma of the pixels themselves, never rounded.
+pub fn display_psnr(pixels: &[u8], stride: usize, size: Size, decoded: &[u8], decoded_stride: usize) -> f64 {
+    let (width, height) = (size.width() as usize, size.height() as usize);
+    let mut sum = 0.0;
+    for row in 0..height {
+        let ours = pixels[row * stride..].chunks_exact(4).take(width);
+        for (pixel, shown) in ours.zip(&decoded[row * decoded_stride..]) {
+            let [blue, green, red] = [pixel[0], pixel[1], pixel[2]].map(f64::from);
+            let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
+            sum += (luma - (f64::from(*shown) - 16.0) * 255.0 / 219.0).powi(2);
+        }
+    }
+    10.0 * (255.0 * 255.0 * (width * height) as f64 / sum.max(1e-9)).log10()
 }

@@ -152,6 +152,12 @@ impl ChangeMap {
 
     // Getters.
 
+    /// Whether this is a map for pictures of this size.
+    pub fn fits(&self, size: Size) -> bool {
+        let (columns, rows) = (size.width().div_ceil(BLOCK) as usize, size.height().div_ceil(BLOCK) as usize);
+        self.columns == columns && self.marks.len() == columns * rows
+    }
+
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -199,10 +205,11 @@ impl ChangeMap {
         self.marks.fill(false);
     }
 
-    /// Marks what `wanted` says of each block's index, besides what is marked.
-    pub fn mark_where(&mut self, wanted: impl Fn(usize) -> bool) {
-        for (index, mark) in self.marks.iter_mut().enumerate() {
-            *mark |= wanted(index);
+    /// Marks the first `most` blocks of whose index `wanted` says so, besides what is marked.
+    pub fn mark_where(&mut self, most: usize, wanted: impl Fn(usize) -> bool) {
+        let unmarked = self.marks.iter_mut().enumerate().filter(|(_, mark)| !**mark);
+        for (_, mark) in unmarked.filter(|(index, _)| wanted(*index)).take(most) {
+            *mark = true;
         }
     }
 }

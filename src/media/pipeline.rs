@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use super::encoder::{self, Opener};
 use super::slot::{PictureSink, Slot};
 use super::stats::{RungCounts, RungStats};
 use super::worker::{self, Start};
@@ -36,6 +37,7 @@ pub struct Pipeline {
     slot: Arc<Slot>,
     out: Arc<dyn EncodedSink>,
     taken: Arc<dyn Fn() + Send + Sync>,
+    open: Arc<Opener>,
     threads: Mutex<BTreeMap<Rung, Encoding>>,
     next_id: AtomicU64,
 }
@@ -77,11 +79,22 @@ impl Pipeline {
         out: Arc<dyn EncodedSink>,
         taken: Arc<dyn Fn() + Send + Sync>,
     ) -> Pipeline {
+        Self::with_opener(settings, out, taken, Arc::new(encoder::open))
+    }
+
+    /// A pipeline whose encoders come from elsewhere.
+    pub(super) fn with_opener(
+        settings: MediaSettings,
+        out: Arc<dyn EncodedSink>,
+        taken: Arc<dyn Fn() + Send + Sync>,
+        open: Arc<Opener>,
+    ) -> Pipeline {
         Pipeline {
             settings: Arc::new(settings),
             slot: Arc::new(Slot::default()),
             out,
             taken,
+            open,
             threads: Mutex::default(),
             next_id: AtomicU64::new(0),
         }
@@ -147,6 +160,7 @@ impl Pipeline {
             rung,
             settings: self.settings.clone(),
             slot: self.slot.clone(),
+            open: self.open.clone(),
             out: self.out.clone(),
             taken: self.taken.clone(),
             stats: encoding.stats.clone(),

@@ -12,25 +12,36 @@ use crate::base::Bitrate;
 /// Ordinary frames stay between these quantisers.
 const FINEST: u8 = 18;
 const COARSEST: u8 = 44;
+/// A page that is all new may be coarser: it is painted over in a moment.
+const COARSEST_NOVEL: u8 = 50;
 /// A picture coded with this is sharp: 50 dB of luma and more.
 pub const SHARP: u8 = 12;
 
+/// The share of the target that frames may fill; packets and their seals need the rest.
+const PAYLOAD: f64 = 0.9;
 /// How far ahead of the line the encoder may be, in seconds of the rate.
 const AHEAD: f64 = 0.12;
-/// A key frame's and the largest frame's share, in seconds of the rate.
-const KEY: f64 = 0.2;
-const LARGEST: f64 = 0.3;
-/// Below this a frame of text says nothing at all.
-const SMALLEST_CAP: f64 = 24_000.0 * 8.0;
-/// Within this time the quantiser falls only step by step.
+/// The share of a frame that may be all new, in seconds of the rate.
+const KEY: f64 = 0.25;
+/// With more than this on its way the line is full.
+const FULL: f64 = 0.3;
+/// A frame of a run that turns out to be all new is at most about this large.
+const SURPRISE: f64 = 0.45;
+/// A sharpening frame's share, and its least: below that text says nothing at all.
+const PAINT: f64 = 0.24;
+const SMALLEST_PAINT: f64 = 12_000.0 * 8.0;
+/// Frames within this time of each other are a run: the last tells what the next costs.
 const RUN: Duration = Duration::from_millis(200);
-
-/// The quantiser and the size limit of one frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FramePlan {
-    pub qp: u8,
-    pub cap_bytes: usize,
-}
+/// Steps of the quantiser that halve the bits: of what moves, and of new text,
+/// whose strokes cost bits at any quantiser.
+const MOVING: f64 = 6.0;
+const NOVEL: f64 = 12.0;
+/// Bits of a block of dense text at quantiser 0, and the least that a page of
+/// anything is thought to cost: the next page is rarely as empty as a blank one.
+const DENSE: f64 = 1700.0;
+const SPARSE: f64 = 700.0;
+/// What a block costs in a run, before the first one was seen.
+const RUNNING: f64 = 4000.0;
 
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,27 +57,32 @@ pub enum Purpose {
 /// The rate of one rung.
 #[derive(Debug)]
 pub struct RateControl {
-    target: f64,
+    target: Bitrate,
+    /// Bits of frames in a second.
+    budget: f64,
     interval: f64,
     /// Bits sent that the line, at the target rate, has not yet carried.
     level: f64,
     drained_at: Option<Instant>,
-    /// Bits of a block at quantiser 0, for each purpose.
+    /// Bits of a block at quantiser 0: in a run, and when all of it is new.
     fresh_cost: f64,
-    key_cost: f64,
+    novel_cost: f64,
+    /// Bits of a block at quantiser 0 that is only made sharper.
+    paint_cost: f64,
     last: Option<(Instant, u8)>,
 }
 
 impl RateControl {
     pub fn new(target: Bitrate, frame_rate: u32) -> Self {
         Self {
-            target: (target.as_bps() as f64).max(1000.0),
+            target,
+            budget: budget(target),
             interval: 1.0 / f64::from(frame_rate.max(1)),
             level: 0.0,
             drained_at: None,
-            // Dense text, to begin with; the first frames correct it.
-            fresh_cost: 3000.0,
-            key_cost: 4000.0,
+            fresh_cost: RUNNING,
+            novel_cost: DENSE,
+            paint_cost: DENSE,
             last: None,
         }
     }
@@ -74,45 +90,49 @@ impl RateControl {
     // Getters.
 
     pub fn target(&self) -> Bitrate {
-        Bitrate::bps(self.target as u64)
+        self.target
     }
 
-    pub fn cap_bytes(&self) -> usize {
-        ((self.target * LARGEST).max(SMALLEST_CAP) / 8.0) as usize
-    }
-
-    /// The plan of a frame in which `blocks` blocks are to be coded.
-    pub fn plan(&mut self, now: Instant, purpose: Purpose, blocks: usize) -> FramePlan {
+    /// The quantiser of a frame in which `blocks` blocks are to be coded.
+    pub fn plan(&mut self, now: Instant, purpose: Purpose, blocks: usize) -> u8 {
         self.drain(now);
         let blocks = blocks.max(1) as f64;
-        let ahead = self.level / self.target;
-        let qp = match purpose {
-            Purpose::Fresh => {
+        let ahead = self.level / self.budget;
+        let novel = self.novel_cost * blocks;
+        let run = self.last.filter(|(at, _)| now.saturating_duration_since(*at) < RUN);
+        match (purpose, run) {
+            (Purpose::Fresh, Some((_, last))) => {
                 let seconds = ((AHEAD - ahead) * 0.5).max(self.interval * 0.5);
-                let qp = quantiser(self.fresh_cost * blocks, self.target * seconds);
-                let floor = match self.last {
-                    Some((at, last)) if now.saturating_duration_since(at) < RUN => last.saturating_sub(2),
-                    _ => 0,
-                };
-                qp.max(floor).clamp(FINEST, COARSEST)
+                let qp = quantiser(self.fresh_cost * blocks, self.budget * seconds, MOVING);
+                let surprise = quantiser(novel, self.budget * SURPRISE, NOVEL);
+                qp.max(surprise).max(last.saturating_sub(2)).clamp(FINEST, COARSEST)
             }
-            Purpose::Key => {
-                let seconds = (KEY - ahead).max(KEY * 0.4);
-                quantiser(self.key_cost * blocks, self.target * seconds).clamp(FINEST + 2, COARSEST)
+            // After a rest nothing tells whether a change is motion or another page.
+            (Purpose::Fresh | Purpose::Key, _) => {
+                let seconds = (KEY - ahead).max(KEY * 0.6);
+                quantiser(novel, self.budget * seconds, NOVEL).clamp(FINEST, COARSEST_NOVEL)
             }
-            Purpose::Paint { worst } => {
-                let cost = self.key_cost.max(self.fresh_cost) * blocks;
-                let affordable = quantiser(cost, (self.target * LARGEST * 0.8).max(SMALLEST_CAP * 0.5));
+            (Purpose::Paint { worst }, _) => {
+                let affordable = quantiser(novel, self.paint_share(), NOVEL);
                 affordable.min(worst.saturating_sub(3)).max(SHARP)
             }
-        };
-        FramePlan { qp, cap_bytes: self.cap_bytes() }
+        }
+    }
+
+    /// How many blocks a sharpening frame of this quantiser may go over: a slow
+    /// line is given a page piece by piece.
+    pub fn paint_blocks(&self, qp: u8) -> usize {
+        (self.paint_share() * coarseness(qp, NOVEL) / self.paint_cost).clamp(64.0, 1e9) as usize
+    }
+
+    fn paint_share(&self) -> f64 {
+        (self.budget * PAINT).max(SMALLEST_PAINT)
     }
 
     /// When the line has carried enough for another sharpening frame.
     pub fn paint_at(&mut self, now: Instant) -> Instant {
         self.drain(now);
-        let excess = (self.level / self.target - AHEAD * 0.5).max(0.0);
+        let excess = (self.level / self.budget - AHEAD * 0.5).max(0.0);
         now + Duration::from_secs_f64(excess.min(5.0))
     }
 
@@ -120,7 +140,7 @@ impl RateControl {
     /// enough makes it wait.
     pub fn frame_at(&mut self, now: Instant) -> Instant {
         self.drain(now);
-        let excess = (self.level / self.target - LARGEST).max(0.0);
+        let excess = (self.level / self.budget - FULL).max(0.0);
         now + Duration::from_secs_f64(excess.min(1.0))
     }
 
@@ -128,7 +148,8 @@ impl RateControl {
 
     pub fn handle_target(&mut self, now: Instant, target: Bitrate) {
         self.drain(now);
-        self.target = (target.as_bps() as f64).max(1000.0);
+        self.target = target;
+        self.budget = budget(target);
     }
 
     pub fn handle_encoded(&mut self, now: Instant, purpose: Purpose, blocks: usize, bytes: usize, qp: u8) {
@@ -136,39 +157,48 @@ impl RateControl {
         let bits = bytes as f64 * 8.0;
         self.level += bits;
         // Headers say nothing about blocks.
-        let cost = ((bits - 400.0).max(8.0) / blocks.max(1) as f64) * coarseness(qp);
+        let a_block = (bits - 400.0).max(8.0) / blocks.max(1) as f64;
+        let (moving, novel) = (a_block * coarseness(qp, MOVING), a_block * coarseness(qp, NOVEL));
+        // A caret tells little about a page; many blocks tell much.
+        let weight = (blocks as f64 / 400.0).clamp(0.02, 0.6);
         match purpose {
             Purpose::Fresh => {
-                // A caret tells little about a page; many blocks tell much.
-                let weight = (blocks as f64 / 400.0).clamp(0.02, 0.6);
-                self.fresh_cost = blend(self.fresh_cost, cost, weight);
+                self.fresh_cost = blend(self.fresh_cost, moving, weight);
                 self.last = Some((now, qp));
             }
-            Purpose::Key => {
-                self.key_cost = blend(self.key_cost, cost, 0.7);
-                // New content that does not come by motion costs what a key frame costs.
-                self.fresh_cost = self.fresh_cost.max(self.key_cost * 0.5);
+            Purpose::Key => self.fresh_cost = self.fresh_cost.max(moving * 0.5),
+            Purpose::Paint { .. } => {
+                self.paint_cost = blend(self.paint_cost, novel, weight);
+                self.last = None;
+                return;
             }
-            Purpose::Paint { .. } => {}
+        }
+        // Only a key frame shows that a page costs less than was thought.
+        if novel > self.novel_cost || purpose == Purpose::Key {
+            self.novel_cost = blend(self.novel_cost, novel, weight).max(SPARSE);
         }
     }
 
     fn drain(&mut self, now: Instant) {
         if let Some(before) = self.drained_at {
             let seconds = now.saturating_duration_since(before).as_secs_f64();
-            self.level = (self.level - seconds * self.target).max(0.0);
+            self.level = (self.level - seconds * self.budget).max(0.0);
         }
         self.drained_at = Some(self.drained_at.map_or(now, |before| before.max(now)));
     }
 }
 
-/// Bits halve each 6 steps of the quantiser.
-fn coarseness(qp: u8) -> f64 {
-    (f64::from(qp) / 6.0).exp2()
+fn budget(target: Bitrate) -> f64 {
+    (target.as_bps() as f64 * PAYLOAD).max(1000.0)
 }
 
-fn quantiser(bits_at_zero: f64, bits: f64) -> u8 {
-    (6.0 * (bits_at_zero / bits.max(1.0)).log2()).ceil().clamp(0.0, 51.0) as u8
+/// Bits halve each `halving` steps of the quantiser.
+fn coarseness(qp: u8, halving: f64) -> f64 {
+    (f64::from(qp) / halving).exp2()
+}
+
+fn quantiser(bits_at_zero: f64, bits: f64, halving: f64) -> u8 {
+    (halving * (bits_at_zero / bits.max(1.0)).log2()).ceil().clamp(0.0, 51.0) as u8
 }
 
 /// A mean of magnitudes: a tenth and tenfold count alike.
@@ -190,16 +220,16 @@ mod tests {
             for frame in 0..fps * 6 {
                 let now = start + Duration::from_micros(frame * 1_000_000 / fps);
                 let plan = rate.plan(now, Purpose::Fresh, 3600);
-                let bytes = cost * 3600.0 / coarseness(plan.qp) / 8.0;
-                rate.handle_encoded(now, Purpose::Fresh, 3600, bytes as usize, plan.qp);
+                let bytes = cost * 3600.0 / coarseness(plan, MOVING) / 8.0;
+                rate.handle_encoded(now, Purpose::Fresh, 3600, bytes as usize, plan);
                 if frame >= fps * 2 {
                     sent += bytes * 8.0;
                 }
             }
             let used = sent / 4.0 / (kbps as f64 * 1000.0);
             // Content at the coarsest cannot be made smaller.
-            let least = cost * 3600.0 / coarseness(COARSEST) * fps as f64 / (kbps as f64 * 1000.0);
-            prop_assert!(used <= 1.15f64.max(least * 1.01), "{used:.2} of the rate");
+            let least = cost * 3600.0 / coarseness(COARSEST, MOVING) * fps as f64 / (kbps as f64 * 1000.0);
+            prop_assert!(used <= 1.0f64.max(least * 1.01), "{used:.2} of the rate");
         }
     }
 
@@ -209,10 +239,10 @@ mod tests {
         let mut rate = RateControl::new(Bitrate::kbps(2000), 60);
         for _ in 0..20 {
             let plan = rate.plan(start, Purpose::Fresh, 3600);
-            rate.handle_encoded(start, Purpose::Fresh, 3600, 4000, plan.qp);
+            rate.handle_encoded(start, Purpose::Fresh, 3600, 4000, plan);
         }
-        let busy = rate.plan(start, Purpose::Fresh, 3600).qp;
-        let rested = rate.plan(start + Duration::from_secs(1), Purpose::Fresh, 3600).qp;
+        let busy = rate.plan(start, Purpose::Fresh, 3600);
+        let rested = rate.plan(start + Duration::from_secs(1), Purpose::Fresh, 3600);
         assert!(rested < busy, "{rested} after the pause, {busy} before");
     }
 

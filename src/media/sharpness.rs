@@ -6,8 +6,8 @@ use super::rate::SHARP;
 
 /// A sharpening frame that spends less than this on a block has nothing left to do.
 const BITS_OF_A_FINISHED_BLOCK: usize = 40;
-/// A codec that cannot get sharper is not asked for ever.
-const MOST_PASSES: u8 = 6;
+/// A codec that cannot get sharper is not asked for ever: times over the whole picture.
+const MOST_PASSES: usize = 6;
 /// Nor is a line so slow that this many steps did not get there.
 const MOST_STEPS: u8 = 100;
 
@@ -15,14 +15,14 @@ const MOST_STEPS: u8 = 100;
 #[derive(Debug, Default)]
 pub struct Sharpness {
     blocks: Vec<u8>,
-    /// Sharpening frames since the last new content: those at the finest, and all.
-    passes: u8,
+    /// Since the last new content: blocks sharpened at the finest, and sharpening frames.
+    finest: usize,
     steps: u8,
 }
 
 impl Sharpness {
     pub fn new(blocks: usize) -> Self {
-        Self { blocks: vec![u8::MAX; blocks], passes: 0, steps: 0 }
+        Self { blocks: vec![u8::MAX; blocks], finest: 0, steps: 0 }
     }
 
     // Getters.
@@ -44,7 +44,7 @@ impl Sharpness {
 
     /// A frame showed new content in the marked blocks.
     pub fn handle_frame(&mut self, changes: &ChangeMap, qp: u8) {
-        (self.passes, self.steps) = (0, 0);
+        (self.finest, self.steps) = (0, 0);
         for (block, _) in self.blocks.iter_mut().zip(changes.marks()).filter(|(_, marked)| **marked) {
             *block = qp;
         }
@@ -53,8 +53,8 @@ impl Sharpness {
     /// A sharpening frame of `bytes` went over the marked blocks.
     pub fn handle_paint(&mut self, changes: &ChangeMap, qp: u8, bytes: usize) {
         let busy = bytes * 8 > changes.count() * BITS_OF_A_FINISHED_BLOCK;
-        let again = qp <= SHARP && busy && self.passes < MOST_PASSES;
-        self.passes += u8::from(qp <= SHARP);
+        let again = qp <= SHARP && busy && self.finest < MOST_PASSES * self.blocks.len();
+        self.finest += if qp <= SHARP { changes.count() } else { 0 };
         self.steps = self.steps.saturating_add(1);
         let spent = self.steps >= MOST_STEPS;
         let coded = if spent {

@@ -111,6 +111,14 @@ impl SlotState {
         self.lanes.remove(&rung);
     }
 
+    /// An encoder has lost what it took: it may take the latest picture again.
+    pub fn renew(&mut self, rung: Rung, id: u64) {
+        let (Some(picture), Some(moment)) = (&self.picture, &self.moment) else { return };
+        let Some(lane) = self.lanes.get_mut(&rung).filter(|lane| lane.id == id) else { return };
+        lane.changes = ChangeMap::full(picture.size());
+        lane.fresh.get_or_insert_with(|| moment.clone());
+    }
+
     /// Brings `copy` up to the latest picture, if that is new for the rung, and
     /// says in `changes` what was new. A copy of another size is replaced.
     pub fn take(&mut self, rung: Rung, copy: &mut Option<Picture>, changes: &mut ChangeMap) -> Option<Taken> {
@@ -121,13 +129,10 @@ impl SlotState {
         let lane = self.lanes.get_mut(&rung)?;
         let moment = lane.fresh.take()?;
         std::mem::swap(&mut lane.changes, changes);
-        if lane.changes.marks().len() == changes.marks().len() && lane.changes.columns() == changes.columns()
-        {
-            lane.changes.clear();
-        } else {
+        if !lane.changes.fits(picture.size()) {
             lane.changes = ChangeMap::full(picture.size());
-            lane.changes.clear();
         }
+        lane.changes.clear();
         match copy {
             Some(copy) if copy.size() == picture.size() => copy.copy_changed(picture, changes),
             _ => {
@@ -182,22 +187,29 @@ impl FrameSink for PictureSink {
         }
         state.open = false;
         state.untaken = true;
+        let later = FrameMoment { echoes: Vec::new(), ..moment };
+        let mut echoes = moment.echoes;
+        let mut left = state.lanes.len();
         for lane in state.lanes.values_mut() {
+            left -= 1;
+            // One encoder is the rule; the echoes are copied for further ones only.
+            let echoes = if left == 0 { std::mem::take(&mut echoes) } else { echoes.clone() };
+            let moment = FrameMoment { echoes, ..later.clone() };
             lane.fresh = Some(match lane.fresh.take() {
-                None => moment.clone(),
-                Some(missed) => merge(missed, &moment),
+                None => moment,
+                Some(missed) => merge(missed, moment),
             });
         }
-        state.moment = Some(FrameMoment { echoes: Vec::new(), ..moment });
+        state.moment = Some(later);
         drop(state);
         self.slot.notify();
     }
 }
 
 /// A newer moment with what an older one, never shown, still owes.
-pub fn merge(missed: FrameMoment, newer: &FrameMoment) -> FrameMoment {
+pub fn merge(missed: FrameMoment, mut newer: FrameMoment) -> FrameMoment {
     let mut echoes: Vec<InputStamp> = missed.echoes;
-    echoes.extend_from_slice(&newer.echoes);
+    echoes.append(&mut newer.echoes);
     let surplus = echoes.len().saturating_sub(MOST_ECHOES);
     echoes.drain(..surplus);
     FrameMoment {

@@ -14,7 +14,9 @@ use super::picture::Picture;
 use crate::base::{Codec, Size};
 
 /// The fixed speed of libvpx's realtime mode: negative means "do not adapt to the CPU".
-const SPEED: c_int = -8;
+/// From -5 on its motion search takes a few steps only, and loses a page that
+/// scrolls by more than some pixels: frames several times as large.
+const SPEED: c_int = -4;
 
 /// libvpx's public quantiser, 0 to 63, by H.264's, 0 to 51, in steps of equal coarseness.
 const QUANTISER: [u8; 52] = quantisers();
@@ -156,7 +158,7 @@ impl VideoEncoder for Vp8 {
                 let frame = packet.data.frame;
                 (frame, std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz))
             };
-            return Ok(Packet { data, key: frame.flags & 1 != 0, qp: request.qp });
+            return Ok(Packet { data, key: frame.flags & 1 != 0 });
         }
     }
 }

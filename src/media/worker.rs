@@ -1,14 +1,17 @@
 //! One encoder thread: waits for the clock, takes the latest picture, encodes
 //! it and delivers the frame. Owns the encoder of one rung. An encoder that
-//! fails is opened again after a pause; the room lives.
+//! fails, or panics, is opened again after a pause and begins with a key frame;
+//! the room lives.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::clock::{FrameClock, Step};
-use super::encoder::{self, EncodeRequest, EncoderSettings, VideoEncoder};
+use super::encoder::{EncodeRequest, EncoderSettings, Opener, VideoEncoder};
 use super::picture::{ChangeMap, Picture};
 use super::rate::{Purpose, RateControl};
 use super::sharpness::Sharpness;
@@ -27,6 +30,7 @@ pub struct Start {
     pub rung: Rung,
     pub settings: Arc<MediaSettings>,
     pub slot: Arc<Slot>,
+    pub open: Arc<Opener>,
     pub out: Arc<dyn EncodedSink>,
     pub taken: Arc<dyn Fn() + Send + Sync>,
     pub stats: Arc<RungStats>,
@@ -37,10 +41,18 @@ pub struct Start {
 /// Runs until the lane is removed; gives the serial for whoever follows.
 pub fn run(start: Start) -> u64 {
     let mut worker = Worker::new(start);
-    while let Some(step) = worker.wait() {
-        worker.work(step, Instant::now());
+    loop {
+        // Whatever a panic left half done is thrown away by `handle_panic`.
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            while let Some(step) = worker.wait() {
+                worker.work(step, Instant::now());
+            }
+        }));
+        match ended {
+            Ok(()) => return worker.serial,
+            Err(cause) => worker.handle_panic(&*cause, Instant::now()),
+        }
     }
-    worker.serial
 }
 
 struct Worker {
@@ -128,7 +140,7 @@ impl Worker {
             return Some((step, false));
         };
         self.moment = Some(match self.moment.take() {
-            Some(owed) if !owed.echoes.is_empty() => merge(owed, &new.moment),
+            Some(owed) if !owed.echoes.is_empty() => merge(owed, new.moment),
             _ => new.moment,
         });
         Some((step, new.first))
@@ -137,21 +149,41 @@ impl Worker {
     fn work(&mut self, step: Step, now: Instant) {
         match self.encode(step, now) {
             Ok(()) => self.pause = FIRST_PAUSE,
-            Err(error) => {
-                tracing::error!(room = %self.start.settings.room, rung = ?self.start.rung, %error, pause = ?self.pause, "encoder failed");
-                self.start.stats.failures.inc();
-                self.encoder = None;
-                self.clock.handle_broken();
-                self.retry_at = Some(now + self.pause);
-                self.pause = (self.pause * 2).min(LAST_PAUSE);
-            }
+            Err(error) => self.handle_failure(error, now),
         }
+    }
+
+    fn handle_failure(&mut self, error: MediaError, now: Instant) {
+        tracing::error!(room = %self.start.settings.room, rung = ?self.start.rung, %error, pause = ?self.pause, "encoder failed");
+        self.start.stats.failures.inc();
+        self.encoder = None;
+        self.clock.handle_broken();
+        self.retry_at = Some(now + self.pause);
+        self.pause = (self.pause * 2).min(LAST_PAUSE);
+    }
+
+    /// Begins anew, as a thread just started, but for the serial and the echoes owed.
+    fn handle_panic(&mut self, cause: &(dyn Any + Send), now: Instant) {
+        let Start { id, rung, ref settings, ref slot, .. } = self.start;
+        let frame_rate = settings.rung_frame_rate(rung);
+        self.clock = FrameClock::new(frame_rate);
+        self.rate = RateControl::new(settings.min_bitrate, frame_rate);
+        self.picture = None;
+        self.changes = ChangeMap::default();
+        self.sharpness = Sharpness::default();
+        slot.lock().renew(rung, id);
+        let what = cause
+            .downcast_ref::<&str>()
+            .map(|what| (*what).to_owned())
+            .or_else(|| cause.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no reason given".into());
+        self.handle_failure(MediaError::Panicked { codec: rung.codec, what }, now);
     }
 
     fn encode(&mut self, step: Step, now: Instant) -> Result<(), MediaError> {
         let (Some(picture), Some(moment)) = (&self.picture, &mut self.moment) else { return Ok(()) };
         let size = picture.size();
-        if self.changes.marks().len() != ChangeMap::full(size).marks().len() {
+        if !self.changes.fits(size) {
             self.changes = ChangeMap::full(size);
         }
         let (open, new) = match self.encoder.take().filter(|open| open.encoder.size() == size) {
@@ -161,9 +193,8 @@ impl Worker {
                     size,
                     frame_rate: self.start.settings.rung_frame_rate(self.start.rung),
                     threads: self.start.settings.threads,
-                    cap_bytes: self.rate.cap_bytes(),
                 };
-                let encoder = encoder::open(self.start.rung.codec, settings)?;
+                let encoder = (self.start.open)(self.start.rung.codec, settings)?;
                 self.sharpness = Sharpness::new(self.changes.marks().len());
                 (self.encoder.insert(Open { encoder, opened_at: now }), true)
             }
@@ -188,7 +219,7 @@ impl Worker {
         // With a quantiser in hand, blocks coarser than it are worth a look too;
         // x264 takes them up by itself, VP8 has to be told.
         let blocks = self.changes.count();
-        let plan = match purpose {
+        let qp = match purpose {
             Purpose::Paint { .. } => {
                 let unsharp = self.sharpness.count_coarser(super::rate::SHARP);
                 self.rate.plan(now, purpose, unsharp)
@@ -197,21 +228,24 @@ impl Worker {
         };
         if purpose != Purpose::Key {
             let sharpness = &self.sharpness;
-            self.changes.mark_where(|block| sharpness.is_coarser(block, plan.qp));
+            let most = match purpose {
+                Purpose::Paint { .. } => self.rate.paint_blocks(qp),
+                _ => usize::MAX,
+            };
+            self.changes.mark_where(most, |block| sharpness.is_coarser(block, qp));
         }
         let blocks = self.changes.count();
 
         let request = EncodeRequest {
             key: purpose == Purpose::Key,
-            qp: plan.qp,
-            cap_bytes: plan.cap_bytes,
+            qp,
             target: self.rate.target(),
             changes: &self.changes,
             at: now.saturating_duration_since(open.opened_at),
         };
         let packet = open.encoder.encode(picture, &request)?;
         let encoded_at = Instant::now();
-        let (key, qp, data) = (packet.key, packet.qp, Bytes::copy_from_slice(packet.data));
+        let (key, data) = (packet.key, Bytes::copy_from_slice(packet.data));
 
         self.start.stats.count(data.len(), key, encoded_at.saturating_duration_since(now));
         self.rate.handle_encoded(now, purpose, blocks, data.len(), qp);

@@ -2,9 +2,9 @@
 //! pictures. Owns the library's handle; refuses to decide about rates.
 //!
 //! x264's own rate control counts frames, not time, so a pause would not refill
-//! its buffer. Here `rate` decides quantiser and size of each frame, and x264
-//! only holds the size: its buffer is set to one frame's allowance, which is
-//! full again at each frame ("single frame VBV").
+//! its buffer; and whatever holds a size makes it look at a small copy of the
+//! whole picture first, which is a third of the time of a scrolling frame. Here
+//! `rate` decides the quantiser of each frame, and x264 has none of that.
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -73,22 +73,16 @@ impl X264 {
         })
     }
 
-    /// Sets quality and allowance of the next frame.
+    /// Sets what is not said with each picture.
     fn tune(&mut self, request: &EncodeRequest<'_>) -> Result<(), MediaError> {
-        let kilobits = kilobits(request.cap_bytes);
-        let fps = self.settings.frame_rate.max(1) as c_int;
-        let rc = &mut self.param.rc;
-        let quality = f32::from(request.qp);
-        if rc.i_vbv_buffer_size == kilobits && rc.f_rf_constant == quality {
+        // Lone coefficients are what a sharpening frame is for.
+        let decimate = c_int::from(request.qp > 16);
+        if self.param.analyse.b_dct_decimate == decimate {
             return Ok(());
         }
-        rc.f_rf_constant = quality;
-        rc.i_vbv_buffer_size = kilobits;
-        rc.i_vbv_max_bitrate = kilobits.saturating_mul(fps);
-        // Lone coefficients are what a sharpening frame is for.
-        self.param.analyse.b_dct_decimate = c_int::from(request.qp > 16);
+        self.param.analyse.b_dct_decimate = decimate;
         // SAFETY: the handle is open, `param` was filled by x264 and changed only
-        // in fields that may change while encoding.
+        // in a field that may change while encoding.
         let result = unsafe { sys::x264_encoder_reconfig(self.handle.as_ptr(), &mut *self.param) };
         if result < 0 { Err(MediaError::Encode { codec: Codec::H264, code: result }) } else { Ok(()) }
     }
@@ -158,10 +152,7 @@ impl VideoEncoder for X264 {
         // SAFETY: the payloads of all NAL units lie one after the other, `bytes`
         // in total, and stay until the next call, which needs `&mut self`.
         let data = unsafe { std::slice::from_raw_parts((*nals).p_payload, bytes as usize) };
-        let average = output.prop.f_crf_avg;
-        let qp =
-            if average.is_finite() { (average.round().clamp(0.0, 51.0) as u8).max(request.qp) } else { 51 };
-        Ok(Packet { data, key: output.b_keyframe != 0, qp })
+        Ok(Packet { data, key: output.b_keyframe != 0 })
     }
 }
 
@@ -205,24 +196,16 @@ fn configure(param: &mut sys::x264_param_t, settings: EncoderSettings) {
     param.analyse.i_me_range = 16;
     param.analyse.b_psy = 0;
 
-    // A constant quantiser (nothing is averaged over time), held under the allowance.
-    param.rc.i_rc_method = sys::X264_RC_CRF as c_int;
-    param.rc.f_qcompress = 1.0;
-    param.rc.f_ip_factor = 1.0;
-    param.rc.f_rf_constant = 26.0;
-    let kilobits = kilobits(settings.cap_bytes);
-    param.rc.i_vbv_buffer_size = kilobits;
-    param.rc.i_vbv_max_bitrate = kilobits.saturating_mul(frame_rate.max(1) as c_int);
-    param.rc.f_vbv_buffer_init = 1.0;
-    param.rc.i_qp_max = 51;
+    // A constant quantiser; each picture brings its own. x264 holds those between
+    // what it would give to frames of type I and B: 26 - 16 and 26 + 25.
+    param.rc.i_rc_method = sys::X264_RC_CQP as c_int;
+    param.rc.i_qp_constant = 26;
+    param.rc.f_ip_factor = (16.0f32 / 6.0).exp2();
+    param.rc.f_pb_factor = (25.0f32 / 6.0).exp2();
     #[cfg(test)]
     {
         param.b_full_recon = 1;
     }
-}
-
-fn kilobits(bytes: usize) -> c_int {
-    (bytes / 125).clamp(8, 200_000) as c_int
 }
 
 /// The lowest level that holds this size at this rate.

@@ -3,7 +3,7 @@
 //! lets capture and encoders rest while nobody looks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
@@ -11,7 +11,7 @@ use super::RoomSettings;
 use super::handle::SeatId;
 use super::parts::Parts;
 use super::port::{RoomError, ViewerKind};
-use crate::base::{Actor, Bitrate, Button, Input, PeerId, RoomId, Size};
+use crate::base::{Actor, Bitrate, Button, Codec, Input, PeerId, RoomId, Size};
 use crate::floor::Touch;
 use crate::media::{self, Assignments, Ladder, LadderSettings, RungTarget};
 use crate::rtc::{Connect, PeerEvent, PeerKind, Rtc, RtcError};
@@ -23,12 +23,24 @@ struct Seat {
     gone: watch::Sender<bool>,
 }
 
+/// One connection.
+struct Line {
+    seat: SeatId,
+    codec: Codec,
+    /// Nothing until it stands.
+    connected_at: Option<Instant>,
+}
+
+/// A connection that has just come up asks for a key frame, which is on its
+/// way already; another one within this time would be one too many.
+const FIRST_KEY: Duration = Duration::from_millis(200);
+
 pub(super) struct Viewers {
     room: RoomId,
     rtc: Rtc,
     events: mpsc::Sender<(PeerId, PeerEvent)>,
     seats: HashMap<SeatId, Seat>,
-    peers: BTreeMap<PeerId, SeatId>,
+    peers: BTreeMap<PeerId, Line>,
     ladder: Ladder,
     /// For 1280x720.
     max_bitrate: Bitrate,
@@ -61,7 +73,7 @@ impl Viewers {
 
     /// Who is behind a connection.
     pub fn actor(&self, peer: PeerId) -> Option<&Actor> {
-        Some(&self.seats.get(self.peers.get(&peer)?)?.actor)
+        Some(&self.seats.get(&self.peers.get(&peer)?.seat)?.actor)
     }
 
     // Handlers.
@@ -97,8 +109,11 @@ impl Viewers {
         };
         let connected = self.rtc.connect(connect).await.map_err(refusal)?;
         tracing::info!(room = %self.room, actor = %actor.id, peer = %connected.peer, codec = ?connected.codec, "viewer");
-        self.peers.insert(connected.peer, seat);
-        self.ladder.handle_join(Instant::now(), connected.peer, connected.codec);
+        // The display is captured from now on, so that a picture is ready when
+        // the connection stands. Only then is it encoded: its first frame is
+        // the key frame that the viewer needs.
+        let line = Line { seat, codec: connected.codec, connected_at: None };
+        self.peers.insert(connected.peer, line);
         let seat = self.seats.get_mut(&seat);
         if let Some(seat) = &seat {
             seat.gone.send_replace(false);
@@ -122,11 +137,21 @@ impl Viewers {
     pub fn handle(&mut self, now: Instant, peer: PeerId, event: PeerEvent, parts: &Parts) {
         match event {
             PeerEvent::Connected => {
-                if let Some(rung) = self.assigned.viewers.get(&peer) {
-                    parts.pipeline().request_key_frame(*rung);
+                let Some(line) = self.peers.get_mut(&peer) else { return };
+                line.connected_at = Some(now);
+                self.ladder.handle_join(now, peer, line.codec);
+                let rung = self.ladder.assignments().viewers.get(&peer).copied();
+                // A rung that others watch already runs; a new one begins with a key frame.
+                if let Some(rung) = rung.filter(|rung| self.assigned.rates.contains_key(rung)) {
+                    parts.pipeline().request_key_frame(rung);
                 }
             }
-            PeerEvent::KeyFrameNeeded(rung) => parts.pipeline().request_key_frame(rung),
+            PeerEvent::KeyFrameNeeded(rung) => {
+                let connected_at = self.peers.get(&peer).and_then(|line| line.connected_at);
+                if connected_at.is_some_and(|at| now.saturating_duration_since(at) >= FIRST_KEY) {
+                    parts.pipeline().request_key_frame(rung);
+                }
+            }
             PeerEvent::Estimate(estimate) => {
                 self.ladder.handle_estimate(now, peer, estimate);
             }
@@ -184,7 +209,7 @@ impl Viewers {
 
     fn forget(&mut self, peer: PeerId) -> Option<SeatId> {
         self.ladder.handle_leave(Instant::now(), peer);
-        self.peers.remove(&peer)
+        Some(self.peers.remove(&peer)?.seat)
     }
 }
 

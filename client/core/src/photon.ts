@@ -10,6 +10,8 @@ const FRAMES_KEPT = 240;
 const WAITING_KEPT = 64;
 /** An input without an effect on the picture never gets an echo. */
 const FORGET_AFTER_MS = 5000;
+/** A picture that the server made so much later shows something else: the input changed nothing. */
+const NO_EFFECT_AFTER_US = 1_000_000;
 
 type Frame = { rtp: number; shownAt: number };
 type Sent = { stamp: number; at: number };
@@ -36,6 +38,7 @@ export class PhotonTracker {
     const sent = this.#sent[index];
     if (!sent) return;
     this.#sent.splice(index, 1);
+    if (serverUs > NO_EFFECT_AFTER_US) return;
     const echoed = { at: sent.at, rtp, serverMs: serverUs / 1000 };
     const frame = this.#frames.find(f => f.shownAt >= sent.at && notBefore(f.rtp, rtp));
     if (frame) this.#finish(echoed, frame);

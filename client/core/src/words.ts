@@ -38,7 +38,7 @@ export function noticeOf(state: SessionState, room: RoomView | null): Notice | n
             "token",
           );
         case "no-room":
-          return notice("wrong", "This room does not exist.", "main-room");
+          return notice("wrong", "This room was removed, or never was.", "main-room");
         case "version":
           return notice("wrong", "Tandem was updated. Reload to go on.", "reload");
         case "no-codec":

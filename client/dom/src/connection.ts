@@ -23,6 +23,7 @@ import {
 } from "../../core/src/index.ts";
 import { Alarm, Listeners } from "./listeners.ts";
 import { Peer } from "./peer.ts";
+import { openSocket, roomUrl } from "./socket.ts";
 
 export interface ConnectionOptions {
   /** Where the server is, such as `https://tandem.example`. */
@@ -148,13 +149,7 @@ export class Connection {
 
   #openSocket(): void {
     this.#dropSocket();
-    const url = new URL(
-      `api/rooms/${encodeURIComponent(this.#options.room)}/ws`,
-      withSlash(this.#options.base),
-    );
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    if (this.#options.token) url.searchParams.set("token", this.#options.token);
-    const socket = new WebSocket(url);
+    const socket = openSocket(this.#options);
     this.#socket = socket;
     this.#unanswered = 0;
     this.#offerAgain = false;
@@ -251,9 +246,11 @@ export class Connection {
         this.#step(() => this.#session.handlePong());
         return;
       case "error":
-        this.#events.error(message.code, message.message);
+        // These two end the session, which then says so itself.
         if (message.code === "gone") this.#step(() => this.#session.handleRefused("no-room"));
-        if (message.code === "no-codec") this.#step(() => this.#session.handleRefused("no-codec"));
+        else if (message.code === "no-codec") {
+          this.#step(() => this.#session.handleRefused("no-codec"));
+        } else this.#events.error(message.code, message.message);
         this.#offerRefused(message.code);
     }
   }
@@ -283,10 +280,7 @@ export class Connection {
   }
 
   async #probe(): Promise<void> {
-    const url = new URL(
-      `api/rooms/${encodeURIComponent(this.#options.room)}`,
-      withSlash(this.#options.base),
-    );
+    const url = roomUrl(this.#options);
     const headers: Record<string, string> = this.#options.token
       ? { Authorization: `Bearer ${this.#options.token}` }
       : {};
@@ -346,5 +340,3 @@ export class Connection {
     this.#peer = null;
   }
 }
-
-const withSlash = (base: string): string => (base.endsWith("/") ? base : `${base}/`);

@@ -59,6 +59,8 @@ export class Overlay {
       case "press":
         pointer.at = { x: event.x, y: event.y };
         this.#put(pointer, 0);
+        // A glide that this page began late would end after the act: the pointer is there now.
+        for (const glide of pointer.root.getAnimations()) glide.finish();
         this.#ring(pointer, who);
         this.#wake(pointer, who);
         return;

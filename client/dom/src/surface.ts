@@ -21,6 +21,7 @@ export class Surface {
   readonly #events: SurfaceEvents;
   readonly #listeners = new Listeners();
   #fresh = false;
+  #held = false;
 
   constructor(
     parts: {
@@ -65,12 +66,22 @@ export class Surface {
   /** Keeps the last picture over the video until a new stream shows its first. */
   freeze(): void {
     const { videoWidth, videoHeight } = this.#video;
-    // Frozen already: the video behind it may have gone black since.
-    if (videoWidth === 0 || this.#fresh || !this.#still.hidden) return;
+    // Frozen already, or held: the video behind it may have gone black since.
+    if (videoWidth === 0 || this.#fresh || this.#held || !this.#still.hidden) return;
     this.#still.width = videoWidth;
     this.#still.height = videoHeight;
     this.#still.getContext("2d")?.drawImage(this.#video, 0, 0);
     this.#still.hidden = false;
+  }
+
+  /**
+   * While the room has no browser its display is black: what was seen last
+   * stays, and without that nothing is shown. True when there is nothing.
+   */
+  hold(held: boolean): boolean {
+    if (this.#held && !held && !this.#fresh) this.#still.hidden = true;
+    this.#held = held;
+    return held && this.#still.hidden !== false;
   }
 
   measure(): void {
@@ -106,7 +117,7 @@ export class Surface {
   #shown(at: number, rtp: number | undefined): void {
     if (this.#fresh) {
       this.#fresh = false;
-      this.#still.hidden = true;
+      if (!this.#held) this.#still.hidden = true;
     }
     this.#events.frame(at, rtp);
   }

@@ -57,6 +57,8 @@ const LABELS: Readonly<Record<Action, string>> = {
 /** What is copied in the room by somebody else does not touch this machine's clipboard. */
 const COPY_WITHIN_MS = 5000;
 const TOAST_MS = 5000;
+/** In these phases the room's display shows nothing. */
+const NO_BROWSER: ReadonlySet<string> = new Set(["starting", "restarting", "failed"]);
 
 let adopted: CSSStyleSheet | undefined;
 
@@ -412,6 +414,11 @@ export class TandemRoom extends HTMLElement {
     this.#notice = notice;
     const { picture, notice: box, wheel, sentence, detail, button } = this.#parts;
     picture.classList.toggle("stale", notice !== null);
+    const { state, view } = this;
+    const browserGone = view !== null && NO_BROWSER.has(view.phase.state);
+    const blank = this.#surface.hold(browserGone) || state.name === "refused";
+    for (const part of [picture, this.#parts.frame]) part.classList.toggle("blank", blank);
+    this.#parts.overlay.hidden = browserGone;
     box.hidden = notice === null;
     if (!notice) return;
     wheel.hidden = notice.tone !== "busy";

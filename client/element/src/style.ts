@@ -18,6 +18,7 @@ video, canvas.still { position: absolute; inset: 0; width: 100%; height: 100%; o
 .picture.stale video, .picture.stale canvas { filter: saturate(0.5) brightness(0.75); transition: filter 120ms; }
 .frame { position: absolute; left: 0; top: 0; box-sizing: border-box; border: 2px solid var(--_actor, var(--_idle)); border-radius: 3px; pointer-events: none; transition: border-color 120ms; visibility: hidden; }
 .frame.seen { visibility: visible; }
+.picture.blank, .frame.blank { visibility: hidden; }
 :host(.keyed) .frame { box-shadow: inset 0 0 0 2px var(--_accent); }
 textarea { position: absolute; left: 0; top: 0; width: 1px; height: 1em; padding: 0; border: 0; margin: 0; opacity: 0; resize: none; outline: none; pointer-events: none; font-size: 16px; caret-color: transparent; overflow: hidden; white-space: pre; }
 
@@ -31,7 +32,7 @@ textarea { position: absolute; left: 0; top: 0; width: 1px; height: 1em; padding
 .upwards .tag { top: auto; bottom: 6px; }
 .name { padding: 0 8px; font-weight: 600; overflow: hidden; text-overflow: ellipsis; flex: none; max-width: 140px; }
 .bubble { padding: 0 8px; background: var(--_surface); color: var(--_text); border: 1px solid var(--_actor); border-left: 0; border-radius: 0 6px 6px 0; line-height: 18px; overflow: hidden; text-overflow: ellipsis; min-width: 0; }
-.ring { position: absolute; width: 44px; height: 44px; box-sizing: border-box; transform: translate(-50%, -50%); border: 3px solid var(--_actor); border-radius: 50%; }
+.ring { position: absolute; width: 44px; height: 44px; box-sizing: border-box; transform: translate(-50%, -50%); border: 3px solid var(--_actor); border-radius: 50%; box-shadow: 0 0 0 1.5px rgb(255 255 255 / 0.85), inset 0 0 0 1.5px rgb(255 255 255 / 0.85); }
 
 .notice { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center; padding: 16px; background: transparent; pointer-events: none; }
 .card { pointer-events: auto; min-width: 0; display: flex; flex-direction: column; align-items: center; gap: 12px; box-sizing: border-box; max-width: 400px; padding: 20px 24px; border-radius: 6px; background: var(--_surface); box-shadow: 0 6px 24px var(--_shadow); text-align: center; text-wrap: balance; }

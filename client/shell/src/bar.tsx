@@ -19,7 +19,8 @@ export interface BarProps {
 }
 
 export function Bar(props: BarProps) {
-  const narrow = matches("(max-width: 760px)");
+  // A phone on its side is wide, but its buttons are large.
+  const narrow = matches("(max-width: 760px), (pointer: coarse) and (max-width: 960px)");
   const touch = matches("(pointer: coarse)");
   const [menu, setMenu] = createSignal(false);
   const [keys, setKeys] = createSignal(false);
@@ -53,18 +54,21 @@ export function Bar(props: BarProps) {
     />
   );
 
+  const small = matches("(max-width: 480px)");
   // Who only watches is told so, and on a phone that takes the place of faces.
-  const most = () => (!narrow() ? 6 : props.seen.mayAct() ? 3 : 2);
+  const most = () => (!small() ? 6 : props.seen.mayAct() ? 3 : 2);
 
   return (
     <header class="bar" ref={props.ref}>
       <h1
         title={props.seen.view()?.page?.url ?? ""}
-        classList={{ unseen: narrow() && props.seen.view() !== null }}
+        classList={{ unseen: small() && props.seen.view() !== null }}
       >
         {props.room.room}
       </h1>
-      <People view={props.seen.view()} you={props.seen.you()} most={most()} />
+      <Show when={!props.seen.refused()}>
+        <People view={props.seen.view()} you={props.seen.you()} most={most()} />
+      </Show>
       <Show when={props.seen.joined()}>
         <Actor view={props.seen.view()} you={props.seen.you()} />
       </Show>

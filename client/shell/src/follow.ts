@@ -10,6 +10,8 @@ export interface Seen {
   live: Accessor<boolean>;
   /** The room answers, so what it says of itself is true now. */
   joined: Accessor<boolean>;
+  /** The door is closed: who is inside is no longer ours to show. */
+  refused: Accessor<boolean>;
   stats: Accessor<Stats | null>;
 }
 
@@ -20,6 +22,7 @@ export function follow(room: TandemRoom): Seen {
   const [notice, setNotice] = createSignal(room.notice);
   const isJoined = () => room.state.name === "live" || room.state.name === "joined";
   const [joined, setJoined] = createSignal(isJoined());
+  const [refused, setRefused] = createSignal(room.state.name === "refused");
   const [live, setLive] = createSignal(room.state.name === "live");
   const [stats, setStats] = createSignal(room.stats);
 
@@ -32,6 +35,7 @@ export function follow(room: TandemRoom): Seen {
   const onState = () => {
     setLive(room.state.name === "live");
     setJoined(isJoined());
+    setRefused(room.state.name === "refused");
     setNotice(room.notice);
     setYou(room.you);
     setMayAct(room.mayAct);
@@ -45,7 +49,7 @@ export function follow(room: TandemRoom): Seen {
     room.removeEventListener("state", onState);
     room.removeEventListener("stats", onStats);
   });
-  return { view, you, mayAct, notice, live, joined, stats };
+  return { view, you, mayAct, notice, live, joined, refused, stats };
 }
 
 /** A media query as a signal. */

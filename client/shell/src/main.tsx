@@ -2,6 +2,7 @@
  * The entry. The room connects before anything is drawn: its socket and its
  * offer are on their way while the bar is made.
  */
+import "./early.ts";
 import "../../element/src/index.ts";
 import { render } from "solid-js/web";
 import { sheet, tokenRules } from "../../element/src/index.ts";
@@ -19,4 +20,5 @@ if (address.viewOnly) room.viewOnly = true;
 room.connect();
 
 document.adoptedStyleSheets = [sheet(tokenRules(":root"))];
-render(() => <App room={room} />, document.body);
+// In a task of its own: an answer of the server that is here already goes before.
+setTimeout(() => render(() => <App room={room} />, document.body));

@@ -15,9 +15,23 @@ const colour = (who: Presence) => ({ "--_actor": `var(--_${colourOf(who.id, who.
 
 export function People(props: { view: RoomView | null; you: Presence | null; most: number }) {
   const present = () => props.view?.present ?? [];
-  const shown = () =>
-    present().length <= props.most ? present() : present().slice(0, props.most - 1);
-  const rest = () => present().slice(shown().length);
+  // When not all fit: who acts, then the agents, then you; those shown stay in order of arrival.
+  const weight = (who: Presence) =>
+    who.id === props.view?.holder?.id
+      ? 0
+      : who.kind === "agent"
+        ? 1
+        : who.id === props.you?.id
+          ? 2
+          : 3;
+  const shown = () => {
+    if (present().length <= props.most) return present();
+    const chosen = new Set(
+      [...present()].sort((a, b) => weight(a) - weight(b)).slice(0, props.most - 1),
+    );
+    return present().filter(who => chosen.has(who));
+  };
+  const rest = () => present().filter(who => !shown().includes(who));
   const label = (who: Presence) => {
     const kind = who.kind === "agent" ? ", an agent" : "";
     return who.id === props.you?.id ? `${who.name}, you` : `${who.name}${kind}`;

@@ -1,0 +1,9 @@
+/**
+ * Imported first, so that it runs before the rest of the program is set up:
+ * the socket's handshake takes place in that time.
+ */
+import { openAhead } from "../../dom/src/socket.ts";
+import { readAddress } from "./address.ts";
+
+const { room, token } = readAddress(location);
+openAhead({ base: location.origin, room, token });
