@@ -346,7 +346,7 @@ async fn health_needs_no_token_and_metrics_need_the_admins() {
     assert_eq!(server.with(&viewer, "GET", "/metrics", "").await.status, 403);
     let metrics = server.with(ADMIN, "GET", "/metrics", "").await;
     for line in [
-        "tandem_rooms 2",
+        "tandem_rooms{phase=\"live\"} 2",
         "tandem_viewers 0",
         "tandem_frames_encoded_total 42",
         "tandem_sent_bytes_total 1000",

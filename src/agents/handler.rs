@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(600);
 /// How many sessions there may be at once.
 const MOST_SESSIONS: usize = 64;
 /// The largest call.
-const LARGEST_BODY: usize = 4 << 20;
+pub(super) const LARGEST_BODY: usize = 4 << 20;
 
 const INSTRUCTIONS: &str = "These tools drive a real browser that a person watches and shares with you. \
 The person may click and type at any time: then your act is stopped or waits, and the result says so. \

@@ -47,7 +47,10 @@ pub(super) async fn call(
 ) -> Answer {
     let mut current = session.current.lock().await;
     // What only looks may be done a second time when the browser went under it.
-    for last in [!catalogue::only_looks(name), true] {
+    let listing =
+        arguments.as_ref().and_then(|given| given.get("action")).is_some_and(|action| action == "list");
+    let looks = catalogue::only_looks(name) || (name == "browser_tabs" && listing);
+    for last in [!looks, true] {
         let browser = match session.seat.browser(Instant::now() + BROWSER).await {
             Ok(browser) => browser,
             Err(why) => return Answer::error(why),

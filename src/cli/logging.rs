@@ -22,7 +22,7 @@ pub(super) fn start(settings: &Settings) -> Result<(), Failure> {
 /// What the libraries below us say at the levels that are meant for users is
 /// not for users: each session of an agent in three lines, each message of
 /// Chromium that a library has no name for.
-const LIBRARIES: &str = "rmcp=warn,chromiumoxide=error";
+const LIBRARIES: &str = "rmcp=error,chromiumoxide=error";
 
 fn filter(wanted: &str) -> Result<EnvFilter, Failure> {
     let plain = ["warn", "info"].contains(&wanted.to_ascii_lowercase().as_str());
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_filter_of_the_users_own_is_left_as_it_is() {
         let shown = |wanted| filter(wanted).unwrap_or_else(|error| panic!("{error}")).to_string();
-        assert!(shown("info").contains("rmcp=warn"));
+        assert!(shown("info").contains("rmcp=error"));
         for own in ["debug", "tandem=trace", "rmcp=info"] {
             assert_eq!(shown(own), own);
         }

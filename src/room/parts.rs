@@ -33,9 +33,9 @@ pub(super) enum Begun {
 }
 
 enum Outcome {
-    Display(Result<(Display, mpsc::Receiver<DisplayEvent>), String>),
+    Display(Result<(Arc<Display>, mpsc::Receiver<DisplayEvent>), String>),
     WindowManager(Result<(), String>),
-    Browser(Result<(Browser, mpsc::Receiver<BrowserEvent>), String>),
+    Browser(Result<(Arc<Browser>, mpsc::Receiver<BrowserEvent>), String>),
 }
 
 pub(super) struct Parts {
@@ -114,7 +114,7 @@ impl Parts {
                     let started = match settings {
                         Ok(settings) => Display::start(settings, Box::new(sink), sender)
                             .await
-                            .map(|display| (display, events))
+                            .map(|display| (Arc::new(display), events))
                             .map_err(|error| sentence(&error)),
                         Err(error) => Err(error),
                     };
@@ -140,7 +140,7 @@ impl Parts {
                     let started = match settings {
                         Ok(settings) => Browser::start(settings, sender)
                             .await
-                            .map(|browser| (browser, events))
+                            .map(|browser| (Arc::new(browser), events))
                             .map_err(|error| sentence(&error)),
                         Err(error) => Err(error),
                     };
@@ -194,7 +194,7 @@ impl Parts {
             }
             while let Ok((one, outcome)) = self.results.try_recv() {
                 if let (true, Outcome::Display(Ok((display, _)))) = (one == number, outcome) {
-                    self.camera.set_display(Some(Arc::new(display)));
+                    self.camera.set_display(Some(display));
                 }
             }
         }
@@ -227,12 +227,12 @@ impl Parts {
         self.starting.remove(&part);
         Some(match outcome {
             Outcome::Display(Ok((display, events))) => {
-                self.camera.set_display(Some(Arc::new(display)));
+                self.camera.set_display(Some(display));
                 self.display_events = Some(events);
                 Begun::Started(Part::Display)
             }
             Outcome::Browser(Ok((browser, events))) => {
-                self.browser = Some(Arc::new(browser));
+                self.browser = Some(browser);
                 self.browser_events = Some(events);
                 Begun::Started(Part::Browser)
             }

@@ -1,23 +1,28 @@
 //! The listener: connections are counted, must show their request in time,
-//! and are given a moment to finish when the server stops.
+//! and are given a moment to finish when the server stops. When all places
+//! are taken, the connection that has been idle the longest makes room: those
+//! who only hold places do not keep out those who come with a request.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::context::{Context, RemoteAddress};
 use super::routes::router;
 
-/// Open connections. When there are as many, a new one waits to be accepted.
+/// Open connections. When as many are at work, a new one waits.
 const MOST_CONNECTIONS: usize = 1024;
 /// A request's head must be here by then; also how long a connection may idle.
 const LONGEST_HEAD: Duration = Duration::from_secs(30);
@@ -34,12 +39,13 @@ pub async fn serve(listener: TcpListener, context: Context) {
         let (context, shutdown) = (context.clone(), shutdown.clone());
         async move { context.auth.watch_store(shutdown).await }
     });
+    let idle = Arc::<Idle>::default();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let (stream, address, place) = match accepted {
+        let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely; they come back when connections end.
@@ -48,9 +54,17 @@ pub async fn serve(listener: TcpListener, context: Context) {
                 continue;
             }
         };
+        if places.available_permits() == 0 {
+            idle.give_way();
+        }
+        let place = tokio::select! {
+            () = shutdown.cancelled() => break,
+            place = Arc::clone(&places).acquire_owned() => place,
+        };
+        let post = Post { idle: Arc::clone(&idle), turn: AtomicU64::new(0), end: CancellationToken::new() };
         let (app, shutdown) = (app.clone(), shutdown.clone());
         context.tasks.spawn(async move {
-            connection(stream, RemoteAddress(address.ip()), app, shutdown).await;
+            connection(stream, RemoteAddress(address.ip()), app, shutdown, post).await;
             drop(place);
         });
     }
@@ -61,29 +75,67 @@ pub async fn serve(listener: TcpListener, context: Context) {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, std::net::SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, address) = listener.accept().await?;
-    Ok((stream, address, place))
+/// The connections that wait for a request, in the order in which they began to.
+#[derive(Default)]
+struct Idle {
+    waiting: Mutex<BTreeMap<u64, CancellationToken>>,
+    turns: AtomicU64,
+}
+
+/// One connection's entry there.
+struct Post {
+    idle: Arc<Idle>,
+    turn: AtomicU64,
+    end: CancellationToken,
+}
+
+impl Idle {
+    /// Ends the one that has waited the longest.
+    fn give_way(&self) {
+        let oldest = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+        if let Some((_, end)) = oldest {
+            end.cancel();
+        }
+    }
+}
+
+impl Post {
+    fn set_idle(&self, idle: bool) {
+        let mut waiting = self.idle.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.remove(&self.turn.load(Ordering::Relaxed));
+        if idle {
+            let turn = self.idle.turns.fetch_add(1, Ordering::Relaxed) + 1;
+            self.turn.store(turn, Ordering::Relaxed);
+            waiting.insert(turn, self.end.clone());
+        }
+    }
 }
 
 async fn connection(
     stream: TcpStream,
     from: RemoteAddress,
     app: Router,
-    shutdown: tokio_util::sync::CancellationToken,
+    shutdown: CancellationToken,
+    post: Post,
 ) {
+    post.set_idle(true);
+    let end = post.end.clone();
+    let post = Arc::new(post);
+    let own = Arc::clone(&post);
     // Signalling messages are small and somebody waits for each.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let app = app.clone();
+        let (app, post) = (app.clone(), Arc::clone(&post));
+        post.set_idle(false);
         async move {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(from);
-            app.oneshot(request).await.map_err(|never: Infallible| match never {})
+            let response = app.oneshot(request).await.map_err(|never: Infallible| match never {});
+            // A stream of events goes on after its head; it is the connection's work.
+            if response.as_ref().is_ok_and(|response| response.body().size_hint().exact().is_some()) {
+                post.set_idle(true);
+            }
+            response
         }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -99,7 +151,12 @@ async fn connection(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = end.cancelled() => {
+            tracing::debug!("an idle connection made room for a new one");
+            Ok(())
+        }
     };
+    own.set_idle(false);
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::base::ActorKind;
-use crate::room::Rooms;
+use crate::room::{Phase, Rooms};
 
 /// What the lower floors have counted since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -88,12 +89,17 @@ impl Collector for Floors {
             |kind| views.iter().flat_map(|view| &view.present).filter(|who| who.kind == kind).count();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         for (name, help, value) in [
-            ("rooms", "Rooms", count(views.len())),
             ("viewers", "People present in rooms", count(present(ActorKind::Person))),
             ("agents", "Agents present in rooms", count(present(ActorKind::Agent))),
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let mut rooms = encoder.encode_descriptor("rooms", "Rooms by phase", None, MetricType::Gauge)?;
+        for phase in ["starting", "live", "restarting", "failed", "stopping"] {
+            let gauge =
+                ConstGauge::new(count(views.iter().filter(|view| name(&view.phase) == phase).count()));
+            gauge.encode(rooms.encode_family(&[("phase", phase)])?)?;
         }
         let Some(source) = &self.source else { return Ok(()) };
         let counted = source.0.read();
@@ -119,6 +125,16 @@ impl Collector for Floors {
             spent.metric_type(),
         )?;
         spent.encode(descriptor)
+    }
+}
+
+fn name(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "starting",
+        Phase::Live => "live",
+        Phase::Restarting { .. } => "restarting",
+        Phase::Failed { .. } => "failed",
+        Phase::Stopping => "stopping",
     }
 }
 
