@@ -13,7 +13,7 @@ use crate::base::Bitrate;
 const FINEST: u8 = 18;
 const COARSEST: u8 = 44;
 /// A page that is all new may be coarser: it is painted over in a moment.
-const COARSEST_NOVEL: u8 = 50;
+const COARSEST_NOVEL: u8 = 51;
 /// A picture coded with this is sharp: 50 dB of luma and more.
 pub const SHARP: u8 = 12;
 
@@ -109,7 +109,7 @@ impl RateControl {
             }
             // After a rest nothing tells whether a change is motion or another page.
             (Purpose::Fresh | Purpose::Key, _) => {
-                let seconds = (KEY - ahead).max(KEY * 0.6);
+                let seconds = (KEY - ahead).max(KEY * 0.8);
                 quantiser(novel, self.budget * seconds, NOVEL).clamp(FINEST, COARSEST_NOVEL)
             }
             (Purpose::Paint { worst }, _) => {
@@ -168,7 +168,9 @@ impl RateControl {
             }
             Purpose::Key => self.fresh_cost = self.fresh_cost.max(moving * 0.5),
             Purpose::Paint { .. } => {
-                self.paint_cost = blend(self.paint_cost, novel, weight);
+                // Margins and steps that change nothing say little about the text to come.
+                let weight = if novel < self.paint_cost { weight * 0.25 } else { weight };
+                self.paint_cost = blend(self.paint_cost, novel, weight).max(SPARSE * 0.25);
                 self.last = None;
                 return;
             }
@@ -234,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_gives_the_next_frame_a_finer_quantiser() {
+    fn a_pause_gives_the_next_page_a_finer_quantiser() {
         let start = Instant::now();
         let mut rate = RateControl::new(Bitrate::kbps(2000), 60);
         for _ in 0..20 {
             let plan = rate.plan(start, Purpose::Fresh, 3600);
             rate.handle_encoded(start, Purpose::Fresh, 3600, 4000, plan);
         }
-        let busy = rate.plan(start, Purpose::Fresh, 3600);
+        let busy = rate.plan(start + RUN, Purpose::Fresh, 3600);
         let rested = rate.plan(start + Duration::from_secs(1), Purpose::Fresh, 3600);
         assert!(rested < busy, "{rested} after the pause, {busy} before");
     }

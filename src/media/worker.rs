@@ -127,6 +127,10 @@ impl Worker {
         let fresh = state.is_fresh(rung);
         if fresh {
             self.clock.handle_commit();
+            if state.is_small(rung) {
+                // It adds next to nothing to a full line, and somebody waits for it.
+                self.clock.handle_full(now);
+            }
         }
         let step = match self.retry_at.filter(|at| *at > now) {
             Some(at) => Step::Wait(Some(at)),
