@@ -30,6 +30,8 @@ const SURPRISE: f64 = 0.45;
 /// A sharpening frame's share, and its least: below that text says nothing at all.
 const PAINT: f64 = 0.24;
 const SMALLEST_PAINT: f64 = 12_000.0 * 8.0;
+/// On a line of fewer bits a second, sharpening goes by the smallest steps.
+const SLOW: f64 = 1.2e6;
 /// Frames within this time of each other are a run: the last tells what the next costs.
 const RUN: Duration = Duration::from_millis(200);
 /// Steps of the quantiser that halve the bits: of what moves, and of new text,
@@ -40,6 +42,8 @@ const NOVEL: f64 = 12.0;
 /// anything is thought to cost: the next page is rarely as empty as a blank one.
 const DENSE: f64 = 1700.0;
 const SPARSE: f64 = 700.0;
+/// The least a sharpened block costs: margins say little about the text to come.
+const PAINTED: f64 = 175.0;
 /// What a block costs in a run, before the first one was seen.
 const RUNNING: f64 = 4000.0;
 
@@ -114,7 +118,8 @@ impl RateControl {
             }
             (Purpose::Paint { worst }, _) => {
                 let affordable = quantiser(novel, self.paint_share(), NOVEL);
-                affordable.min(worst.saturating_sub(3)).max(SHARP)
+                let step = if self.budget < SLOW { 1 } else { 3 };
+                affordable.min(worst.saturating_sub(step)).max(SHARP)
             }
         }
     }
@@ -168,9 +173,7 @@ impl RateControl {
             }
             Purpose::Key => self.fresh_cost = self.fresh_cost.max(moving * 0.5),
             Purpose::Paint { .. } => {
-                // Margins and steps that change nothing say little about the text to come.
-                let weight = if novel < self.paint_cost { weight * 0.25 } else { weight };
-                self.paint_cost = blend(self.paint_cost, novel, weight).max(SPARSE * 0.25);
+                self.paint_cost = blend(self.paint_cost, novel, weight).max(PAINTED);
                 self.last = None;
                 return;
             }

@@ -280,7 +280,7 @@ fn scroll(codec: Codec, name: &str, page: Page, step: u32) {
     );
     assert!(count >= 175, "{codec:?} {name}: {count} frames");
     assert!(kbps <= 3760, "{codec:?} {name}: {kbps} kb/s");
-    assert!(moving >= 33.0, "{codec:?} {name}: {moving:.1} dB");
+    assert!(moving >= 31.0, "{codec:?} {name}: {moving:.1} dB");
     // VP8's steps are coarser at the fine end; a page that is still for longer passes 50 dB.
     assert!(still >= if codec == Codec::H264 { 50.0 } else { 49.0 }, "{codec:?} {name}: {still:.1} dB");
 }
@@ -376,9 +376,9 @@ fn a_slow_line_is_painted_over_in_small_steps() {
     }
     println!("{codec:?} at 400 kb/s: first {first} B, then at most {largest} B, {:.1} dB", bench.psnr());
     if codec == Codec::H264 {
-        // A dense page at its coarsest; from then on three quarters of a second of the line at most.
+        // A dense page at its coarsest; from then on what the line carries in about half a second.
         assert!(first <= 45_000, "{first} B");
-        assert!(largest <= 36_000, "{largest} B");
+        assert!(largest <= 30_000, "{largest} B");
         assert!(bench.psnr() >= 50.0, "{:.1} dB", bench.psnr());
     }
 }
