@@ -13,7 +13,7 @@ use crate::base::Bitrate;
 const FINEST: u8 = 18;
 const COARSEST: u8 = 44;
 /// A page that is all new may be coarser: it is painted over in a moment.
-const COARSEST_NOVEL: u8 = 50;
+const COARSEST_NOVEL: u8 = 51;
 /// A picture coded with this is sharp: 50 dB of luma and more.
 pub const SHARP: u8 = 12;
 
@@ -30,6 +30,8 @@ const SURPRISE: f64 = 0.45;
 /// A sharpening frame's share, and its least: below that text says nothing at all.
 const PAINT: f64 = 0.24;
 const SMALLEST_PAINT: f64 = 12_000.0 * 8.0;
+/// On a line of fewer bits a second, sharpening goes by the smallest steps.
+const SLOW: f64 = 1.2e6;
 /// Frames within this time of each other are a run: the last tells what the next costs.
 const RUN: Duration = Duration::from_millis(200);
 /// Steps of the quantiser that halve the bits: of what moves, and of new text,
@@ -40,6 +42,8 @@ const NOVEL: f64 = 12.0;
 /// anything is thought to cost: the next page is rarely as empty as a blank one.
 const DENSE: f64 = 1700.0;
 const SPARSE: f64 = 700.0;
+/// The least a sharpened block costs: margins say little about the text to come.
+const PAINTED: f64 = 175.0;
 /// What a block costs in a run, before the first one was seen.
 const RUNNING: f64 = 4000.0;
 
@@ -109,12 +113,13 @@ impl RateControl {
             }
             // After a rest nothing tells whether a change is motion or another page.
             (Purpose::Fresh | Purpose::Key, _) => {
-                let seconds = (KEY - ahead).max(KEY * 0.6);
+                let seconds = (KEY - ahead).max(KEY * 0.8);
                 quantiser(novel, self.budget * seconds, NOVEL).clamp(FINEST, COARSEST_NOVEL)
             }
             (Purpose::Paint { worst }, _) => {
                 let affordable = quantiser(novel, self.paint_share(), NOVEL);
-                affordable.min(worst.saturating_sub(3)).max(SHARP)
+                let step = if self.budget < SLOW { 1 } else { 3 };
+                affordable.min(worst.saturating_sub(step)).max(SHARP)
             }
         }
     }
@@ -168,7 +173,7 @@ impl RateControl {
             }
             Purpose::Key => self.fresh_cost = self.fresh_cost.max(moving * 0.5),
             Purpose::Paint { .. } => {
-                self.paint_cost = blend(self.paint_cost, novel, weight);
+                self.paint_cost = blend(self.paint_cost, novel, weight).max(PAINTED);
                 self.last = None;
                 return;
             }
@@ -234,14 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_gives_the_next_frame_a_finer_quantiser() {
+    fn a_pause_gives_the_next_page_a_finer_quantiser() {
         let start = Instant::now();
         let mut rate = RateControl::new(Bitrate::kbps(2000), 60);
         for _ in 0..20 {
             let plan = rate.plan(start, Purpose::Fresh, 3600);
             rate.handle_encoded(start, Purpose::Fresh, 3600, 4000, plan);
         }
-        let busy = rate.plan(start, Purpose::Fresh, 3600);
+        let busy = rate.plan(start + RUN, Purpose::Fresh, 3600);
         let rested = rate.plan(start + Duration::from_secs(1), Purpose::Fresh, 3600);
         assert!(rested < busy, "{rested} after the pause, {busy} before");
     }

@@ -13,6 +13,9 @@ use crate::base::{Bitrate, FrameMoment, FrameSink, InputStamp, Rect, Rung, Size}
 /// this; then the oldest are dropped, as their viewers have long given up.
 const MOST_ECHOES: usize = 4096;
 
+/// At most one block in so many changes in a small change.
+const SMALL_PART: usize = 10;
+
 /// What the capture and the encoders share.
 #[derive(Default)]
 pub struct Slot {
@@ -98,6 +101,14 @@ impl SlotState {
     /// Whether there is a whole picture that this rung has not taken.
     pub fn is_fresh(&self, rung: Rung) -> bool {
         !self.open && self.lanes.get(&rung).is_some_and(|lane| lane.fresh.is_some())
+    }
+
+    /// Whether what the rung has not taken is a small part of the picture: a
+    /// letter, a button, a menu.
+    pub fn is_small(&self, rung: Rung) -> bool {
+        self.lanes
+            .get(&rung)
+            .is_some_and(|lane| lane.changes.count() * SMALL_PART <= lane.changes.marks().len())
     }
 
     // Handlers.

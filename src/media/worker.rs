@@ -18,7 +18,7 @@ use super::sharpness::Sharpness;
 use super::slot::{Slot, SlotState, merge};
 use super::stats::RungStats;
 use super::{MediaError, MediaSettings};
-use crate::base::{EncodedFrame, EncodedSink, FrameMoment, Rung};
+use crate::base::{Codec, EncodedFrame, EncodedSink, FrameMoment, Rung};
 
 /// The first pause after a failure; doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -127,6 +127,10 @@ impl Worker {
         let fresh = state.is_fresh(rung);
         if fresh {
             self.clock.handle_commit();
+            if state.is_small(rung) {
+                // It adds next to nothing to a full line, and somebody waits for it.
+                self.clock.handle_full(now);
+            }
         }
         let step = match self.retry_at.filter(|at| *at > now) {
             Some(at) => Step::Wait(Some(at)),
@@ -228,8 +232,9 @@ impl Worker {
         };
         if purpose != Purpose::Key {
             let sharpness = &self.sharpness;
-            let most = match purpose {
-                Purpose::Paint { .. } => self.rate.paint_blocks(qp),
+            // x264 takes up all that is coarser than the quantiser, whatever is marked.
+            let most = match (purpose, self.start.rung.codec) {
+                (Purpose::Paint { .. }, Codec::Vp8) => self.rate.paint_blocks(qp),
                 _ => usize::MAX,
             };
             self.changes.mark_where(most, |block| sharpness.is_coarser(block, qp));
