@@ -54,7 +54,9 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let bare = |name: &'static str| name.trim_start_matches(PREFIX);
     let names: Vec<&'static str> = tools().iter().map(|tool| bare(tool.name.as_ref())).collect();
     // It is all that names have in common, and agents of other makes leave it out.
-    let nearest = args::nearest(name.trim_start_matches(PREFIX), &names)?;
+    let wanted = name.trim_start_matches(PREFIX);
+    let part_of = names.iter().copied().find(|name| wanted.len() > 3 && name.contains(wanted));
+    let nearest = part_of.or_else(|| args::nearest(wanted, &names))?;
     tools().iter().map(|tool| tool.name.as_ref()).find(|name| bare(name) == nearest)
 }
 
