@@ -160,9 +160,9 @@ impl Room for RoomHandle {
 
 impl ViewerSeat for Seat {
     fn offer(&self, kind: ViewerKind, sdp: String) -> BoxFuture<'_, Result<String, RoomError>> {
-        Box::pin(async move {
-            self.room.ask(|reply| Command::Offer { seat: self.id, kind, sdp, reply }).await?
-        })
+        Box::pin(
+            async move { self.room.ask(|reply| Command::Offer { seat: self.id, kind, sdp, reply }).await? },
+        )
     }
 
     fn closed(&self) -> BoxFuture<'_, ()> {
