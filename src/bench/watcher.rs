@@ -66,8 +66,9 @@ impl Watcher {
     }
 
     /// Presses at a place of the page, `count` times; the times from the press
-    /// to the first picture that shows it, in milliseconds.
-    pub async fn click_to_photon(&self, count: usize) -> anyhow::Result<Vec<f64>> {
+    /// until the first picture with its effect is visible, and until it is
+    /// handed over to be composed, in milliseconds.
+    pub async fn click_to_photon(&self, count: usize) -> anyhow::Result<Vec<(f64, f64)>> {
         let at: [f64; 2] = self.ask("probe.place(0.8, 0.8)").await?;
         let mut times = Vec::with_capacity(count);
         for turn in 0..count {

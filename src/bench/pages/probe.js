@@ -14,12 +14,14 @@ globalThis.probe = (() => {
   };
   const differs = (a, b) => Math.abs(a[0] - b[0]) + Math.abs(a[2] - b[2]) > 60;
 
-  const frame = () => {
+  // A picture is shown when the browser expects it to be visible: at the refresh
+  // of its screen after it was handed over to be composed.
+  const frame = (_, { presentationTime, expectedDisplayTime }) => {
     probe.shown += 1;
     probe.last = performance.now();
-    first(probe.last);
+    first(expectedDisplayTime);
     if (pressed !== undefined && differs(colour(), before)) {
-      changed(performance.now() - pressed);
+      changed([expectedDisplayTime - pressed, presentationTime - pressed]);
       pressed = undefined;
     }
     video.requestVideoFrameCallback(frame);

@@ -57,6 +57,9 @@ const MAX_TEXT: usize = 16 * 1024;
 
 /// The door to the input thread. 1024 inputs may wait; then a move is
 /// dropped, because a later one follows, and anything else is refused.
+/// How long the pointer is taken to be where it was sent.
+const STAYS: std::time::Duration = std::time::Duration::from_secs(1);
+
 pub(super) struct Injector {
     post: Post<StampedInput>,
 }
@@ -70,6 +73,8 @@ struct Thread {
     clipboard: Post<clipboard::Order>,
     keyboard: Keyboard,
     buttons: BTreeSet<u8>,
+    /// Where the pointer was sent last, and when.
+    pointer: Option<(Point, Instant)>,
     wheel: (Axis, Axis),
     atoms: Atoms,
     pings: u32,
@@ -106,6 +111,7 @@ impl Injector {
             clipboard,
             keyboard,
             buttons: BTreeSet::new(),
+            pointer: None,
             wheel: Default::default(),
             atoms,
             pings: 0,
@@ -249,9 +255,9 @@ impl Thread {
             let _ = self.sent.try_send((now, stamp));
         }
         match act.input {
-            Input::Move(at) => self.go(at)?,
+            Input::Move(at) => self.go(at, now)?,
             Input::Button { at, button, down } => {
-                self.go(at)?;
+                self.go(at, now)?;
                 let button = number(button);
                 let changes = if down { self.buttons.insert(button) } else { self.buttons.remove(&button) };
                 if changes {
@@ -259,7 +265,7 @@ impl Thread {
                 }
             }
             Input::Wheel { at, dx, dy } => {
-                self.go(at)?;
+                self.go(at, now)?;
                 let (right, down) = (self.wheel.0.handle_delta(now, dx), self.wheel.1.handle_delta(now, dy));
                 for (notches, back, forth) in [(down, 4, 5), (right, 6, 7)] {
                     let button = if notches < 0 { back } else { forth };
@@ -296,7 +302,15 @@ impl Thread {
         Ok(())
     }
 
-    fn go(&self, at: Point) -> Result<(), LinkError> {
+    /// A motion that moves nothing still costs the browser a frame, and the
+    /// press behind it waits for the next one. What else may have moved the
+    /// pointer meanwhile is set right by the next motion after [`STAYS`].
+    fn go(&mut self, at: Point, now: Instant) -> Result<(), LinkError> {
+        let there = self.pointer.is_some_and(|(last, since)| last == at && now - since < STAYS);
+        if there {
+            return Ok(());
+        }
+        self.pointer = Some((at, now));
         let clamp = |side: i32| side.clamp(0, i32::from(i16::MAX)) as i16;
         let root = self.link.root;
         self.link.conn.xtest_fake_input(
