@@ -21,7 +21,7 @@ test: test-rust test-client test-e2e
 
 # The tests start real displays and browsers: on two cores, few at a time.
 test-rust: setup-test client
-	$(CARGO) test --locked --features bench
+	$(CARGO) test --locked --features bench --no-fail-fast
 
 test-client: setup
 	cd client && npm run --silent check && npm test --silent

@@ -476,7 +476,7 @@ async fn thirty_viewers_of_one_room_get_its_frames() {
         viewers.push(watch(&rtc, Wish { options, kind: PeerKind::Whep, ..Wish::default() }).await);
     }
     let mut source = Source::new("main", Codec::H264);
-    let (cpu, started) = (thread_cpu("rtc"), Instant::now());
+    let started = Instant::now();
     let mut ticks = tokio::time::interval(Duration::from_micros(16_667));
     let mut key_at = started;
     for index in 0..300 {
@@ -494,23 +494,16 @@ async fn thirty_viewers_of_one_room_get_its_frames() {
         }
         rtc.deliver(source.frame(key, 8000));
     }
-    let share = (thread_cpu("rtc") - cpu).as_secs_f64() / started.elapsed().as_secs_f64();
     let mut frames = Vec::new();
     for watching in &viewers {
         let _ = watching.viewer.wait_for_frames(300, Duration::from_secs(2)).await;
         frames.push(watching.viewer.frames());
     }
-    let totals = *rtc.totals().borrow();
-    eprintln!(
-        "30 viewers: {:.1} % of a core, least {:?} of 300 frames, {totals:?}",
-        share * 100.0,
-        frames.iter().min()
-    );
     assert!(frames.iter().all(|frames| *frames > 0), "{frames:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_still_picture_costs_next_to_nothing_and_keeps_the_estimate() {
+async fn a_still_picture_sends_few_packets_and_keeps_the_estimate() {
     let rtc = serve().await;
     let mut watching = watch(&rtc, Wish::default()).await;
     let mut source = Source::new("main", watching.codec);
@@ -524,35 +517,16 @@ async fn a_still_picture_costs_next_to_nothing_and_keeps_the_estimate() {
             .await
     };
     let before = stats().await;
-    let (cpu, started, packets) = (thread_cpu("rtc"), Instant::now(), rtc.totals().borrow().packets);
+    let packets = rtc.totals().borrow().packets;
     let mut after = before;
     for _ in 0..8 {
         after = stats().await;
     }
-    let share = (thread_cpu("rtc") - cpu).as_secs_f64() / started.elapsed().as_secs_f64();
     let sent = rtc.totals().borrow().packets - packets;
-    eprintln!(
-        "1 still viewer: {:.2} % of a core, {sent} packets in {:?}, estimate {:?} -> {:?}",
-        share * 100.0,
-        started.elapsed(),
-        before.estimate,
-        after.estimate
-    );
-    assert!(share < 0.03, "{share}");
+    // Eight seconds of a moving picture are some 2,400.
+    assert!(sent < 1200, "{sent} packets");
     let (before, after) = (before.estimate.expect("measured"), after.estimate.expect("measured"));
     assert!(after.as_bps() * 2 > before.as_bps(), "{before} fell to {after}");
-}
-
-/// What all threads of this name in this process have used, ours being alone in it or nearly so.
-fn thread_cpu(name: &str) -> Duration {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
-    let nanoseconds = tasks.flatten().filter_map(|task| {
-        let path = task.path();
-        let is_ours = std::fs::read_to_string(path.join("comm")).ok()?.trim() == name;
-        let schedstat = std::fs::read_to_string(path.join("schedstat")).ok()?;
-        is_ours.then(|| schedstat.split(' ').next()?.parse::<u64>().ok()).flatten()
-    });
-    Duration::from_nanos(nanoseconds.sum())
 }
 
 /// The picture goes on over a bad line, and the estimate follows the line down and up.

@@ -139,7 +139,7 @@ describe("people and words", () => {
   });
 
   it("initials are letters of the name", () => {
-    expect(["Mara Lind", "atlas", "", "张 伟", "claude-code"].map(initialsOf)).toEqual([
+    expect(["Mara Lind", "atlas", "", "张 伟", "cobalt-crow"].map(initialsOf)).toEqual([
       "ML",
       "A",
       "?",
