@@ -98,8 +98,10 @@ impl Pacer {
         self.busy = false;
     }
 
+    /// What the encoder has not taken yet is of the old size; it never will be.
     pub fn handle_resize(&mut self, now: Instant, size: Size) {
         self.size = size;
+        self.busy = false;
         self.forget();
         self.handle_refresh(now);
     }
@@ -191,6 +193,18 @@ mod tests {
 
     fn rect(x: u32, y: u32, width: u32, height: u32) -> Rect {
         Rect { x, y, width, height }
+    }
+
+    #[test]
+    fn a_picture_that_was_not_taken_before_a_resize_is_not_waited_for() {
+        let (now, size) = (Instant::now(), Size::new(640, 480).expect("size"));
+        let mut pacer = watched(now);
+        pacer.handle_damage(now, Size::DEFAULT.rect());
+        let later = now + Duration::from_secs(1);
+        assert!(pacer.poll_capture(later).is_some());
+        pacer.handle_resize(later, size);
+        let after = later + Duration::from_secs(1);
+        assert_eq!(pacer.poll_capture(after).map(|batch| batch.rects), Some(vec![size.rect()]));
     }
 
     #[test]
