@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tandem::base::{Actor, CursorImage, Role, RoomId, Size};
+use tandem::base::{Actor, CursorImage, Role, RoomId, Size, ToolGroups};
 use tandem::room::{Phase, Room, RoomError, RoomEvent, RoomSpec, RoomView, Rooms, ViewerKind, ViewerSeat};
 use tandem::server::wire::{ClientMessage, ServerMessage, WireError};
 use tandem::server::{
@@ -187,16 +187,21 @@ impl Server {
             public_urls: vec!["https://tandem.example.org".parse().unwrap()],
             allowed_origins: vec![],
             ice_servers: vec![],
+            tools: ToolGroups::default(),
         };
         let mcp = axum::Router::new().fallback(async |request: axum::extract::Request| {
             let extensions = request.extensions();
             let actor = extensions.get::<Actor>().expect("an actor");
             let room = extensions.get::<RoomId>().expect("a room");
-            assert!(extensions.get::<Arc<dyn Room>>().is_some());
+            let groups = extensions.get::<ToolGroups>().expect("groups of tools");
             assert!(request.headers().get("authorization").is_none());
-            format!("{} {} {:?}", room, actor.id, actor.role)
+            format!("{} {} {:?} {groups}", room, actor.id, actor.role)
         });
-        let edges = Edges { mcp: Some(mcp), telemetry: Some(Arc::new(Counts)) };
+        let edges = Edges {
+            agents: Some(mcp),
+            tools_document: tandem::agents::openapi_paths(),
+            telemetry: Some(Arc::new(Counts)),
+        };
         let shutdown = CancellationToken::new();
         let context = Context::new(
             Arc::clone(&rooms) as Arc<dyn Rooms>,
@@ -300,7 +305,8 @@ impl Page {
 #[tokio::test]
 async fn every_door_asks_for_a_token() {
     let server = Server::start().await;
-    let document: serde_json::Value = serde_json::from_str(&tandem::server::openapi_json()).unwrap();
+    let document: serde_json::Value =
+        serde_json::from_str(&tandem::server::openapi_json(&tandem::agents::openapi_paths())).unwrap();
     let mut doors = vec![
         ("GET".to_owned(), "/".to_owned()),
         ("GET".into(), "/rooms/main".into()),
@@ -670,17 +676,30 @@ async fn a_standard_player_offers_plays_and_leaves() {
 #[tokio::test]
 async fn tools_act_as_an_agent_whoever_gave_the_token() {
     let server = Server::start().await;
-    assert_eq!(server.with(ADMIN, "POST", "/mcp", "{}").await.body, "main admin:agent Agent");
+    assert_eq!(
+        server.with(ADMIN, "POST", "/mcp", "{}").await.body,
+        "main admin:agent Agent core,vision,pdf,testing"
+    );
     let (id, token) = server.token(Role::Agent, Some("other"), None).await;
-    assert_eq!(server.with(&token, "POST", "/mcp", "{}").await.body, format!("other {id} Agent"));
-    assert_eq!(server.with(&token, "POST", "/rooms/other/mcp", "{}").await.body, format!("other {id} Agent"));
+    let wanted = format!("other {id} Agent core,vision,pdf,testing");
+    for path in ["/mcp", "/rooms/other/mcp", "/api/rooms/other/tools/browser_click"] {
+        assert_eq!(server.with(&token, "POST", path, "{}").await.body, wanted, "{path}");
+    }
+    let body = r#"{"role":"agent","tools":["core","network"]}"#;
+    let made = server.with(ADMIN, "POST", "/api/rooms/main/tokens", body).await;
+    let made: serde_json::Value = serde_json::from_str(&made.body).expect("a token");
+    let token = made["token"].as_str().expect("its text");
+    let answer = server.with(token, "GET", "/api/rooms/main/tools", "").await.body;
+    assert!(answer.ends_with(" Agent core,network"), "{answer}");
+    let wrong = r#"{"role":"agent","tools":["corr"]}"#;
+    assert_eq!(server.with(ADMIN, "POST", "/api/rooms/main/tokens", wrong).await.status, 400);
     assert_eq!(server.with(ADMIN, "POST", "/rooms/nowhere/mcp", "{}").await.status, 404);
 }
 
 #[test]
 fn the_committed_api_document_is_what_the_routes_say() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
-    let wanted = tandem::server::openapi_json();
+    let wanted = tandem::server::openapi_json(&tandem::agents::openapi_paths());
     if std::env::var_os("TANDEM_BLESS").is_some() {
         std::fs::write(&path, &wanted).expect("written");
     }

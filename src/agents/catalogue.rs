@@ -1,86 +1,59 @@
-//! What tools there are: names, words and schemas.
+//! Which tools there are, by name, and which one was meant.
 
-use std::sync::{Arc, OnceLock};
-
-use rmcp::model::{JsonObject, Tool, ToolAnnotations};
-use schemars::JsonSchema;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use super::args;
+use super::tool::Entry;
+use super::tools;
+use crate::base::ToolGroups;
+
+static TOOLS: LazyLock<Vec<Entry>> = LazyLock::new(tools::all);
 
 /// All tools, in the order in which agents are told of them.
-pub(super) fn tools() -> &'static [Tool] {
-    static TOOLS: OnceLock<Vec<Tool>> = OnceLock::new();
-    TOOLS.get_or_init(|| {
-        vec![
-            acts::<args::Navigate>("browser_navigate", "Navigate to a URL"),
-            acts::<args::Nothing>("browser_navigate_back", "Go back to the previous page in the history"),
-            looks::<args::TakeSnapshot>(
-                "browser_snapshot",
-                "Capture an outline of the current page with refs to act on; better than a screenshot",
-            ),
-            acts::<args::ClickOn>("browser_click", "Perform click on a web page"),
-            acts::<args::Hover>("browser_hover", "Hover over element on page"),
-            acts::<args::Type>("browser_type", "Type text into editable element"),
-            acts::<args::PressKey>("browser_press_key", "Press a key on the keyboard"),
-            acts::<args::SelectOption>("browser_select_option", "Select an option in a dropdown"),
-            acts::<args::FillForm>("browser_fill_form", "Fill multiple form fields"),
-            looks::<args::TakeScreenshot>(
-                "browser_take_screenshot",
-                "Take a picture of the current page. Act by browser_snapshot, not by this picture",
-            ),
-            acts::<args::Tabs>(
-                "browser_tabs",
-                "List, create, close, or select a browser tab. Selecting brings it to the front for the people too",
-            ),
-            looks::<args::WaitFor>(
-                "browser_wait_for",
-                "Wait for text to appear or disappear or a specified time to pass",
-            ),
-            acts::<args::Evaluate>("browser_evaluate", "Evaluate JavaScript expression on page or element"),
-            acts::<args::HandleDialog>("browser_handle_dialog", "Handle a dialog"),
-        ]
+pub(super) fn all() -> &'static [Entry] {
+    &TOOLS
+}
+
+/// Those that a token opens.
+pub(super) fn within(groups: ToolGroups) -> impl Iterator<Item = &'static Entry> {
+    all().iter().filter(move |entry| groups.contains(entry.group))
+}
+
+/// The tool of this name; else why there is none, with the one most likely meant.
+pub(super) fn find(name: &str, groups: ToolGroups) -> Result<&'static Entry, String> {
+    if let Some(entry) = all().iter().find(|entry| entry.tool.name == name) {
+        if groups.contains(entry.group) {
+            return Ok(entry);
+        }
+        let group = entry.group.as_str();
+        return Err(format!(
+            "{name} is in the group {group:?}, which this token does not open; make one with: tandem token create --role agent --tools {groups},{group}"
+        ));
+    }
+    let name: String = name.chars().take(64).collect();
+    Err(match nearest(&name, groups) {
+        Some(nearest) => format!("there is no tool {name:?}; did you mean {nearest:?}?"),
+        None => format!("there is no tool {name:?}; tools/list names those there are"),
     })
 }
 
-/// True for a tool that changes nothing.
-pub(super) fn only_looks(name: &str) -> bool {
-    let tool = tools().iter().find(|tool| tool.name == name);
-    tool.and_then(|tool| tool.annotations.as_ref()?.read_only_hint).unwrap_or(false)
-}
-
 /// The tool that was most likely meant.
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
+fn nearest(name: &str, groups: ToolGroups) -> Option<&'static str> {
     const PREFIX: &str = "browser_";
     let bare = |name: &'static str| name.trim_start_matches(PREFIX);
-    let names: Vec<&'static str> = tools().iter().map(|tool| bare(tool.name.as_ref())).collect();
+    let names: Vec<&'static str> = within(groups).map(|entry| bare(entry.tool.name.as_ref())).collect();
     // It is all that names have in common, and agents of other makes leave it out.
     let wanted = name.trim_start_matches(PREFIX);
     let part_of = names.iter().copied().find(|name| wanted.len() > 3 && name.contains(wanted));
-    let nearest = part_of.or_else(|| args::nearest(wanted, &names))?;
-    tools().iter().map(|tool| tool.name.as_ref()).find(|name| bare(name) == nearest)
+    let same_words =
+        || names.iter().copied().find(|name| words(name).is_superset(&words(wanted)) && !wanted.is_empty());
+    let nearest = part_of.or_else(same_words).or_else(|| args::nearest(wanted, &names))?;
+    all().iter().map(|entry| entry.tool.name.as_ref()).find(|name| bare(name) == nearest)
 }
 
-fn tool<T: JsonSchema>(name: &'static str, description: &'static str, reads_only: bool) -> Tool {
-    let schema: JsonObject = match serde_json::to_value(schemars::schema_for!(T)) {
-        Ok(serde_json::Value::Object(mut schema)) => {
-            schema.remove("title");
-            schema.entry("properties").or_insert_with(|| serde_json::json!({}));
-            schema
-        }
-        _ => JsonObject::new(),
-    };
-    let mut tool = Tool::new(name, description, Arc::new(schema));
-    tool.annotations =
-        Some(ToolAnnotations::new().read_only(reads_only).destructive(!reads_only).open_world(true));
-    tool
-}
-
-fn acts<T: JsonSchema>(name: &'static str, description: &'static str) -> Tool {
-    tool::<T>(name, description, false)
-}
-
-fn looks<T: JsonSchema>(name: &'static str, description: &'static str) -> Tool {
-    tool::<T>(name, description, true)
+fn words(name: &str) -> BTreeSet<&str> {
+    name.split('_').filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -96,20 +69,24 @@ mod tests {
             ("browser_frobnicate", None),
             ("", None),
         ] {
-            assert_eq!(nearest(wrong), right, "{wrong}");
+            assert_eq!(nearest(wrong, ToolGroups::ALL), right, "{wrong}");
         }
-        assert!(only_looks("browser_snapshot") && !only_looks("browser_click") && !only_looks("no_such"));
     }
 
     #[test]
     fn every_tool_has_an_object_schema_and_its_own_name() {
-        let names: std::collections::BTreeSet<_> = tools().iter().map(|tool| &tool.name).collect();
-        assert_eq!(names.len(), tools().len());
-        for tool in tools() {
+        let names: BTreeSet<_> = all().iter().map(|entry| &entry.tool.name).collect();
+        assert_eq!(names.len(), all().len());
+        for Entry { tool, .. } in all() {
             assert_eq!(tool.input_schema["type"], "object", "{}", tool.name);
             assert!(tool.input_schema.contains_key("properties"), "{}", tool.name);
+            let text = serde_json::to_string(&tool.input_schema).expect("JSON");
+            assert!(!text.contains("$ref") && !text.contains("$defs"), "{}: {text}", tool.name);
         }
-        let click = tools().iter().find(|tool| tool.name == "browser_click").expect("there");
-        assert_eq!(click.input_schema["required"], serde_json::json!(["target"]));
+        let click = find("browser_click", ToolGroups::default()).map(|entry| &entry.tool);
+        assert_eq!(
+            click.map(|tool| tool.input_schema["required"].clone()),
+            Ok(serde_json::json!(["target"]))
+        );
     }
 }

@@ -6,13 +6,17 @@
 
 mod answer;
 mod args;
+mod call;
 mod catalogue;
+mod desk;
 mod handler;
+mod http;
 mod port;
 mod seat;
 mod session;
+mod tool;
 mod tools;
 
-pub use handler::{McpService, mcp_service};
+pub use http::openapi_paths;
 pub use port::{Refused, Seat, SeatDoor};
 pub use seat::router;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use crate::base::Actor;
+use crate::base::{Actor, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
 use crate::room::RoomEvent;
@@ -42,6 +42,8 @@ pub enum Refused {
 pub struct SeatDoor {
     /// Who comes in and to which room: a session is only for the one that opened it.
     pub key: String,
+    /// What the token opens of the tools.
+    pub groups: ToolGroups,
     /// Takes the seat.
     pub open: Arc<dyn Fn() -> Result<Arc<dyn Seat>, String> + Send + Sync>,
 }

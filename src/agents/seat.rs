@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -11,14 +12,15 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use super::handler::{LARGEST_BODY, mcp_service};
+use super::http;
 use super::port::{Refused, Seat, SeatDoor};
-use crate::base::{Actor, RoomId};
+use crate::base::{Actor, RoomId, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
 use crate::room::{AgentSeat, House, NoFloor, RoomEvent};
@@ -50,18 +52,20 @@ impl Seat for AgentSeat {
     }
 }
 
-/// The MCP service. Each request comes with the extensions [`Actor`] and
-/// [`RoomId`], put there by whoever let it in.
+/// MCP and the tools over HTTP. Each request comes with the extensions
+/// [`Actor`], [`RoomId`] and [`ToolGroups`], put there by whoever let it in.
 pub fn router(house: Arc<House>, stop: CancellationToken) -> Router {
-    Router::new()
-        .fallback_service(mcp_service(stop))
-        .layer(from_fn(read_in_time))
-        .layer(from_fn_with_state(house, bring_to_the_seat))
+    let desk = Desk::open_for_calls(stop.clone());
+    let mcp =
+        Router::new().fallback_service(mcp_service(Arc::clone(&desk), stop)).layer(from_fn(read_in_time));
+    http::routes(desk).fallback_service(mcp).layer(from_fn_with_state(house, bring_to_the_seat))
 }
 
 async fn bring_to_the_seat(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {
     let extensions = request.extensions();
-    let (Some(actor), Some(room)) = (extensions.get::<Actor>(), extensions.get::<RoomId>()) else {
+    let (Some(actor), Some(room), Some(groups)) =
+        (extensions.get::<Actor>(), extensions.get::<RoomId>(), extensions.get::<ToolGroups>().copied())
+    else {
         tracing::error!("an agent's request came without saying whose it is");
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
@@ -72,6 +76,7 @@ async fn bring_to_the_seat(State(house): State<Arc<House>>, mut request: Request
     }
     let door = SeatDoor {
         key: key.clone(),
+        groups,
         open: Arc::new(move || {
             let room = house.handle(&room).ok_or("the room is gone")?;
             let seat = room.enter_agent(actor.clone()).map_err(|error| error.to_string())?;
@@ -181,7 +186,7 @@ fn refuse(status: StatusCode, code: i32, message: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderName;
+    use ::http::HeaderName;
 
     fn headers(id: &str) -> HeaderMap {
         HeaderMap::from_iter([(HeaderName::from_static(SESSION), HeaderValue::from_str(id).expect("valid"))])

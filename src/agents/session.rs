@@ -6,40 +6,33 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::port::Seat;
 use crate::base::Point;
-use crate::browser::{Attending, Browser, Observer, Tab};
+use crate::browser::{Attending, Observer};
 use crate::floor::FloorPermit;
 use crate::room::RoomEvent;
 
+/// The tab that an agent works in, once it has one.
+pub(super) type Current = Option<Attending>;
+
 pub(super) struct Session {
     pub seat: Arc<dyn Seat>,
-    /// The agent's current tab. Held for the length of a call: a session's calls come one after the other.
-    pub current: Mutex<Option<Attending>>,
+    /// Held for the length of a call: a session's calls come one after the other.
+    pub current: Arc<Mutex<Current>>,
     /// The session's place among all; given back with it.
-    pub _place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The floor, given back however the act ends.
-pub(super) struct Held<'a> {
-    seat: &'a dyn Seat,
+pub(super) struct Held {
+    seat: Arc<dyn Seat>,
     permit: Option<FloorPermit>,
 }
 
 /// Tells the room what people are to see.
-pub(super) struct Shown<'a>(pub &'a dyn Seat);
+pub(super) struct Shown(pub Arc<dyn Seat>);
 
 impl Session {
-    /// The tab that this agent works in: the one it chose, else the one in front.
-    pub async fn tab(&self, current: &mut Option<Attending>, browser: &Browser) -> Result<Arc<Tab>, String> {
-        if let Some(attending) = current.as_ref()
-            && attending.tab().is_open()
-            && browser.tab(attending.tab().target()).is_some_and(|tab| Arc::ptr_eq(&tab, attending.tab()))
-        {
-            return Ok(Arc::clone(attending.tab()));
-        }
-        *current = None;
-        let front = browser.front_tab().await.ok_or("the browser has no tab; open one with browser_tabs")?;
-        *current = Some(Attending::start(Arc::clone(&front)).await);
-        Ok(front)
+    pub fn new(seat: Arc<dyn Seat>, place: OwnedSemaphorePermit) -> Self {
+        Self { seat, current: Arc::default(), _place: place }
     }
 
     /// A word for people about what is done; empty when it is over.
@@ -50,8 +43,8 @@ impl Session {
     }
 }
 
-impl<'a> Held<'a> {
-    pub fn new(seat: &'a dyn Seat, permit: FloorPermit) -> Self {
+impl Held {
+    pub fn new(seat: Arc<dyn Seat>, permit: FloorPermit) -> Self {
         Self { seat, permit: Some(permit) }
     }
 
@@ -60,7 +53,7 @@ impl<'a> Held<'a> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Held {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
             self.seat.done(permit);
@@ -68,7 +61,7 @@ impl Drop for Held<'_> {
     }
 }
 
-impl Observer for Shown<'_> {
+impl Observer for Shown {
     fn pointer(&self, to: Point, glide: std::time::Duration) {
         let ms = u32::try_from(glide.as_millis()).unwrap_or(u32::MAX);
         self.0.show(RoomEvent::Pointer { actor: self.0.actor().id.clone(), x: to.x, y: to.y, ms });

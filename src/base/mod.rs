@@ -10,6 +10,7 @@ mod ids;
 mod input;
 mod picture;
 mod redacted;
+mod tools;
 mod units;
 
 pub use actor::{Actor, ActorKind, Role};
@@ -18,4 +19,5 @@ pub use ids::{ActorId, IdError, PeerId, RoomId};
 pub use input::{Button, Input, InputStamp, Modifiers, StampedInput};
 pub use picture::{Codec, CursorImage, EncodedFrame, EncodedSink, FrameMoment, FrameSink, Rung, Tier};
 pub use redacted::Redacted;
+pub use tools::{ToolGroup, ToolGroupError, ToolGroups};
 pub use units::Bitrate;

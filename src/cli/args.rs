@@ -152,7 +152,7 @@ pub fn run() -> ExitCode {
         What::Doctor { flags, json } => {
             runtime().and_then(|runtime| runtime.block_on(doctor::run(flags, json)))
         }
-        What::Openapi => print(&crate::server::openapi_json()),
+        What::Openapi => print(&crate::server::openapi_json(&crate::agents::openapi_paths())),
         #[cfg(feature = "bench")]
         What::Bench(args) => runtime().and_then(|runtime| {
             let met = runtime.block_on(crate::bench::run(args));

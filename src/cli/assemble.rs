@@ -90,7 +90,8 @@ pub(super) async fn assemble(
     let house = House::open(room_settings, main, rtc.clone(), store.clone()).await?;
 
     let edges = Edges {
-        mcp: Some(crate::agents::router(Arc::clone(&house), shutdown.clone())),
+        agents: Some(crate::agents::router(Arc::clone(&house), shutdown.clone())),
+        tools_document: crate::agents::openapi_paths(),
         telemetry: Some(Arc::new(Floors { house: Arc::clone(&house), rtc: rtc.clone() })),
     };
     let drain = {

@@ -46,6 +46,7 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
         public_urls: settings.public_url.clone(),
         allowed_origins: settings.allowed_origins.clone(),
         ice_servers: settings.ice_servers.clone(),
+        tools: settings.agent_tools,
     };
     let context = Context::new(rooms, store.clone(), &tokens, options, edges, shutdown.clone());
     let mut at = settings.clone();

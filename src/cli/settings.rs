@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::base::{Bitrate, Size};
+use crate::base::{Bitrate, Size, ToolGroups};
 use crate::server::Origin;
 use crate::server::wire::IceServer;
 
@@ -37,6 +37,7 @@ pub struct Settings {
     pub frame_rate: u32,
     pub max_bitrate: Bitrate,
     pub settle: Duration,
+    pub agent_tools: ToolGroups,
     pub ice_servers: Vec<IceServer>,
     pub log: String,
     pub log_format: LogFormat,

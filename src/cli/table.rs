@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::settings::{LogFormat, Settings};
-use crate::base::{Bitrate, Size};
+use crate::base::{Bitrate, Size, ToolGroups};
 use crate::server::Origin;
 use crate::server::wire::IceServer;
 
@@ -176,6 +176,18 @@ pub(super) const TABLE: &[Setting] = &[
         }
     ),
     setting!(
+        agent_tools,
+        List,
+        "core,vision,pdf,testing",
+        "Groups of agents' tools that a token opens unless it was made with others: core, vision, pdf, testing, network, storage, devtools, all.",
+        |s, v| {
+            let mut groups = vec![];
+            list(&mut groups, v, parse::<ToolGroups>)?;
+            s.agent_tools = groups.into_iter().flat_map(|groups| groups.iter().collect::<Vec<_>>()).collect();
+            Ok(())
+        }
+    ),
+    setting!(
         ice_servers,
         List,
         "",
@@ -229,6 +241,7 @@ impl Settings {
             frame_rate: 0,
             max_bitrate: Bitrate::default(),
             settle: Duration::ZERO,
+            agent_tools: ToolGroups::default(),
             ice_servers: vec![],
             log: String::new(),
             log_format: LogFormat::Text,

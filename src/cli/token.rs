@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::args::{Flags, print};
 use super::failure::Failure;
-use crate::base::{Role, RoomId};
+use crate::base::{Role, RoomId, ToolGroups};
 use crate::server::{Secret, new_token};
 use crate::store::{Store, StoreError, TokenId, UnixSeconds};
 
@@ -34,6 +34,9 @@ pub(super) struct Create {
     /// How long it is good: 30m, 12h, 7d
     #[arg(long = "for", value_parser = seconds)]
     lasts: Option<u64>,
+    /// Which groups of tools it opens: core, vision, pdf, testing, network, storage, devtools, or all
+    #[arg(long)]
+    tools: Option<ToolGroups>,
     #[command(flatten)]
     flags: Flags,
 }
@@ -87,8 +90,10 @@ async fn make(create: Create) -> Result<ExitCode, Failure> {
         ));
     }
     let secret = Secret::random()?;
-    let stored = new_token(&secret, create.role, create.room.clone(), create.name.as_deref(), create.lasts)
-        .map_err(Failure::new)?;
+    let mut stored =
+        new_token(&secret, create.role, create.room.clone(), create.name.as_deref(), create.lasts)
+            .map_err(Failure::new)?;
+    stored.tools = create.tools;
     // Before the first start there is no database yet, and nobody else either.
     let store = match Store::open_beside(&settings.data_dir) {
         Err(StoreError::Absent { .. }) => Store::open(&settings.data_dir)?,
@@ -123,6 +128,7 @@ async fn show(list: List) -> Result<ExitCode, Failure> {
                 serde_json::json!({
                     "id": token.id, "role": token.role, "room": token.room, "name": token.name,
                     "created_at": token.created_at, "expires_at": token.expires_at, "revoked_at": token.revoked_at,
+                    "tools": token.tools.map(|tools| tools.to_string()),
                 })
             })
             .collect();

@@ -117,9 +117,9 @@ pub(super) async fn metrics(caller: Caller, State(context): State<Context>) -> R
 
 /// This document.
 #[utoipa::path(get, path = "/api/openapi.json", responses((status = 200, body = Object), (status = 401, body = ErrorBody)))]
-pub(super) async fn openapi(_: Caller) -> Response {
+pub(super) async fn openapi(_: Caller, State(context): State<Context>) -> Response {
     let kind = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, kind)], super::document::openapi_json()).into_response()
+    ([(header::CONTENT_TYPE, kind)], super::document::openapi_json(&context.tools_document)).into_response()
 }
 
 /// All rooms that the caller may enter.

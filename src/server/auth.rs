@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::throttle::Throttle;
-use crate::base::{Redacted, Role, RoomId};
+use crate::base::{Redacted, Role, RoomId, ToolGroups};
 use crate::store::{Store, StoreError, StoredToken, TokenHash, TokenId, UnixSeconds};
 
 /// How often other processes' changes to the tokens are looked for.
@@ -54,6 +54,8 @@ pub(super) struct Credential {
     pub(super) room: Option<RoomId>,
     pub(super) name: String,
     pub(super) expires_at: Option<UnixSeconds>,
+    /// Which groups of tools it opens, if not those that the server gives all.
+    pub(super) tools: Option<ToolGroups>,
     stored: Option<TokenId>,
 }
 
@@ -149,6 +151,7 @@ impl Auth {
             room: None,
             name: name.to_owned(),
             expires_at: None,
+            tools: None,
             stored: None,
         };
         if same(&self.admin) {
@@ -232,6 +235,7 @@ impl From<StoredToken> for Credential {
             room: token.room,
             name: token.name,
             expires_at: token.expires_at,
+            tools: token.tools,
             stored: Some(token.id),
         }
     }

@@ -11,6 +11,7 @@ use super::metrics::{Metrics, TelemetrySource};
 use super::origin::Origin;
 use super::whep::Players;
 use super::wire::IceServer;
+use crate::base::ToolGroups;
 use crate::room::Rooms;
 use crate::store::Store;
 
@@ -26,15 +27,20 @@ pub struct ServerOptions {
     /// Other sites that may call the API.
     pub allowed_origins: Vec<Origin>,
     pub ice_servers: Vec<IceServer>,
+    /// The groups of tools that a token opens unless it was made with others.
+    pub tools: ToolGroups,
 }
 
 /// What others put behind the server's doors.
 #[derive(Clone, Default)]
 pub struct Edges {
-    /// Serves MCP. A request reaches it after its caller was let in, whatever
-    /// the path, with three extensions: [`crate::base::Actor`] (always with the
-    /// role agent), [`crate::base::RoomId`] and `Arc<dyn crate::room::Room>`.
-    pub mcp: Option<axum::Router>,
+    /// Serves agents: MCP, whatever the path, and `/api/rooms/{room}/tools`. A
+    /// request reaches it after its caller was let in, with three extensions:
+    /// [`crate::base::Actor`] (always with the role agent),
+    /// [`crate::base::RoomId`] and [`ToolGroups`].
+    pub agents: Option<axum::Router>,
+    /// The part of the OpenAPI document that describes the tools: path items by path.
+    pub tools_document: serde_json::Value,
     /// The counts of the lower floors.
     pub telemetry: Option<Arc<dyn TelemetrySource>>,
 }
@@ -51,7 +57,8 @@ pub struct Inner {
     pub(super) auth: Auth,
     pub(super) options: ServerOptions,
     pub(super) metrics: Metrics,
-    pub(super) mcp: Option<axum::Router>,
+    pub(super) agents: Option<axum::Router>,
+    pub(super) tools_document: serde_json::Value,
     pub(super) players: Players,
     pub(super) shutdown: CancellationToken,
     /// The tasks that outlive their request; `serve` waits for them.
@@ -77,7 +84,8 @@ impl Context {
             rooms,
             store,
             options,
-            mcp: edges.mcp,
+            agents: edges.agents,
+            tools_document: edges.tools_document,
             players: Players::default(),
             shutdown,
             tasks: TaskTracker::new(),

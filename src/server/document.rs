@@ -42,9 +42,12 @@ impl Modify for Tokens {
     }
 }
 
-/// The document, indented, ending with a newline.
-pub fn openapi_json() -> String {
-    let mut text = Document::openapi().to_pretty_json().expect("the document has only texts for keys");
-    text.push('\n');
-    text
+/// The document with further path items, indented, ending with a newline.
+pub fn openapi_json(more: &serde_json::Value) -> String {
+    let mut document =
+        serde_json::to_value(Document::openapi()).expect("the document has only texts for keys");
+    if let (Some(paths), Some(more)) = (document["paths"].as_object_mut(), more.as_object()) {
+        paths.extend(more.clone());
+    }
+    format!("{document:#}\n")
 }

@@ -118,6 +118,7 @@ fn protect(headers: &mut HeaderMap, site: Option<&Site>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ToolGroups;
     use axum::body::Body;
 
     fn options(loopback: bool) -> ServerOptions {
@@ -127,6 +128,7 @@ mod tests {
             public_urls: vec!["https://tandem.example.org".parse().expect("valid")],
             allowed_origins: vec!["https://friend.example.org".parse().expect("valid")],
             ice_servers: vec![],
+            tools: ToolGroups::default(),
         }
     }
 

@@ -1,9 +1,8 @@
 //! Which address leads where. `/api` is described by `openapi.json`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +10,7 @@ use axum::routing::{delete, get, post};
 use axum::{RequestExt as _, Router};
 use tower::ServiceExt as _;
 
+use super::api::RoomPath;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
@@ -43,13 +43,15 @@ pub fn router(context: &Context) -> Router {
         )
         .layer(from_fn(in_time))
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
-    let mcp = Router::new()
-        .route("/mcp", axum::routing::any(mcp_main))
-        .route("/rooms/{room}/mcp", axum::routing::any(mcp_room))
+    let agents = Router::new()
+        .route("/api/rooms/{room}/tools", get(agents_room))
+        .route("/api/rooms/{room}/tools/{tool}", post(agents_room))
+        .route("/mcp", axum::routing::any(agents_main))
+        .route("/rooms/{room}/mcp", axum::routing::any(agents_room))
         .layer(DefaultBodyLimit::max(LARGEST_MCP_BODY));
     Router::new()
         .merge(api)
-        .merge(mcp)
+        .merge(agents)
         .route("/", get(page::root))
         .route("/rooms/{room}", get(page::room))
         .route("/assets/{*path}", get(assets::asset))
@@ -76,27 +78,26 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-async fn mcp_main(
+async fn agents_main(
     caller: Caller,
     State(context): State<Context>,
     request: Request,
 ) -> Result<Response, ApiError> {
     // A token for one room means that room here too.
     let room = caller.room.clone().unwrap_or_else(RoomId::main);
-    mcp(&context, &caller, room, request).await
+    agents(&context, &caller, room, request).await
 }
 
-async fn mcp_room(
+async fn agents_room(
     caller: Caller,
-    Path(room): Path<String>,
+    RoomPath(room): RoomPath,
     State(context): State<Context>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let room = RoomId::new(&room).map_err(|_| api::no_room())?;
-    mcp(&context, &caller, room, request).await
+    agents(&context, &caller, room, request).await
 }
 
-async fn mcp(
+async fn agents(
     context: &Context,
     caller: &Caller,
     id: RoomId,
@@ -104,8 +105,8 @@ async fn mcp(
 ) -> Result<Response, ApiError> {
     caller.enter(&id)?;
     caller.act()?;
-    let room = context.rooms.get(&id).ok_or_else(api::no_room)?;
-    let Some(service) = context.mcp.clone() else {
+    context.rooms.get(&id).ok_or_else(api::no_room)?;
+    let Some(service) = context.agents.clone() else {
         return Err(ApiError::new(
             StatusCode::NOT_IMPLEMENTED,
             "no-agents",
@@ -115,7 +116,7 @@ async fn mcp(
     let actor = caller.as_agent()?;
     request.extensions_mut().insert(actor);
     request.extensions_mut().insert(id);
-    request.extensions_mut().insert::<Arc<dyn crate::room::Room>>(room);
+    request.extensions_mut().insert(caller.credential.tools.unwrap_or(context.options.tools));
     // The token has done its work; nothing behind this door needs it.
     request.headers_mut().remove(axum::http::header::AUTHORIZATION);
     request.headers_mut().remove(axum::http::header::COOKIE);

@@ -14,7 +14,7 @@ use super::caller::Caller;
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use super::guard::Site;
-use crate::base::{Actor, Role};
+use crate::base::{Actor, Role, ToolGroup, ToolGroups};
 use crate::store::{StoredToken, TokenId, UnixSeconds};
 
 /// A token lasts at most this long; without an end it lasts until it is revoked.
@@ -32,6 +32,9 @@ pub(super) struct NewToken {
     /// How long it is good; until it is revoked if left out.
     #[serde(default)]
     expires_in_seconds: Option<u64>,
+    /// Which groups of tools it opens; those that the server gives all if left out.
+    #[serde(default)]
+    tools: Option<Vec<ToolGroup>>,
 }
 
 /// A token without its text.
@@ -45,6 +48,8 @@ pub(super) struct TokenView {
     created_at: UnixSeconds,
     expires_at: Option<UnixSeconds>,
     revoked_at: Option<UnixSeconds>,
+    /// Which groups of tools it opens, if it was made with its own.
+    tools: Option<Vec<ToolGroup>>,
 }
 
 /// A token with its text, which is shown this once.
@@ -67,6 +72,7 @@ impl From<StoredToken> for TokenView {
             created_at: token.created_at,
             expires_at: token.expires_at,
             revoked_at: token.revoked_at,
+            tools: token.tools.map(|tools| tools.iter().collect()),
         }
     }
 }
@@ -105,9 +111,10 @@ pub(super) async fn create(
         ));
     }
     let secret = Secret::random().map_err(ApiError::internal)?;
-    let stored =
+    let mut stored =
         new_token(&secret, new.role, Some(room.clone()), new.name.as_deref(), new.expires_in_seconds)
             .map_err(ApiError::bad_request)?;
+    stored.tools = new.tools.map(|tools| tools.into_iter().collect::<ToolGroups>());
     context.store.add_token(stored.clone()).await?;
     context.auth.tokens_changed();
     tracing::info!(%room, actor = %caller.actor.id, token = %stored.id, role = new.role.as_str(), "made a token");
@@ -178,5 +185,6 @@ pub fn new_token(
         created_at: now,
         expires_at: expires_in_seconds.map(|seconds| now.plus(seconds)),
         revoked_at: None,
+        tools: None,
     })
 }

@@ -6,12 +6,12 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use super::rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
 use super::{StoreError, schema};
-use crate::base::{RoomId, Size};
+use crate::base::{RoomId, Size, ToolGroupError};
 
 /// How long a query waits for another process that writes.
 const WAIT_FOR_WRITER_MS: u32 = 5000;
 
-const TOKEN_COLUMNS: &str = "id, hash, role, room, name, created_at, expires_at, revoked_at";
+const TOKEN_COLUMNS: &str = "id, hash, role, room, name, created_at, expires_at, revoked_at, tools";
 
 pub(super) struct Database {
     connection: Connection,
@@ -60,8 +60,8 @@ impl Database {
 
     pub(super) fn add_token(&self, token: &StoredToken) -> Result<(), StoreError> {
         self.connection.execute(
-            "INSERT INTO tokens (id, hash, role, room, name, created_at, expires_at, revoked_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO tokens (id, hash, role, room, name, created_at, expires_at, revoked_at, tools)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 token.id.as_str(),
                 token.hash.0,
@@ -71,6 +71,7 @@ impl Database {
                 token.created_at.0,
                 token.expires_at.map(|at| at.0),
                 token.revoked_at.map(|at| at.0),
+                token.tools.map(|tools| tools.to_string()),
             ],
         )?;
         Ok(())
@@ -151,6 +152,7 @@ fn token(row: &Row<'_>) -> Result<StoredToken, StoreError> {
     let key: String = row.get(0)?;
     let nonsense = |reason: String| StoreError::Row { table: "tokens", key: key.clone(), reason };
     let (role, room): (String, Option<String>) = (row.get(2)?, row.get(3)?);
+    let tools: Option<String> = row.get(8)?;
     Ok(StoredToken {
         id: TokenId::new(&key).ok_or_else(|| nonsense("its id is not 12 hexadecimal digits".into()))?,
         hash: TokenHash(row.get(1)?),
@@ -160,6 +162,10 @@ fn token(row: &Row<'_>) -> Result<StoredToken, StoreError> {
         created_at: UnixSeconds(row.get(5)?),
         expires_at: row.get::<_, Option<i64>>(6)?.map(UnixSeconds),
         revoked_at: row.get::<_, Option<i64>>(7)?.map(UnixSeconds),
+        tools: tools
+            .map(|tools| tools.parse())
+            .transpose()
+            .map_err(|error: ToolGroupError| nonsense(error.to_string()))?,
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::base::{Role, RoomId, Size};
+use crate::base::{Role, RoomId, Size, ToolGroups};
 
 /// A moment on the wall clock, in whole seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -34,6 +34,8 @@ pub struct StoredToken {
     pub created_at: UnixSeconds,
     pub expires_at: Option<UnixSeconds>,
     pub revoked_at: Option<UnixSeconds>,
+    /// Which groups of tools it opens, if not those that the server gives all.
+    pub tools: Option<ToolGroups>,
 }
 
 /// A room to be made again at the next start.

@@ -3,7 +3,8 @@
 
 use rusqlite::Connection;
 
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE tokens (
         id TEXT PRIMARY KEY,
         hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
@@ -25,7 +26,11 @@ const STEPS: &[&str] = &["
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    ALTER TABLE tokens ADD COLUMN tools TEXT;
+",
+];
 
 /// The version that this program knows.
 pub(super) fn known() -> i64 {

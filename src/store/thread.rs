@@ -139,6 +139,7 @@ mod tests {
             created_at: UnixSeconds(1),
             expires_at: None,
             revoked_at: None,
+            tools: None,
         }
     }
 

@@ -1,0 +1,142 @@
+//! Going somewhere: addresses, history, tabs.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::quoted;
+use crate::agents::answer::{Answer, Done, Fault, list_tabs, tabs_as_json};
+use crate::agents::call::{ACT, Call, PAGE, within};
+use crate::agents::tool::{Kind, Tool};
+use crate::base::ToolGroup;
+use crate::browser::address;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::agents) struct Navigate {
+    /// The URL to navigate to
+    url: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::agents) struct Back {}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::agents) struct Tabs {
+    /// Operation to perform
+    action: TabAction,
+    /// Tab index, for close and select. Without it close closes the current tab.
+    index: Option<usize>,
+    /// URL for the new tab
+    url: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum TabAction {
+    List,
+    New,
+    Close,
+    Select,
+}
+
+impl Tool for Navigate {
+    const NAME: &'static str = "browser_navigate";
+    const ABOUT: &'static str = "Navigate to a URL";
+    const GROUP: ToolGroup = ToolGroup::Core;
+    const KIND: Kind = Kind::Acts;
+
+    async fn run(self, call: &mut Call) -> Done {
+        let url = checked(&self.url)?;
+        let tab = call.tab().await?;
+        let held = call.floor().await?;
+        call.session.say(format!("goes to {url}"));
+        tab.navigate(held.permit(), &url, within(PAGE)).await?;
+        drop(held);
+        call.after(format!("await page.goto({});", quoted(&url))).await
+    }
+}
+
+impl Tool for Back {
+    const NAME: &'static str = "browser_navigate_back";
+    const ABOUT: &'static str = "Go back to the previous page in the history";
+    const GROUP: ToolGroup = ToolGroup::Core;
+    const KIND: Kind = Kind::Acts;
+
+    async fn run(self, call: &mut Call) -> Done {
+        let tab = call.tab().await?;
+        let held = call.floor().await?;
+        call.session.say("goes back");
+        if !tab.back(held.permit(), within(ACT)).await? {
+            return Err(Fault::new("no-history", "there is no page to go back to"));
+        }
+        drop(held);
+        call.after("await page.goBack();".into()).await
+    }
+}
+
+impl Tool for Tabs {
+    const NAME: &'static str = "browser_tabs";
+    const ABOUT: &'static str =
+        "List, create, close, or select a browser tab. Selecting brings it to the front for the people too";
+    const GROUP: ToolGroup = ToolGroup::Core;
+    const KIND: Kind = Kind::Acts;
+
+    async fn run(self, call: &mut Call) -> Done {
+        let browser = Arc::clone(&call.browser);
+        let tabs = browser.look_at_tabs().await;
+        let at = |index: usize| {
+            let found = tabs.get(index).and_then(|info| browser.tab(&info.target));
+            let none = || Fault::new("no-tab", format!("there is no tab {index}; there are {}", tabs.len()));
+            found.ok_or_else(none)
+        };
+        match self.action {
+            TabAction::List => {}
+            TabAction::New => {
+                let url = checked(self.url.as_deref().unwrap_or("about:blank"))?;
+                let held = call.floor().await?;
+                call.session.say("opens a tab");
+                let target = browser.open_tab(held.permit(), "about:blank").await?;
+                let gone = || Fault::new("closed", "the tab was closed at once");
+                let tab = browser.tab(&target).ok_or_else(gone)?;
+                call.choose(Arc::clone(&tab)).await;
+                if url != "about:blank" {
+                    tab.navigate(held.permit(), &url, within(PAGE)).await?;
+                }
+            }
+            TabAction::Select => {
+                let tab = at(self.index.ok_or_else(|| Fault::argument("select needs an index"))?)?;
+                let held = call.floor().await?;
+                call.session.say("changes the tab");
+                browser.select_tab(held.permit(), &tab).await?;
+                call.choose(tab).await;
+            }
+            TabAction::Close => {
+                let tab = match self.index {
+                    Some(index) => at(index)?,
+                    None => call.tab().await?,
+                };
+                let held = call.floor().await?;
+                call.session.say("closes a tab");
+                browser.close_tab(held.permit(), &tab).await?;
+            }
+        }
+        let tabs = browser.look_at_tabs().await;
+        let current = call.tab().await.ok();
+        let current = current.as_ref().map(|tab| tab.target());
+        let mut answer = Answer::result(list_tabs(&tabs, current));
+        answer.structured = Some(tabs_as_json(&tabs, current));
+        if !matches!(self.action, TabAction::List) {
+            let state = call.state(true).await;
+            (answer.page, answer.dialog, answer.snapshot) = (state.page, state.dialog, state.snapshot);
+        }
+        Ok(answer)
+    }
+}
+
+fn checked(url: &str) -> Result<String, Fault> {
+    address(url).map_err(|error| Fault::new("address", error.to_string()))
+}
