@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use axum::response::Html;
 use serde_json::{Value, json};
-use tandem::agents::{Refused, Seat, SeatDoor, mcp_service};
-use tandem::base::{Actor, ActorId, Point, Role, Size};
+use tandem::agents::{Refused, Seat, SeatDoor};
+use tandem::base::{Actor, ActorId, Point, Role, Size, ToolGroups};
 use tandem::browser::{
     ActError, Acting, Attending, Browser, BrowserEvent, BrowserSettings, CdpClient, Click, Locator, Observer,
     Picture, RestoredTab, Rules, Shot, SnapshotScope, Stroke, Tab,
 };
 use tandem::floor::{Floor, FloorPermit, Grant, Touch};
 use tandem::process::{Child, Program, RoomUser, spawn};
-use tandem::room::RoomEvent;
+use tandem::room::{HelpEnd, RoomEvent, RoomView};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -518,6 +518,12 @@ impl Seat for TestSeat {
     fn done(&self, permit: FloorPermit) {
         self.floor.lock().expect("lock").handle_done(permit);
     }
+    fn view(&self) -> tokio::sync::watch::Receiver<Arc<RoomView>> {
+        unreachable!("no tool in this test looks at the room")
+    }
+    fn ask_help(&self, _: String, _: Duration) -> futures_util::future::BoxFuture<'_, HelpEnd> {
+        unreachable!("no tool in this test asks for help")
+    }
     fn show(&self, event: RoomEvent) {
         self.shown.lock().expect("lock").push(event);
     }
@@ -556,10 +562,13 @@ async fn an_agent_works_over_mcp() {
     let floor = Mutex::new(Floor::new(Duration::from_secs(60)));
     let seat = Arc::new(TestSeat { actor: agent(), browser, floor, shown: Mutex::default() });
     let open = Arc::clone(&seat);
-    let door =
-        SeatDoor { key: "main/bot".into(), open: Arc::new(move || Ok(Arc::clone(&open) as Arc<dyn Seat>)) };
+    let door = SeatDoor {
+        key: "main/bot".into(),
+        groups: ToolGroups::default(),
+        open: Arc::new(move || Ok(Arc::clone(&open) as Arc<dyn Seat>)),
+    };
     let app = axum::Router::new()
-        .route_service("/mcp", mcp_service(tokio_util::sync::CancellationToken::new()))
+        .fallback_service(tandem::agents::service(tokio_util::sync::CancellationToken::new()))
         .layer(axum::Extension(door));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address").to_string();

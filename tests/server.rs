@@ -13,7 +13,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tandem::base::{Actor, CursorImage, Role, RoomId, Size, ToolGroups};
-use tandem::room::{Phase, Room, RoomError, RoomEvent, RoomSpec, RoomView, Rooms, ViewerKind, ViewerSeat};
+use tandem::room::{
+    HelpAnswer, Phase, Room, RoomError, RoomEvent, RoomSpec, RoomView, Rooms, ViewerKind, ViewerSeat,
+};
 use tandem::server::wire::{ClientMessage, ServerMessage, WireError};
 use tandem::server::{
     Context, Edges, RunTokens, Secret, ServerOptions, Telemetry, TelemetrySource, new_token,
@@ -51,6 +53,7 @@ impl DoubleRoom {
             present: vec![],
             holder: None,
             waiting: vec![],
+            help: vec![],
             page: None,
         };
         Arc::new(Self {
@@ -81,6 +84,10 @@ impl Room for DoubleRoom {
         assert!(actor.role.may_act(), "the server let a viewer through");
         self.view.send_modify(|view| Arc::make_mut(view).size = size);
         Box::pin(async { Ok(()) })
+    }
+    fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>> {
+        let told = format!("{} says {answer:?} to {id}", actor.name);
+        Box::pin(async { Err(RoomError::BadRequest(told)) })
     }
 }
 

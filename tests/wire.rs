@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use tandem::base::{ActorKind, Role, Size};
-use tandem::room::{PageView, Phase, Presence, RoomEvent, RoomView};
+use tandem::room::{HelpAnswer, HelpRequest, PageView, Phase, Presence, RoomEvent, RoomView};
 use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, WireError};
 use ts_rs::{Config, TS};
 
@@ -34,6 +34,8 @@ fn generate() -> String {
     declare::<RoomView>(&mut out, &config);
     declare::<Phase>(&mut out, &config);
     declare::<Presence>(&mut out, &config);
+    declare::<HelpRequest>(&mut out, &config);
+    declare::<HelpAnswer>(&mut out, &config);
     declare::<PageView>(&mut out, &config);
     declare::<RoomEvent>(&mut out, &config);
     declare::<Size>(&mut out, &config);

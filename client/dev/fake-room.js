@@ -16,6 +16,7 @@
     present: [you, jun, atlas],
     holder: null,
     waiting: [],
+    help: [],
     page: { title: "Orders of today", url: "https://shop.example/orders" },
   };
   const fake = {

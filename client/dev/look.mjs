@@ -77,6 +77,21 @@ const states = {
       await page.evaluate(() => fake.setView({ holder: fake.view.present[0], waiting: ["Atlas"] }));
     },
   },
+  help: {
+    after: async page => {
+      await live(page);
+      await page.evaluate(() => {
+        const [you, jun, atlas] = fake.view.present;
+        fake.setView({
+          help: [
+            { id: 1, agent: atlas, reason: "Please sign in, then hand back.", helper: you },
+            { id: 2, agent: atlas, reason: "Is this the right invoice?", helper: null },
+            { id: 3, agent: atlas, reason: "Please solve the CAPTCHA", helper: jun },
+          ],
+        });
+      });
+    },
+  },
   stats: {
     after: async page => {
       await live(page);

@@ -87,6 +87,24 @@ test("a person's press makes the agent wait until the person is still", async ({
   await expectColour(page, GREEN);
 });
 
+test("an agent asks for help and hears what the person says", async ({ page, tandem }) => {
+  await page.goto(tandem.page());
+  await expectColour(page, RED);
+  const agent = await Agent.connect(tandem);
+  const asked = agent.call("request_help", { reason: "Please solve the CAPTCHA", timeout: 50 });
+  const card = page.getByRole("region", { name: "Requests for help" });
+  await expect(card.getByText("asks for help")).toBeVisible();
+  await expect(card.getByText("Please solve the CAPTCHA")).toBeVisible();
+  await card.getByRole("button", { name: "I'll do it" }).click();
+  await expect(card.getByText("You are helping")).toBeVisible();
+  await card.getByRole("textbox").fill("Solved, it was traffic lights");
+  await card.getByRole("button", { name: "Done" }).click();
+  const answer = await asked;
+  expect(answer.isError, answer.text).toBe(false);
+  expect(answer.text).toContain("Solved, it was traffic lights");
+  await expect(card.getByRole("group")).toHaveCount(0);
+});
+
 test("two viewers see the same; the one who may only watch cannot act", async ({
   browser,
   tandem,

@@ -59,8 +59,11 @@ pub(super) async fn call(
         Ok(entry) => entry,
         Err(why) => return Answer::failed(Fault::new("unknown-tool", why)),
     };
+    if entry.kind != Kind::Looks {
+        session.keep_saying("");
+    }
     let answer = run(session, entry, arguments, progress).await;
-    session.say("");
+    session.done();
     answer
 }
 

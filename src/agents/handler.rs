@@ -123,7 +123,7 @@ impl rmcp::ServerHandler for Handler {
             answer = call(&session, door.groups, &request.name, arguments, progress) => answer,
             // The client no longer wants the answer; what the act holds is let go by its drop.
             () = context.ct.cancelled() => {
-                session.say("");
+                session.done();
                 Answer::failed(Fault::new("cancelled", "the call was cancelled"))
             }
         };

@@ -19,4 +19,4 @@ mod tools;
 
 pub use http::openapi_paths;
 pub use port::{Refused, Seat, SeatDoor};
-pub use seat::router;
+pub use seat::{router, service};

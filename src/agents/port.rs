@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 
 use crate::base::{Actor, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
-use crate::room::RoomEvent;
+use crate::room::{HelpEnd, RoomEvent, RoomView};
 
 /// An agent's place in a room. Dropping it is leaving.
 pub trait Seat: Send + Sync + 'static {
@@ -22,6 +23,12 @@ pub trait Seat: Send + Sync + 'static {
 
     /// Gives the floor back, whether the permit is stale or not.
     fn done(&self, permit: FloorPermit);
+
+    /// What is in the room, as everybody sees it.
+    fn view(&self) -> watch::Receiver<Arc<RoomView>>;
+
+    /// Asks people for help and waits for how it ends. Dropping this withdraws it.
+    fn ask_help(&self, reason: String, limit: Duration) -> BoxFuture<'_, HelpEnd>;
 
     /// What people see: the pointer, a press, a word for what is done. Never blocks.
     fn show(&self, event: RoomEvent);

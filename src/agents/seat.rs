@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
@@ -23,7 +24,7 @@ use super::port::{Refused, Seat, SeatDoor};
 use crate::base::{Actor, RoomId, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
-use crate::room::{AgentSeat, House, NoFloor, RoomEvent};
+use crate::room::{AgentSeat, HelpEnd, House, NoFloor, RoomEvent, RoomView};
 
 impl Seat for AgentSeat {
     fn actor(&self) -> &Actor {
@@ -47,6 +48,14 @@ impl Seat for AgentSeat {
         self.done(permit);
     }
 
+    fn view(&self) -> watch::Receiver<Arc<RoomView>> {
+        self.view()
+    }
+
+    fn ask_help(&self, reason: String, limit: Duration) -> BoxFuture<'_, HelpEnd> {
+        Box::pin(self.ask_help(reason, limit))
+    }
+
     fn show(&self, event: RoomEvent) {
         self.show(event);
     }
@@ -55,10 +64,15 @@ impl Seat for AgentSeat {
 /// MCP and the tools over HTTP. Each request comes with the extensions
 /// [`Actor`], [`RoomId`] and [`ToolGroups`], put there by whoever let it in.
 pub fn router(house: Arc<House>, stop: CancellationToken) -> Router {
+    service(stop).layer(from_fn_with_state(house, bring_to_the_seat))
+}
+
+/// The same for requests that have a [`SeatDoor`] among their extensions.
+pub fn service(stop: CancellationToken) -> Router {
     let desk = Desk::open_for_calls(stop.clone());
     let mcp =
         Router::new().fallback_service(mcp_service(Arc::clone(&desk), stop)).layer(from_fn(read_in_time));
-    http::routes(desk).fallback_service(mcp).layer(from_fn_with_state(house, bring_to_the_seat))
+    http::routes(desk).fallback_service(mcp)
 }
 
 async fn bring_to_the_seat(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {

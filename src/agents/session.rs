@@ -1,6 +1,6 @@
 //! One agent's session: its seat in the room and its own current tab.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
@@ -17,6 +17,8 @@ pub(super) struct Session {
     pub seat: Arc<dyn Seat>,
     /// Held for the length of a call: a session's calls come one after the other.
     pub current: Arc<Mutex<Current>>,
+    /// What the agent said last; gone with its next act.
+    said: std::sync::Mutex<String>,
     /// The session's place among all; given back with it.
     _place: OwnedSemaphorePermit,
 }
@@ -32,13 +34,24 @@ pub(super) struct Shown(pub Arc<dyn Seat>);
 
 impl Session {
     pub fn new(seat: Arc<dyn Seat>, place: OwnedSemaphorePermit) -> Self {
-        Self { seat, current: Arc::default(), _place: place }
+        Self { seat, current: Arc::default(), said: Default::default(), _place: place }
     }
 
-    /// A word for people about what is done; empty when it is over.
+    /// The agent's own words, shown also between its acts.
+    pub fn keep_saying(&self, text: &str) {
+        text.clone_into(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The call is over: people see the agent's own words again, if it said any.
+    pub fn done(&self) {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.say(said);
+    }
+
+    /// A word for people about what is done.
     pub fn say(&self, text: impl Into<String>) {
         let text: String = text.into();
-        let text = text.chars().filter(|c| !c.is_control()).take(80).collect();
+        let text = text.chars().filter(|c| !c.is_control()).take(120).collect();
         self.seat.show(RoomEvent::Doing { actor: self.seat.actor().id.clone(), text });
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::camera::Camera;
 use super::handle::{Command, SeatId};
+use super::help::{HelpDesk, HelpEnd};
 use super::lifecycle::{Action, Lifecycle, Part};
 use super::parts::{Begun, Parts};
 use super::port::RoomError;
@@ -49,6 +50,9 @@ pub(super) struct Driver<'a> {
     viewers: Viewers,
     agents: HashMap<SeatId, Actor>,
     waiting: Vec<Waiting>,
+    help: HelpDesk,
+    /// Where the agents wait for how their requests end.
+    help_replies: HashMap<u32, oneshot::Sender<HelpEnd>>,
     size: Size,
     tabs: Vec<TabInfo>,
     peer_events: mpsc::Receiver<(PeerId, PeerEvent)>,
@@ -78,6 +82,8 @@ impl<'a> Driver<'a> {
             present: PresentList::default(),
             agents: HashMap::new(),
             waiting: Vec::new(),
+            help: HelpDesk::default(),
+            help_replies: HashMap::new(),
             tabs: Vec::new(),
             peer_events,
             stopped: false,
@@ -116,6 +122,7 @@ impl<'a> Driver<'a> {
             self.parts.begin(part, &self.tabs);
         }
         self.grant_floor(now);
+        self.end_help(now);
         self.viewers.advance(now, &self.parts);
         self.publish(now);
     }
@@ -125,7 +132,10 @@ impl<'a> Driver<'a> {
             Holder::Agent { .. } => Some(now + HOLDER_CHECK),
             _ => self.floor.poll_timeout(now),
         };
-        [floor, self.lifecycle.poll_timeout(), self.viewers.poll_timeout()].into_iter().flatten().min()
+        [floor, self.lifecycle.poll_timeout(), self.viewers.poll_timeout(), self.help.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     async fn handle_command(&mut self, command: Command) {
@@ -149,6 +159,21 @@ impl<'a> Driver<'a> {
                 self.waiting.push(Waiting { actor, reply });
             }
             Command::Done(permit) => self.floor.handle_done(permit),
+            Command::AskHelp { id, actor, reason, limit, reply } => {
+                match self.help.handle_ask(Instant::now(), id, &actor, &reason, limit) {
+                    Ok(()) => drop(self.help_replies.insert(id, reply)),
+                    Err(refused) => drop(reply.send(refused)),
+                }
+            }
+            Command::WithdrawHelp(id) => {
+                self.help.handle_withdrawn(id);
+                self.help_replies.remove(&id);
+            }
+            Command::AnswerHelp { actor, id, answer, reply } => {
+                let taken = self.help.handle_answer(Instant::now(), &actor, id, &answer);
+                let ended = taken.map(|end| end.map(|end| self.tell_helped(id, end)).unwrap_or_default());
+                let _ = reply.send(ended.map_err(RoomError::BadRequest));
+            }
             Command::Show(event) => {
                 let _ = self.outlets.events.send(event);
             }
@@ -166,6 +191,20 @@ impl<'a> Driver<'a> {
             tracing::info!(room = %self.parts.id(), actor = %actor.id, "left");
             self.release(&actor);
             self.floor.handle_gone(Instant::now(), &actor.id);
+            self.help.handle_gone(Instant::now(), &actor.id);
+        }
+    }
+
+    /// Ends the requests for help whose time is over.
+    fn end_help(&mut self, now: Instant) {
+        while let Some((id, end)) = self.help.poll_ended(now, self.present.people()) {
+            self.tell_helped(id, end);
+        }
+    }
+
+    fn tell_helped(&mut self, id: u32, end: HelpEnd) {
+        if let Some(reply) = self.help_replies.remove(&id) {
+            let _ = reply.send(end);
         }
     }
 
@@ -322,6 +361,7 @@ impl<'a> Driver<'a> {
             present: self.present.view(),
             holder,
             waiting,
+            help: self.help.view(),
             page,
         };
         self.outlets.view.send_if_modified(|old| {
@@ -337,6 +377,7 @@ impl<'a> Driver<'a> {
         self.lifecycle.handle_stop();
         self.publish(Instant::now());
         self.waiting.clear();
+        self.help_replies.clear();
         self.outlets.browser.send_replace(None);
         self.viewers.close();
         self.parts.stop().await;

@@ -9,8 +9,9 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::camera::Camera;
+use super::help::HelpEnd;
 use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
-use super::{RoomEvent, RoomView};
+use super::{HelpAnswer, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::{FloorPermit, Refusal};
@@ -46,6 +47,20 @@ pub(super) enum Command {
         reply: oneshot::Sender<Result<FloorPermit, Refusal>>,
     },
     Done(FloorPermit),
+    AskHelp {
+        id: u32,
+        actor: Actor,
+        reason: String,
+        limit: Duration,
+        reply: oneshot::Sender<HelpEnd>,
+    },
+    WithdrawHelp(u32),
+    AnswerHelp {
+        actor: Actor,
+        id: u32,
+        answer: HelpAnswer,
+        reply: oneshot::Sender<Result<(), RoomError>>,
+    },
     Show(RoomEvent),
     Stop {
         reply: oneshot::Sender<()>,
@@ -156,6 +171,10 @@ impl Room for RoomHandle {
     fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>> {
         Box::pin(async move { self.ask(|reply| Command::Resize { actor, size, reply }).await? })
     }
+
+    fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>> {
+        Box::pin(async move { self.ask(|reply| Command::AnswerHelp { actor, id, answer, reply }).await? })
+    }
 }
 
 impl ViewerSeat for Seat {
@@ -236,6 +255,31 @@ impl AgentSeat {
                 })
             }
         }
+    }
+
+    /// What is in the room, as everybody sees it.
+    pub fn view(&self) -> watch::Receiver<Arc<RoomView>> {
+        self.seat.room.view.clone()
+    }
+
+    /// Puts a card before the people and waits for how it ends. Dropping this withdraws it.
+    pub async fn ask_help(&self, reason: String, limit: Duration) -> HelpEnd {
+        struct Withdraw<'a>(&'a RoomHandle, u32);
+        impl Drop for Withdraw<'_> {
+            fn drop(&mut self) {
+                self.0.post(Command::WithdrawHelp(self.1));
+            }
+        }
+        let room = &self.seat.room;
+        let stopping = || HelpEnd::Refused("the room is stopping".into());
+        let id = room.next_seat.fetch_add(1, Ordering::Relaxed) as u32;
+        let (reply, answer) = oneshot::channel();
+        let ask = Command::AskHelp { id, actor: self.actor.clone(), reason, limit, reply };
+        let _withdraw = Withdraw(room, id);
+        if room.commands.send(ask).await.is_err() {
+            return stopping();
+        }
+        answer.await.unwrap_or_else(|_| stopping())
     }
 
     /// Gives the floor back.

@@ -9,6 +9,7 @@
 mod camera;
 mod driver;
 mod handle;
+mod help;
 mod lifecycle;
 mod parts;
 mod port;
@@ -20,7 +21,8 @@ mod viewers;
 
 pub use camera::Counts;
 pub use handle::{AgentSeat, NoFloor, RoomHandle};
+pub use help::HelpEnd;
 pub use port::{Room, RoomError, RoomSpec, Rooms, ViewerKind, ViewerSeat};
 pub use rooms::House;
 pub use settings::{Programs, RoomSettings};
-pub use view::{PageView, Phase, Presence, RoomEvent, RoomView};
+pub use view::{HelpAnswer, HelpRequest, PageView, Phase, Presence, RoomEvent, RoomView};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use utoipa::ToSchema;
 
-use super::{RoomEvent, RoomView};
+use super::{HelpAnswer, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 
 /// All rooms of this server.
@@ -45,6 +45,8 @@ pub trait Room: Send + Sync {
     /// Somebody opened a page or a player: they are present until the seat is dropped.
     fn enter(&self, actor: Actor) -> BoxFuture<'_, Result<Box<dyn ViewerSeat>, RoomError>>;
     fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>>;
+    /// A person answers an agent's request for help.
+    fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>>;
 }
 
 /// A viewer's place in a room.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::view::Presence;
-use crate::base::{Actor, ActorId};
+use crate::base::{Actor, ActorId, ActorKind};
 
 /// Pointers of people are shown to the others at most this often.
 const POINTER_PAUSE: Duration = Duration::from_millis(33);
@@ -48,6 +48,11 @@ impl PresentList {
 
     pub fn view(&self) -> Vec<Presence> {
         self.0.iter().map(|present| Presence::of(&present.actor)).collect()
+    }
+
+    /// How many people are here.
+    pub fn people(&self) -> usize {
+        self.0.iter().filter(|present| present.actor.kind() == ActorKind::Person).count()
     }
 
     pub fn get(&self, actor: &ActorId) -> Option<Presence> {

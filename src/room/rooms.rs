@@ -86,6 +86,7 @@ impl House {
             present: vec![],
             holder: None,
             waiting: vec![],
+            help: vec![],
             page: None,
         }));
         // A reader that is 256 facts behind loses the oldest; the view has what matters.

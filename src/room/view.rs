@@ -21,6 +21,8 @@ pub struct RoomView {
     pub holder: Option<Presence>,
     /// Names of agents that wait for a person to be still.
     pub waiting: Vec<String>,
+    /// What agents ask of people, oldest first.
+    pub help: Vec<HelpRequest>,
     /// The tab in front, if the browser runs.
     pub page: Option<PageView>,
 }
@@ -51,6 +53,35 @@ pub struct Presence {
     pub name: String,
     pub kind: ActorKind,
     pub role: Role,
+}
+
+/// An agent asks a person to do something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct HelpRequest {
+    pub id: u32,
+    pub agent: Presence,
+    /// The agent's words.
+    pub reason: String,
+    /// Who has taken it up.
+    pub helper: Option<Presence>,
+}
+
+/// What a person says to a request for help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum HelpAnswer {
+    /// I do it.
+    Accept,
+    /// It is done; the note goes to the agent.
+    Done {
+        #[serde(default)]
+        note: String,
+    },
+    /// Nobody will do it; the note goes to the agent.
+    Decline {
+        #[serde(default)]
+        note: String,
+    },
 }
 
 /// The tab in front.

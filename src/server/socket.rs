@@ -233,6 +233,16 @@ impl<'a> Session<'a> {
                     Err(error) => self.send(&refusal(self.id, &error)).await,
                 }
             }
+            ClientMessage::Help { id, answer } => {
+                let told = match self.context.rooms.get(self.id) {
+                    Some(room) => room.help(self.caller.actor.clone(), id, answer).await,
+                    None => Err(RoomError::NotFound),
+                };
+                match told {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.send(&refusal(self.id, &error)).await,
+                }
+            }
             ClientMessage::Ping { t } => self.send(&ServerMessage::Pong { t }).await,
             ClientMessage::Report { photon_ms } => {
                 let sane = |ms: &f32| (0.0..=LONGEST_PHOTON_MS).contains(ms);
@@ -302,7 +312,8 @@ fn refusal(room: &RoomId, error: &RoomError) -> ServerMessage {
     let (code, message) = match error {
         RoomError::NotFound => (WireError::Gone, error.to_string()),
         RoomError::Forbidden(_) => (WireError::Forbidden, error.to_string()),
-        RoomError::BadOffer(_) | RoomError::BadRequest(_) => (WireError::BadOffer, error.to_string()),
+        RoomError::BadOffer(_) => (WireError::BadOffer, error.to_string()),
+        RoomError::BadRequest(_) => (WireError::Refused, error.to_string()),
         RoomError::NoCodec(_) => (WireError::NoCodec, error.to_string()),
         RoomError::Unavailable(_) | RoomError::Full(_) | RoomError::Exists => {
             (WireError::Unavailable, error.to_string())

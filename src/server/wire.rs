@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::room::{Presence, RoomEvent, RoomView};
+use crate::room::{HelpAnswer, Presence, RoomEvent, RoomView};
 
 /// The version of these messages. A client with another one reloads the page.
 pub const PROTOCOL: u32 = 1;
@@ -19,6 +19,8 @@ pub enum ClientMessage {
     Offer { sdp: String },
     /// Make the room's display this large, in device pixels of the viewer.
     Fit { width: u32, height: u32 },
+    /// Answers an agent's request for help, which the room's view lists.
+    Help { id: u32, answer: HelpAnswer },
     /// Answered by `pong` with the same number.
     Ping {
         #[ts(type = "number")]
@@ -86,6 +88,8 @@ pub enum WireError {
     NoCodec,
     /// The room cannot do it now; try again.
     Unavailable,
+    /// The room does not do it, and the message says why.
+    Refused,
     /// The room was removed.
     Gone,
 }

@@ -90,7 +90,19 @@ function isView(v: unknown): v is RoomView {
     v.present.every(isPresence) &&
     (v.holder === null || isPresence(v.holder)) &&
     Array.isArray(v.waiting) &&
-    v.waiting.every(isText)
+    v.waiting.every(isText) &&
+    Array.isArray(v.help) &&
+    v.help.every(isHelp)
+  );
+}
+
+function isHelp(h: unknown): boolean {
+  return (
+    isRecord(h) &&
+    isNumber(h.id) &&
+    isPresence(h.agent) &&
+    isText(h.reason) &&
+    (h.helper === null || isPresence(h.helper))
   );
 }
 

@@ -8,7 +8,7 @@ export const PROTOCOL = 1;
 /**
  * From a viewer's page.
  */
-export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
+export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "help", id: number, answer: HelpAnswer, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
 
 /**
  * To a viewer's page.
@@ -26,7 +26,7 @@ may_act: boolean, room: RoomView, ice_servers: Array<IceServer>, } | { "type": "
 /**
  * Why, for a program. The message beside it is for people.
  */
-export type WireError = "malformed" | "forbidden" | "bad-offer" | "no-codec" | "unavailable" | "gone";
+export type WireError = "malformed" | "forbidden" | "bad-offer" | "no-codec" | "unavailable" | "refused" | "gone";
 
 /**
  * A STUN or TURN server, as `RTCPeerConnection` takes it.
@@ -50,6 +50,10 @@ holder: Presence | null,
  */
 waiting: Array<string>, 
 /**
+ * What agents ask of people, oldest first.
+ */
+help: Array<HelpRequest>, 
+/**
  * The tab in front, if the browser runs.
  */
 page: PageView | null, };
@@ -63,6 +67,24 @@ export type Phase = { "state": "starting" } | { "state": "live" } | { "state": "
  * Somebody in the room.
  */
 export type Presence = { id: string, name: string, kind: ActorKind, role: Role, };
+
+/**
+ * An agent asks a person to do something.
+ */
+export type HelpRequest = { id: number, agent: Presence, 
+/**
+ * The agent's words.
+ */
+reason: string, 
+/**
+ * Who has taken it up.
+ */
+helper: Presence | null, };
+
+/**
+ * What a person says to a request for help.
+ */
+export type HelpAnswer = { "kind": "accept" } | { "kind": "done", note: string, } | { "kind": "decline", note: string, };
 
 /**
  * The tab in front.

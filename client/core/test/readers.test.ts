@@ -22,6 +22,7 @@ const room: RoomView = {
   present: [mara],
   holder: null,
   waiting: [],
+  help: [],
   page: null,
 };
 

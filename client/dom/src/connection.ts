@@ -5,6 +5,7 @@
 import {
   type ClientMessage,
   type Effect,
+  type HelpAnswer,
   type InputMessage,
   PhotonTracker,
   PROTOCOL,
@@ -103,6 +104,11 @@ export class Connection {
   /** False when it did not go out. */
   send(message: InputMessage): boolean {
     return this.mayAct.get() && this.#peer?.send(message) === true;
+  }
+
+  /** Answers an agent's request for help, which the room's view lists. */
+  answerHelp(id: number, answer: HelpAnswer): void {
+    this.#tell({ type: "help", id, answer });
   }
 
   requestFit(size: Size): void {

@@ -12,6 +12,7 @@ import {
   type Action,
   colourOf,
   type Fit,
+  type HelpAnswer,
   type InputMessage,
   type Notice,
   noticeOf,
@@ -191,6 +192,11 @@ export class TandemRoom extends HTMLElement {
     this.#connection = null;
     this.#overlay.clear();
     this.#say(noticeOf({ name: "idle" }, null));
+  }
+
+  /** Answers an agent's request for help, which the view lists. */
+  answerHelp(id: number, answer: HelpAnswer): void {
+    this.#connection?.answerHelp(id, answer);
   }
 
   /** Asks the room to take this size, or that of this element. */

@@ -4,6 +4,7 @@ import type { TandemRoom } from "../../element/src/index.ts";
 import { Bar } from "./bar.tsx";
 import { Door } from "./door.tsx";
 import { follow } from "./follow.ts";
+import { Help } from "./help.tsx";
 import { StatsPanel } from "./stats-panel.tsx";
 
 export function App(props: { room: TandemRoom }) {
@@ -35,6 +36,7 @@ export function App(props: { room: TandemRoom }) {
       <main>
         {room}
         <Door room={room} seen={seen} />
+        <Help room={room} seen={seen} />
         <Show when={statsShown()}>
           <StatsPanel stats={seen.stats()} onClose={() => setStatsShown(false)} />
         </Show>

@@ -6,6 +6,7 @@ mod forms;
 mod go;
 mod looks;
 mod script;
+mod together;
 
 #[cfg(test)]
 pub(super) use acts::Click;
@@ -29,6 +30,9 @@ pub(super) fn all() -> Vec<Entry> {
         entry::<looks::WaitFor>(),
         entry::<script::Evaluate>(),
         entry::<acts::HandleDialog>(),
+        entry::<together::Say>(),
+        entry::<together::RequestHelp>(),
+        entry::<together::WaitForUser>(),
     ]
 }
 
