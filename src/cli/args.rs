@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
 use super::failure::Failure;
+use super::remote::Reach;
 use super::settings::Settings;
 use super::source::{Source, example};
 use super::table::{Kind, TABLE};
-use super::{doctor, serve, token};
+use super::{doctor, mcp, serve, token};
 
 /// What is wrong with the command, the settings or the machine ends with this code.
 const WRONG: u8 = 2;
@@ -44,6 +45,8 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Give an agent a room's tools over standard input and output
+    Mcp(Reach),
     /// Print the OpenAPI document
     Openapi,
     /// Measure a room on this machine: latency, CPU, sharpness
@@ -152,6 +155,12 @@ pub fn run() -> ExitCode {
         What::Doctor { flags, json } => {
             runtime().and_then(|runtime| runtime.block_on(doctor::run(flags, json)))
         }
+        What::Mcp(reach) => runtime().and_then(|runtime| {
+            let done = runtime.block_on(mcp::run(reach));
+            // Reading from a terminal cannot be broken off.
+            runtime.shutdown_background();
+            done
+        }),
         What::Openapi => print(&crate::server::openapi_json(&crate::agents::openapi_paths())),
         #[cfg(feature = "bench")]
         What::Bench(args) => runtime().and_then(|runtime| {

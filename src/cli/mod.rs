@@ -8,6 +8,8 @@ mod assemble;
 mod doctor;
 mod failure;
 mod logging;
+mod mcp;
+mod remote;
 mod serve;
 mod settings;
 mod source;
