@@ -83,7 +83,10 @@ struct Server {
 impl Server {
     /// Returns when it has said that it is ready.
     fn start(data: &Path) -> Self {
-        let http = port();
+        Self::start_at(data, port())
+    }
+
+    fn start_at(data: &Path, http: u16) -> Self {
         let mut command = serve(data, http, port());
         command.env("TANDEM_ADMIN_TOKEN", ADMIN).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("starts");
@@ -338,4 +341,51 @@ async fn a_signal_in_the_middle_of_a_start_leaves_nothing() {
         assert!(took < Duration::from_secs(5), "{took:?} with {running}: {log}");
         assert_eq!(marked(dir.path()), NONE, "with {running}: {log}");
     }
+}
+
+#[tokio::test]
+async fn an_agent_that_speaks_by_standard_io_gets_the_tools_also_after_a_restart_of_the_server() {
+    let (dir, http) = (directory(), port());
+    let server = Server::start_at(dir.path(), http);
+    let mut agent = tandem()
+        .args(["mcp", "--server", &format!("http://127.0.0.1:{http}")])
+        .env("TANDEM_TOKEN", ADMIN)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut input = agent.stdin.take().expect("piped");
+    let mut output = BufReader::new(agent.stdout.take().expect("piped")).lines();
+    let mut ask = |message: serde_json::Value| -> serde_json::Value {
+        writeln!(input, "{message}").expect("written");
+        if message.get("id").is_none() {
+            return serde_json::Value::Null;
+        }
+        let line = output.next().expect("a line").expect("text");
+        serde_json::from_str(&line).expect("JSON")
+    };
+    let client = serde_json::json!({ "name": "test", "version": "1" });
+    let hello = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": { "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client } });
+    assert_eq!(ask(hello)["result"]["serverInfo"]["name"], "tandem");
+    ask(serde_json::json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    let tabs = serde_json::json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call",
+        "params": { "name": "browser_tabs", "arguments": { "action": "list" } } });
+    let listed = |answer: &serde_json::Value| answer["result"]["structuredContent"]["tabs"].is_array();
+    let answer = ask(tabs.clone());
+    assert!(listed(&answer), "{answer}");
+
+    assert_eq!(server.end(Signal::TERM).await.0, Some(0));
+    let refused = ask(tabs.clone());
+    let told = refused["error"]["message"].as_str().expect("an error");
+    assert!(told.contains("Is it running?"), "{told}");
+    let server = Server::start_at(dir.path(), http);
+    server.until_live().await;
+    let answer = ask(tabs);
+    assert!(listed(&answer), "{answer}");
+
+    drop(input);
+    let ended = agent.wait().expect("ends");
+    assert!(ended.success(), "{ended:?}");
+    server.end(Signal::TERM).await;
 }
