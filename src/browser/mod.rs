@@ -26,7 +26,9 @@ pub use keys::{KeyError, Stroke};
 pub use launch::{Browser, BrowserEvent};
 pub use locator::{Locator, LocatorError};
 pub use look::{Picture, Shot};
-pub use mux::{Attached, ClientId, Door, Multiplexer, MuxError, Rules, ToBrowser};
+pub use mux::{
+    Attached, ClientId, Door, GuestOptions, GuestSignal, Multiplexer, MuxError, Rules, ToBrowser,
+};
 pub use navigate::{AddressError, address};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};

@@ -156,6 +156,14 @@ impl Room for RoomHandle {
     fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>> {
         Box::pin(async move { self.ask(|reply| Command::Resize { actor, size, reply }).await? })
     }
+
+    fn enter_agent(&self, actor: Actor) -> Result<AgentSeat, RoomError> {
+        RoomHandle::enter_agent(self, actor)
+    }
+
+    fn browser(&self) -> Option<Arc<Browser>> {
+        self.browser.borrow().clone().filter(|browser| browser.answers())
+    }
 }
 
 impl ViewerSeat for Seat {

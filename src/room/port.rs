@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use utoipa::ToSchema;
 
-use super::{RoomEvent, RoomView};
+use super::{AgentSeat, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
+use crate::browser::Browser;
 
 /// All rooms of this server.
 pub trait Rooms: Send + Sync + 'static {
@@ -45,6 +46,14 @@ pub trait Room: Send + Sync {
     /// Somebody opened a page or a player: they are present until the seat is dropped.
     fn enter(&self, actor: Actor) -> BoxFuture<'_, Result<Box<dyn ViewerSeat>, RoomError>>;
     fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>>;
+    /// An agent comes in and is present until its seat is dropped.
+    fn enter_agent(&self, _: Actor) -> Result<AgentSeat, RoomError> {
+        Err(RoomError::Unavailable("this room takes no agents".into()))
+    }
+    /// The browser, if it runs now.
+    fn browser(&self) -> Option<Arc<Browser>> {
+        None
+    }
 }
 
 /// A viewer's place in a room.

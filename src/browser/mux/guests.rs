@@ -1,0 +1,275 @@
+//! The multiplexer's dealings with clients from outside: each of their
+//! messages is judged, and goes on, waits for the floor, or is answered here.
+//!
+//! A message that waits holds back the later ones of its session, so that
+//! their order is kept; other sessions go on, since a page that somebody else
+//! opens must not wait for this client's turn.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+use serde_json::value::RawValue;
+
+use super::core::{Client, ClientId, Effect, Mux, Output, Pending, Root, answer_nothing};
+use super::guest::{Guest, GuestSignal, Verdict};
+use super::message::{self, Envelope, TargetPart};
+use crate::floor::FloorPermit;
+
+impl Mux {
+    // Handlers.
+
+    /// The room's answer to [`GuestSignal::WantFloor`].
+    pub fn handle_floor(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        answer: Result<Arc<FloorPermit>, String>,
+    ) {
+        let Some(guest) = self.guest(client) else { return };
+        guest.asked = false;
+        let held = guest.take_held();
+        let refused = match answer {
+            Ok(permit) => {
+                guest.handle_permit(now, permit);
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        for held in held {
+            match &refused {
+                // What must wait again takes its place at the end, behind what was held before it.
+                None => self.handle_from_client(now, client, held.bytes),
+                Some(reason) => self.refuse_held(now, client, &held.session, held.bytes, reason),
+            }
+        }
+    }
+
+    /// What is due by now.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let due: Vec<ClientId> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| {
+                client.guest.as_ref().and_then(|guest| guest.poll_timeout(now)).is_some()
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for client in due {
+            let calls = self.guest(client).map(|guest| guest.handle_timeout(now)).unwrap_or_default();
+            for (session, method, params) in calls {
+                self.own(method, &params, Some(&session), Pending::Own);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
+    pub(super) fn handle_from_guest(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        message: &Envelope,
+        id: &Number,
+        method: &str,
+        effect: Effect,
+        real: &str,
+        bytes: &Bytes,
+    ) {
+        let Some(guest) = self.guest(client) else { return };
+        let session = message.session.as_deref();
+        let (verdict, other) = guest.judge(real, method, message.params);
+        let params = other.as_deref().or(message.params);
+        let behind = guest.holds_back(real);
+        let permit = match verdict {
+            Verdict::Act if !behind => guest.fresh_permit().cloned(),
+            _ => None,
+        };
+        let waits = match verdict {
+            Verdict::Act => permit.is_none(),
+            Verdict::Pass | Verdict::Release => behind,
+            _ => false,
+        };
+        if waits {
+            let ask = verdict == Verdict::Act && !std::mem::replace(&mut guest.asked, true);
+            if !guest.hold(real, bytes.clone()) {
+                let text = "too many messages wait for the floor; wait for their answers";
+                return self.answer_client(client, message::refusal(Some(id), -32000, text, session));
+            }
+            if ask {
+                self.outputs.push_back(Output::Signal(client, GuestSignal::WantFloor));
+            }
+            return;
+        }
+        match verdict {
+            Verdict::Silent => return self.answer_client(client, answer_nothing(id, session)),
+            Verdict::Refuse(reason) => {
+                return self.answer_client(client, message::refusal(Some(id), -32000, &reason, session));
+            }
+            Verdict::WhenClosed => {
+                if !guest.wait_for_dialog(real, id) {
+                    self.answer_client(client, answer_nothing(id, session));
+                }
+                return;
+            }
+            Verdict::Release => guest.handle_release(real, method, params),
+            Verdict::Now => guest.handle_unblocked(real, method, params),
+            Verdict::Act => {
+                if let Some(signal) = guest.handle_act(now, real, method, params) {
+                    self.outputs.push_back(Output::Signal(client, signal));
+                }
+            }
+            Verdict::Pass => {}
+        }
+        let effect = match method {
+            "Target.createBrowserContext" => Effect::NewContext,
+            "Target.getBrowserContexts" => Effect::ContextList,
+            "Target.createTarget" => Effect::NewTab,
+            "Page.createIsolatedWorld" => Effect::World,
+            "Browser.getWindowForTarget" => Effect::Window(target_of(params)),
+            _ if permit.is_some() => Effect::Acted,
+            _ => effect,
+        };
+        self.forward(client, id, method, params, session, real, effect, permit);
+    }
+
+    /// A message that waited in vain. What only stood behind another goes on.
+    fn refuse_held(&mut self, now: Instant, client: ClientId, real: &str, bytes: Bytes, reason: &str) {
+        let Ok(message) = serde_json::from_slice::<Envelope>(&bytes) else { return };
+        let (Some(id), Some(method)) = (message.id.as_ref(), message.method.as_deref()) else { return };
+        let Some(guest) = self.guest(client) else { return };
+        let (verdict, _) = guest.judge(real, method, message.params);
+        if !matches!(verdict, Verdict::Act | Verdict::Release) {
+            return self.handle_from_client(now, client, bytes.clone());
+        }
+        if method == "Page.handleJavaScriptDialog" && guest.wait_for_dialog(real, id) {
+            return;
+        }
+        let refusal = message::refusal(Some(id), -32000, reason, message.session.as_deref());
+        self.answer_client(client, refusal);
+    }
+
+    // Pollers.
+
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        self.clients.values().filter_map(|client| client.guest.as_ref()?.poll_timeout(now)).min()
+    }
+
+    pub(super) fn on_guest_answer(
+        &mut self,
+        client: ClientId,
+        session: Option<&str>,
+        effect: Effect,
+        result: Option<&RawValue>,
+    ) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Part {
+            browser_context_id: Option<String>,
+            target_id: Option<String>,
+            execution_context_id: Option<i64>,
+            window_id: Option<i64>,
+        }
+        let Some(Client { root: Root::Open { shown, .. }, guest: Some(guest), .. }) =
+            self.clients.get_mut(&client)
+        else {
+            return;
+        };
+        let real = session.unwrap_or(shown);
+        if effect == Effect::Acted {
+            return guest.handle_acted(real);
+        }
+        let Some(part) = message::read::<Part>(result) else { return };
+        match effect {
+            Effect::NewContext => {
+                if let Some(context) = part.browser_context_id {
+                    guest.contexts.insert(context.clone());
+                    self.contexts.insert(context, client);
+                }
+            }
+            Effect::NewTab => {
+                guest.handle_acted(real);
+                guest.tabs.extend(part.target_id);
+            }
+            Effect::World => {
+                if let Some(world) = part.execution_context_id {
+                    guest.handle_world(real, world);
+                }
+            }
+            Effect::Window(target) => {
+                if let Some(window) = part.window_id {
+                    guest.handle_window(real, target.as_deref(), window);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_guest_attached(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        child: &str,
+        parent: &str,
+        part: &TargetPart,
+    ) {
+        let (Some(guest), Some(info)) = (self.guest(client), &part.target_info) else { return };
+        if guest.handle_attached(now, child, parent, info, part.waiting_for_debugger) {
+            // Without focus, animation frames stop in tabs that are not in front.
+            let params = serde_json::json!({ "enabled": true });
+            self.own("Emulation.setFocusEmulationEnabled", &params, Some(child), Pending::Own);
+        }
+    }
+
+    pub(super) fn on_guest_event(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        session: &str,
+        method: &str,
+        params: Option<&RawValue>,
+    ) {
+        let Some(Client { root: Root::Open { shown, .. }, guest: Some(guest), .. }) =
+            self.clients.get_mut(&client)
+        else {
+            return;
+        };
+        let answered = guest.handle_event(now, session, method, params);
+        let session = (session != shown).then(|| session.to_owned());
+        for id in answered {
+            self.answer_client(client, answer_nothing(&id, session.as_deref()));
+        }
+    }
+
+    pub(super) fn without_foreign_contexts(
+        &self,
+        client: ClientId,
+        result: Option<&RawValue>,
+    ) -> Option<Box<RawValue>> {
+        #[derive(Deserialize, Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct List {
+            browser_context_ids: Vec<String>,
+            #[serde(flatten)]
+            rest: serde_json::Map<String, serde_json::Value>,
+        }
+        let mut list: List = message::read(result)?;
+        list.browser_context_ids
+            .retain(|context| self.contexts.get(context).is_none_or(|owner| *owner == client));
+        serde_json::value::to_raw_value(&list).ok()
+    }
+
+    fn guest(&mut self, client: ClientId) -> Option<&mut Guest> {
+        self.clients.get_mut(&client)?.guest.as_mut()
+    }
+}
+
+fn target_of(params: Option<&RawValue>) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Part {
+        target_id: Option<String>,
+    }
+    message::read::<Part>(params)?.target_id
+}
