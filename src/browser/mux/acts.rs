@@ -53,7 +53,8 @@ const VIEW: &str = "this would change what the people in the room see; use a bro
                     (Target.createBrowserContext, browser.newContext())";
 const WINDOW: &str = "the window is the one that the people in the room look at; change the room's size \
                       instead, or use a browser context of your own";
-const PERMISSIONS: &str = "permissions of the shared browser are the room's; use a browser context of your own";
+const PERMISSIONS: &str =
+    "permissions of the shared browser are the room's; use a browser context of your own";
 const SAFETY: &str = "this would make the shared pages less safe; use a browser context of your own";
 /// What a client is told that would hide its messages in others.
 pub const NESTED: &str = "attach with flatten: true and address the session by sessionId";
@@ -285,9 +286,8 @@ pub fn is_default(method: &str, params: Option<&RawValue>) -> bool {
     let Some((_, name)) = method.split_once('.') else { return false };
     match name {
         "setEmulatedMedia" => {
-            let plain = |feature: &Feature| {
-                matches!(feature.value.as_str(), "" | "light" | "no-preference" | "none")
-            };
+            let plain =
+                |feature: &Feature| matches!(feature.value.as_str(), "" | "light" | "no-preference" | "none");
             empty(&part.media) && part.features.iter().all(plain)
         }
         "setDeviceMetricsOverride" => {
@@ -452,7 +452,9 @@ mod tests {
 
     #[test]
     fn a_function_that_fills_or_focuses_is_known_by_its_words() {
-        let call = |text: &str| has_acting_word(Some(&raw(&serde_json::json!({ "arguments": [{ "value": text }] }).to_string())));
+        let call = |text: &str| {
+            has_acting_word(Some(&raw(&serde_json::json!({ "arguments": [{ "value": text }] }).to_string())))
+        };
         assert!(call("([injected, node, value]) => injected.fill(node, value)"));
         assert!(call("element => element.focus()"));
         assert!(!call("([injected, node]) => injected.elementState(node, 'visible')"));

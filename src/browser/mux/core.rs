@@ -459,7 +459,13 @@ impl Mux {
         self.next_id
     }
 
-    pub(super) fn own(&mut self, method: &str, params: &serde_json::Value, session: Option<&str>, pending: Pending) {
+    pub(super) fn own(
+        &mut self,
+        method: &str,
+        params: &serde_json::Value,
+        session: Option<&str>,
+        pending: Pending,
+    ) {
         let id = self.id();
         self.pending.insert(id, pending);
         self.outputs.push_back(Output::ToBrowser(message::call_with(id, method, params, session).into()));

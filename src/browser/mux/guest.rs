@@ -232,9 +232,9 @@ impl Guest {
                 return (Verdict::Pass, with(params, "disposeOnDetach", true.into()));
             }
             Kind::EndContext if own() => Verdict::Pass,
-            Kind::EndContext => {
-                Verdict::Refuse("this browser context is not this client's; close the connection instead".into())
-            }
+            Kind::EndContext => Verdict::Refuse(
+                "this browser context is not this client's; close the connection instead".into(),
+            ),
             Kind::Downloads if own() => {
                 let dir = self.options.download_dir.to_string_lossy().into_owned();
                 return (Verdict::Pass, with(params, "downloadPath", dir.into()));
@@ -296,7 +296,8 @@ impl Guest {
             path.is_absolute() && path.components().all(|part| !matches!(part, Component::ParentDir))
         };
         let may = |path: &PathBuf| {
-            plain(path) && (path.starts_with(download_dir) || !path.starts_with(private_dir))
+            plain(path)
+                && (path.starts_with(download_dir) || !path.starts_with(private_dir))
                 && !path.starts_with("/proc")
         };
         match part.files.iter().all(may) {
@@ -404,8 +405,8 @@ impl Guest {
         waiting: bool,
     ) -> bool {
         let own = info.context.as_deref().is_some_and(|context| self.contexts.contains(context));
-        let own_tab =
-            self.tabs.contains(info.target.as_ref()) || self.pages.get(parent).is_some_and(|page| page.own_tab);
+        let own_tab = self.tabs.contains(info.target.as_ref())
+            || self.pages.get(parent).is_some_and(|page| page.own_tab);
         let page = Page {
             kind: info.kind.clone().into_owned(),
             target: info.target.clone().into_owned(),
@@ -521,7 +522,8 @@ impl Guest {
         let mut calls = Vec::new();
         for (session, page) in &mut self.pages {
             for (button, (x, y)) in std::mem::take(&mut page.buttons) {
-                let params = json!({ "type": "mouseReleased", "x": x, "y": y, "button": button, "clickCount": 0 });
+                let params =
+                    json!({ "type": "mouseReleased", "x": x, "y": y, "button": button, "clickCount": 0 });
                 calls.push((session.clone(), "Input.dispatchMouseEvent", params));
             }
             for params in std::mem::take(&mut page.keys).into_values() {

@@ -22,12 +22,7 @@ impl Mux {
     // Handlers.
 
     /// The room's answer to [`GuestSignal::WantFloor`].
-    pub fn handle_floor(
-        &mut self,
-        now: Instant,
-        client: ClientId,
-        answer: Result<Arc<FloorPermit>, String>,
-    ) {
+    pub fn handle_floor(&mut self, now: Instant, client: ClientId, answer: Result<Arc<FloorPermit>, String>) {
         let Some(guest) = self.guest(client) else { return };
         guest.asked = false;
         let held = guest.take_held();
@@ -52,9 +47,7 @@ impl Mux {
         let due: Vec<ClientId> = self
             .clients
             .iter()
-            .filter(|(_, client)| {
-                client.guest.as_ref().and_then(|guest| guest.poll_timeout(now)).is_some()
-            })
+            .filter(|(_, client)| client.guest.as_ref().and_then(|guest| guest.poll_timeout(now)).is_some())
             .map(|(id, _)| *id)
             .collect();
         for client in due {
