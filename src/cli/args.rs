@@ -44,6 +44,8 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Put a room's browser on a local port, as Chromium's own debugging port would be
+    Cdp(super::cdp::Bridge),
     /// Print the OpenAPI document
     Openapi,
     /// Measure a room on this machine: latency, CPU, sharpness
@@ -152,6 +154,7 @@ pub fn run() -> ExitCode {
         What::Doctor { flags, json } => {
             runtime().and_then(|runtime| runtime.block_on(doctor::run(flags, json)))
         }
+        What::Cdp(bridge) => runtime().and_then(|runtime| runtime.block_on(super::cdp::run(bridge))),
         What::Openapi => print(&crate::server::openapi_json()),
         #[cfg(feature = "bench")]
         What::Bench(args) => runtime().and_then(|runtime| {
