@@ -131,18 +131,22 @@ impl House {
         command.args(["token", "create", "--role", role, "--data-dir"]).arg(self.dir.path());
         let output = command.output().expect("runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let token = text.split_whitespace().find(|word| word.starts_with("tdm_"));
+        let token = text.trim().split("token=").nth(1);
         token.unwrap_or_else(|| panic!("no token in {text:?}")).to_owned()
     }
 
     async fn client(&self, path: &str) -> Client {
-        let url = format!("ws://127.0.0.1:{}/cdp/main{path}?token={ADMIN}", self.http);
+        self.client_of(ADMIN, path).await
+    }
+
+    async fn client_of(&self, token: &str, path: &str) -> Client {
+        let url = format!("ws://127.0.0.1:{}/cdp/main{path}?token={token}", self.http);
         Client::open(url.into_client_request().expect("request")).await.expect("opens")
     }
 
     /// A client with a tab of its own at the form: the client, the session, the target.
-    async fn at_form(&self) -> (Client, String, String) {
-        let mut client = self.client("").await;
+    async fn at_form(&self, token: &str) -> (Client, String, String) {
+        let mut client = self.client_of(token, "").await;
         let url = format!("{}/form", self.site);
         let made = client.ask(None, "Target.createTarget", json!({ "url": url })).await.expect("made");
         let target = made["targetId"].as_str().expect("id").to_owned();
@@ -195,6 +199,7 @@ impl House {
         .expect("connects");
         let mut socket = kept.await.expect("kept");
         tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
+        viewer.wait_for_frames(1, Duration::from_secs(20)).await.expect("a picture");
         viewer
     }
 }
@@ -357,7 +362,7 @@ async fn only_a_token_that_may_act_opens_and_no_page_gets_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn acts_wait_while_a_person_acts_and_looks_do_not() {
     let house = House::open().await;
-    let (mut client, session, _) = house.at_form().await;
+    let (mut client, session, _) = house.at_form(ADMIN).await;
     let mouse = |kind: &str| json!({ "type": kind, "x": 300, "y": 300, "button": "left", "clickCount": 1 });
     let person = house.person().await;
 
@@ -366,7 +371,7 @@ async fn acts_wait_while_a_person_acts_and_looks_do_not() {
     left(&person, true).await;
     let deadline = Instant::now() + Duration::from_secs(5);
     while !client.look(&session, "heard.join()").await.as_str().expect("text").contains("mouseup") {
-        assert!(Instant::now() < deadline, "the button stays down");
+        assert!(Instant::now() < deadline, "the button stays down: {}", client.look(&session, "heard.join()").await);
     }
 
     // While the person holds theirs, an act waits, and so does what follows it in its session.
@@ -405,7 +410,7 @@ async fn acts_wait_while_a_person_acts_and_looks_do_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_client_hurts_only_itself() {
     let house = House::open().await;
-    let (mut good, session, _) = house.at_form().await;
+    let (mut good, session, _) = house.at_form(ADMIN).await;
     let mut bad = house.client("").await;
     for text in
         ["", "{", "[]", "null", r#"{"id":"x","method":"A.b"}"#, r#"{"id":1.5,"method":"A.b"}"#, "\u{0}"]
@@ -439,7 +444,7 @@ async fn a_bad_client_hurts_only_itself() {
     tokio::time::timeout(Duration::from_secs(10), ended).await.expect("a giant ends its connection");
 
     // One that asks and does not read is cut off; the others do not notice.
-    let (mut deaf, deaf_session, _) = house.at_form().await;
+    let (mut deaf, deaf_session, _) = house.at_form(&house.token("agent")).await;
     let much =
         json!({ "expression": "'x'.repeat(4 << 20)", "returnByValue": true, "throwOnSideEffect": true });
     let flood = async {
@@ -449,6 +454,14 @@ async fn a_bad_client_hurts_only_itself() {
     };
     tokio::time::timeout(Duration::from_secs(20), flood).await.expect("taken");
     assert_eq!(good.look(&session, "1 + 1").await, 2);
+    let present = r#""name":"Agent""#;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while house.ask("GET", "/api/rooms/main", &[("authorization", &bearer(ADMIN))]).await.1.contains(present)
+    {
+        assert!(Instant::now() < deadline, "it is still there");
+        // Another process' doings have no event here.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let mut read = 0;
     let ended = async {
         while deaf.next().await.is_some() {

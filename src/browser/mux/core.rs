@@ -93,6 +93,8 @@ pub(super) enum Effect {
     World,
     Window(Option<String>),
     Acted,
+    /// Answers a dialog, which somebody else may have closed in the meantime.
+    Dialog,
 }
 
 struct Owner {
@@ -261,6 +263,9 @@ impl Mux {
                 if let Some(client) = self.clients.get_mut(&client) {
                     client.unanswered = client.unanswered.saturating_sub(1);
                 }
+                // Playwright's process would end over this error; the dialog is closed, as was wished.
+                let closed_already = effect == Effect::Dialog
+                    && message.error.is_some_and(|error| error.get().contains("No dialog is showing"));
                 let list = match effect {
                     Effect::TargetList => self.without_hidden(client, message.result),
                     Effect::ContextList => self.without_foreign_contexts(client, message.result),
@@ -276,8 +281,14 @@ impl Mux {
                         None
                     }
                 };
-                let result = list.as_deref().or(message.result);
-                self.answer_client(client, message::answer(&id, result, message.error, session.as_deref()));
+                let answer = match closed_already {
+                    true => answer_nothing(&id, session.as_deref()),
+                    false => {
+                        let result = list.as_deref().or(message.result);
+                        message::answer(&id, result, message.error, session.as_deref())
+                    }
+                };
+                self.answer_client(client, answer);
             }
         }
     }

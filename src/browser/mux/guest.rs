@@ -99,6 +99,10 @@ pub(super) struct Guest {
 struct Page {
     kind: String,
     target: String,
+    /// The session through which it was attached.
+    parent: String,
+    /// The client acted on it with the permit that it has now.
+    acted: bool,
     /// In a browser context that the client made.
     own: bool,
     /// A tab that the client opened where people see it.
@@ -326,6 +330,7 @@ impl Guest {
     pub fn handle_permit(&mut self, now: Instant, permit: Arc<FloorPermit>) {
         self.permit = Some(permit);
         self.used = now;
+        self.pages.values_mut().for_each(|page| page.acted = false);
     }
 
     /// A message goes out with the permit. What it shows of the pointer comes back.
@@ -337,6 +342,12 @@ impl Guest {
         params: Option<&RawValue>,
     ) -> Option<GuestSignal> {
         self.used = now;
+        // A dialog that a frame opens is told by the page that holds it.
+        let mut at = session.to_owned();
+        while let Some(page) = self.pages.get_mut(&at) {
+            page.acted = true;
+            at.clone_from(&page.parent);
+        }
         let page = self.pages.get_mut(session)?;
         page.acts += 1;
         page.note_input(method, params);
@@ -410,6 +421,8 @@ impl Guest {
         let page = Page {
             kind: info.kind.clone().into_owned(),
             target: info.target.clone().into_owned(),
+            parent: parent.to_owned(),
+            acted: false,
             own,
             own_tab,
             isolated: HashSet::new(),
@@ -500,7 +513,7 @@ impl Guest {
             "Runtime.executionContextsCleared" => page.isolated.clear(),
             "Page.javascriptDialogOpening" => {
                 let kind = message::read(params).map(|Opening { kind }| kind);
-                let own = page.own || page.own_tab || page.acts > 0 || acting;
+                let own = page.own || page.own_tab || page.acts > 0 || (acting && page.acted);
                 let before_unload = kind.as_deref() == Some("beforeunload");
                 page.dialog = Some(OpenDialog { before_unload, own, waiting: Vec::new() });
             }

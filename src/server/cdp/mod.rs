@@ -27,7 +27,7 @@ use axum::response::Response;
 use super::api::{RoomPath, no_room};
 use super::caller::{Caller, remote};
 use super::context::Context;
-use super::error::ApiError;
+use super::error::{ApiError, ErrorBody};
 use super::guard::Site;
 use super::page::take_token;
 use crate::browser::LONGEST_FROM_CLIENT;
@@ -67,7 +67,12 @@ impl FromRequestParts<Context> for CdpCaller {
     }
 }
 
-/// The room's own address: a WebSocket to its browser.
+/// The DevTools protocol of a room's browser, for Playwright, Puppeteer and their like.
+/// Also at `/cdp/{room}/devtools/browser/{id}`, and for one target at
+/// `/cdp/{room}/devtools/page/{target}`. The token goes into the header or into `?token=`.
+#[utoipa::path(get, path = "/cdp/{room}", params(("room" = String, Path)), responses(
+    (status = 101, description = "The WebSocket is open"), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody),
+    (status = 404, body = ErrorBody), (status = 426, body = ErrorBody)))]
 pub(super) async fn root(
     caller: CdpCaller,
     room: RoomPath,
@@ -77,7 +82,12 @@ pub(super) async fn root(
     open(caller, room, context, None, upgrade)
 }
 
-/// Everything below it.
+/// What Chromium's own debugging endpoint answers: `version`, `list`, `protocol`, `new?url`,
+/// `activate/{target}`, `close/{target}`.
+#[utoipa::path(get, path = "/cdp/{room}/json/{what}", params(("room" = String, Path), ("what" = String, Path)), responses(
+    (status = 200, body = Object), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody),
+    (status = 404, body = ErrorBody), (status = 409, body = ErrorBody, description = "A person has the floor"),
+    (status = 503, body = ErrorBody, description = "The browser is being started")))]
 #[expect(clippy::too_many_arguments, reason = "the parts of a request")]
 pub(super) async fn below(
     caller: CdpCaller,

@@ -30,6 +30,8 @@ const LONGEST_START: Duration = Duration::from_secs(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A client that takes nothing for this long is put out.
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
+/// What is queued for a client that was cut off is sent for this long.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// Where a page lies in its window is asked again after this long.
 const WINDOW_AGE: Duration = Duration::from_secs(1);
@@ -177,8 +179,9 @@ async fn attend(
             }
         }
     }
-    // The client was cut off; the writer says so.
-    std::future::pending::<()>().await;
+    // It was cut off. What is queued already, such as the answer to its
+    // Browser.close, has a moment to go out; whoever does not read has no more.
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 async fn close(socket: &mut WebSocket, code: u16, reason: &str) {
