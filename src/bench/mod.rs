@@ -5,6 +5,7 @@
 //! own, without Chromium's and Xvfb's; what measuring costs is not in it, but
 //! takes its part of the machine.
 
+mod cdp;
 mod pages;
 mod psnr;
 mod seat;
@@ -57,6 +58,7 @@ enum Part {
     Scrolling,
     Crowd,
     Click,
+    Cdp,
 }
 
 /// Runs the benchmark; true when every goal was met.
@@ -84,6 +86,9 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     }
     if wanted(Part::Click) {
         add(click(&format!("{pages}/click")).await.context("click")?);
+    }
+    if wanted(Part::Cdp) {
+        add(cdp::round_trips(&format!("{pages}/still")).await.context("cdp")?);
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {

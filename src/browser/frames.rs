@@ -26,7 +26,7 @@ pub(super) struct Place {
 /// The window as a page sees it.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Window {
+pub struct Window {
     pub x: f64,
     pub y: f64,
     pub outer_width: f64,
@@ -84,6 +84,16 @@ impl Drop for Attending {
 }
 
 impl Tab {
+    /// Where the page lies, if it answers.
+    pub(super) async fn window(&self) -> Option<Window> {
+        let top = self.top();
+        let context = self.world(&top).await.ok()?;
+        let expression = "({ x: screenX, y: screenY, outerWidth, outerHeight, innerWidth, innerHeight, zoom: devicePixelRatio })";
+        let params = json!({ "expression": expression, "contextId": context, "returnByValue": true });
+        let value = self.run(&top, "Runtime.evaluate", &params).await.ok()?;
+        serde_json::from_str(value.get()).ok()
+    }
+
     /// Nobody waits for the answer: what is sent later comes later.
     pub(super) async fn emulate_focus(&self, enabled: bool) {
         let session = self.state.borrow().session.clone();

@@ -1,5 +1,6 @@
 //! The Chromium of a room from its start to its end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::client::CdpClient;
-use super::mux::{Door, Multiplexer, MuxError, Rules};
+use super::frames::Window;
+use super::mux::{Door, GuestOptions, Multiplexer, MuxError, Rules};
 use super::tabs::{self, Refresh, Tab, TabInfo, Tabs};
 use super::{Attached, BrowserError, BrowserSettings, CdpError};
 use crate::process::{self, Child, Exit, Program};
@@ -40,6 +42,8 @@ pub struct Browser {
     client: CdpClient,
     chromium: chromiumoxide::Browser,
     door: Door,
+    guests: GuestOptions,
+    executable: PathBuf,
     tabs: Tabs,
     refresh: mpsc::Sender<Refresh>,
     tasks: Vec<JoinHandle<()>>,
@@ -137,7 +141,22 @@ impl Browser {
             // A room that no longer listens needs no news.
             let _ = events.send(BrowserEvent::Ended(exit)).await;
         });
-        Ok(Self { child, mux, client, chromium, door, tabs, refresh, tasks: vec![drive, watch] })
+        // The run directory lies in the server's data directory, with everything that it keeps.
+        let private_dir = settings.mark.parent().unwrap_or(&settings.mark).to_owned();
+        let guests = GuestOptions { target: None, download_dir: settings.download_dir.clone(), private_dir };
+        let executable = settings.real_executable();
+        Ok(Self {
+            child,
+            mux,
+            client,
+            chromium,
+            door,
+            guests,
+            executable,
+            tabs,
+            refresh,
+            tasks: vec![drive, watch],
+        })
     }
 
     // Getters.
@@ -184,6 +203,26 @@ impl Browser {
     /// Another CDP client on the same pipe.
     pub async fn attach(&self, rules: Rules) -> Result<Attached, MuxError> {
         self.mux.attach(rules).await
+    }
+
+    /// A client from outside, who speaks to the browser or to one target.
+    pub async fn attach_guest(&self, target: Option<String>) -> Result<Attached, MuxError> {
+        self.mux.attach_guest(GuestOptions { target, ..self.guests.clone() }).await
+    }
+
+    /// The description of its protocol, as JSON; nothing when its package has none.
+    pub async fn protocol(&self) -> Option<String> {
+        super::protocol::read(&self.executable).await
+    }
+
+    /// Where a page's window is, by the page's own target.
+    pub async fn window_of(&self, page: &str) -> Option<Window> {
+        let tab = {
+            let tabs = self.tabs.borrow();
+            let found = tabs.iter().find(|(_, tab)| tab.state.borrow().page == page);
+            found.map(|(_, tab)| Arc::clone(tab))
+        }?;
+        tab.window().await
     }
 
     /// Where the internal door is: a secret.

@@ -14,6 +14,7 @@ mod locator;
 mod look;
 mod mux;
 mod navigate;
+mod protocol;
 mod settings;
 mod snapshot;
 mod tabs;
@@ -21,12 +22,15 @@ mod tabs;
 pub use act::{Acting, Click, Observer, PointerButton};
 pub use client::{CdpClient, CdpError, CdpEvent};
 pub use fault::ActError;
-pub use frames::Attending;
+pub use frames::{Attending, Window};
 pub use keys::{KeyError, Stroke};
 pub use launch::{Browser, BrowserEvent};
 pub use locator::{Locator, LocatorError};
 pub use look::{Picture, Shot};
-pub use mux::{Attached, ClientId, Door, Multiplexer, MuxError, Rules, ToBrowser};
+pub use mux::{
+    Attached, ClientId, Door, GuestOptions, GuestSignal, LONGEST_FROM_CLIENT, Multiplexer, MuxError, Rules,
+    ToBrowser,
+};
 pub use navigate::{AddressError, address};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};

@@ -79,6 +79,10 @@ impl BrowserSettings {
         (self.bubblewrap.clone(), wrapped)
     }
 
+    pub(super) fn real_executable(&self) -> PathBuf {
+        real_executable(&self.executable)
+    }
+
     fn flags(&self) -> Vec<OsString> {
         let mut flags: Vec<OsString> = [
             "--remote-debugging-pipe",

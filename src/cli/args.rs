@@ -47,6 +47,8 @@ enum What {
     },
     /// Give an agent a room's tools over standard input and output
     Mcp(Reach),
+    /// Put a room's browser on a local port, as Chromium's own debugging port would be
+    Cdp(super::cdp::Bridge),
     /// Print the OpenAPI document
     Openapi,
     /// Measure a room on this machine: latency, CPU, sharpness
@@ -162,6 +164,7 @@ pub fn run() -> ExitCode {
             done
         }),
         What::Openapi => print(&crate::server::openapi_json(&crate::agents::openapi_paths())),
+        What::Cdp(bridge) => runtime().and_then(|runtime| runtime.block_on(super::cdp::run(bridge))),
         #[cfg(feature = "bench")]
         What::Bench(args) => runtime().and_then(|runtime| {
             let met = runtime.block_on(crate::bench::run(args));

@@ -5,6 +5,7 @@
 
 mod args;
 mod assemble;
+mod cdp;
 mod doctor;
 mod failure;
 mod logging;

@@ -175,6 +175,14 @@ impl Room for RoomHandle {
     fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>> {
         Box::pin(async move { self.ask(|reply| Command::AnswerHelp { actor, id, answer, reply }).await? })
     }
+
+    fn enter_agent(&self, actor: Actor) -> Result<AgentSeat, RoomError> {
+        RoomHandle::enter_agent(self, actor)
+    }
+
+    fn browser(&self) -> Option<Arc<Browser>> {
+        self.browser.borrow().clone().filter(|browser| browser.answers())
+    }
 }
 
 impl ViewerSeat for Seat {

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use utoipa::ToSchema;
 
-use super::{HelpAnswer, RoomEvent, RoomView};
+use super::{AgentSeat, HelpAnswer, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
+use crate::browser::Browser;
 
 /// All rooms of this server.
 pub trait Rooms: Send + Sync + 'static {
@@ -47,6 +48,14 @@ pub trait Room: Send + Sync {
     fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>>;
     /// A person answers an agent's request for help.
     fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>>;
+    /// An agent comes in and is present until its seat is dropped.
+    fn enter_agent(&self, _: Actor) -> Result<AgentSeat, RoomError> {
+        Err(RoomError::Unavailable("this room takes no agents".into()))
+    }
+    /// The browser, if it runs now.
+    fn browser(&self) -> Option<Arc<Browser>> {
+        None
+    }
 }
 
 /// A viewer's place in a room.

@@ -4,7 +4,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, socket, tokens, whep};
+use super::{api, cdp, socket, tokens, whep};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,8 @@ use super::{api, socket, tokens, whep};
         socket::open,
         whep::offer,
         whep::end,
+        cdp::root,
+        cdp::below,
     ),
     security(("token" = []), ("cookie" = [])),
     modifiers(&Tokens)

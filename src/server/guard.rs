@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::cdp::DEVTOOLS;
 use super::context::{Context, ServerOptions};
 use super::error::ApiError;
 use super::origin::{Origin, split_host};
@@ -47,7 +48,13 @@ fn check(options: &ServerOptions, request: &Request) -> Result<Site, ApiError> {
     let foreign =
         || ApiError::new(StatusCode::FORBIDDEN, "wrong-origin", "other sites may not use this server");
     let mut from_us = false;
-    if headers.contains_key(header::ORIGIN) {
+    if headers.contains_key(header::ORIGIN) && request.uri().path().starts_with("/cdp/") {
+        // No page speaks CDP, ours neither; DevTools does, and brings a token.
+        from_us = text(headers, header::ORIGIN) == Some(DEVTOOLS);
+        if !from_us {
+            return Err(foreign());
+        }
+    } else if headers.contains_key(header::ORIGIN) {
         let origin: Origin =
             text(headers, header::ORIGIN).and_then(|origin| origin.parse().ok()).ok_or_else(foreign)?;
         from_us = origin.matches_host(host) || options.allowed_origins.contains(&origin);
@@ -65,7 +72,7 @@ fn check(options: &ServerOptions, request: &Request) -> Result<Site, ApiError> {
 
 /// True for what scripts and programs ask for, as against pages.
 fn is_programs(path: &str) -> bool {
-    path.starts_with("/api/") || path == "/metrics" || path.ends_with("/mcp")
+    path.starts_with("/api/") || path.starts_with("/cdp/") || path == "/metrics" || path.ends_with("/mcp")
 }
 
 fn site(options: &ServerOptions, host: &str) -> Option<Site> {
@@ -172,6 +179,13 @@ mod tests {
         }
         assert_eq!(with("sec-fetch-site", "cross-site"), Some(403));
         assert_eq!(with("sec-fetch-site", "same-origin"), None);
+        let cdp = |origin| status(true, "/cdp/main", &[host, ("origin", origin)]);
+        assert_eq!(cdp("devtools://devtools"), None);
+        for origin in
+            ["http://127.0.0.1:8080", "https://friend.example.org", "null", "devtools://devtools.evil"]
+        {
+            assert_eq!(cdp(origin), Some(403), "{origin}");
+        }
         assert_eq!(status(true, "/rooms/main", &[host, ("sec-fetch-site", "cross-site")]), None);
         assert_eq!(status(true, "/rooms/main/mcp", &[host, ("sec-fetch-site", "cross-site")]), Some(403));
     }

@@ -13,6 +13,7 @@ mod api;
 mod assets;
 mod auth;
 mod caller;
+mod cdp;
 mod connections;
 mod context;
 mod document;

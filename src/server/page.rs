@@ -63,7 +63,7 @@ async fn visit(context: &Context, request: Request, path: &str) -> Result<Caller
 }
 
 /// Splits the token off a query; the rest begins with `?` unless it is empty.
-fn take_token(uri: &Uri) -> Option<(String, String)> {
+pub(super) fn take_token(uri: &Uri) -> Option<(String, String)> {
     let (tokens, rest): (Vec<&str>, Vec<&str>) =
         uri.query()?.split('&').partition(|pair| pair.split('=').next() == Some("token"));
     let secret = tokens.first()?.split_once('=').map_or("", |(_, value)| value).to_owned();

@@ -14,7 +14,7 @@ use super::api::RoomPath;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
-use super::{api, assets, guard, page, socket, tokens, whep};
+use super::{api, assets, cdp, guard, page, socket, tokens, whep};
 use crate::base::RoomId;
 
 const LARGEST_BODY: usize = 64 * 1024;
@@ -49,9 +49,16 @@ pub fn router(context: &Context) -> Router {
         .route("/mcp", axum::routing::any(agents_main))
         .route("/rooms/{room}/mcp", axum::routing::any(agents_room))
         .layer(DefaultBodyLimit::max(LARGEST_MCP_BODY));
+    let cdp = Router::new()
+        .route("/cdp/{room}", get(cdp::root))
+        .route("/cdp/{room}/", get(cdp::root))
+        .route("/cdp/{room}/{*rest}", axum::routing::any(cdp::below))
+        .layer(from_fn(in_time))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY));
     Router::new()
         .merge(api)
         .merge(agents)
+        .merge(cdp)
         .route("/", get(page::root))
         .route("/rooms/{room}", get(page::room))
         .route("/assets/{*path}", get(assets::asset))

@@ -354,8 +354,12 @@ async fn close(mut socket: WebSocket, closing: Closing) {
     }
 }
 
+/// The one error of the transport that the other side can do something about.
+pub(super) fn is_too_large(error: &axum::Error) -> bool {
+    let text = error.to_string();
+    text.contains("too long") || text.contains("too large")
+}
+
 fn reason(error: axum::Error) -> Closing {
-    // The one error of the transport that the page can do something about.
-    let too_large = error.to_string().contains("too long") || error.to_string().contains("too large");
-    if too_large { Closing::TooLarge } else { Closing::Silently }
+    if is_too_large(&error) { Closing::TooLarge } else { Closing::Silently }
 }

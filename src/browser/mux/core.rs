@@ -11,10 +11,15 @@
 //! session that is not the client's is refused. No IO, no clock.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
+use serde_json::Number;
 
+use super::guest::{Guest, GuestOptions, GuestSignal};
 use super::message::{self, Envelope, TargetBrief, TargetList, TargetPart};
+use crate::floor::FloorPermit;
 
 /// A client of the multiplexer. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,32 +37,43 @@ pub struct Rules {
 }
 
 /// What the shell has to do.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Output {
     ToBrowser(Bytes),
+    /// An act, with the id of its call: the permit is asked again right before it goes out.
+    Act(u64, Bytes, Arc<FloorPermit>),
     ToClient(ClientId, Bytes),
+    Signal(ClientId, GuestSignal),
     /// The client is no more; its channel is to be closed.
     Drop(ClientId, &'static str),
 }
 
 /// How many messages a client may send before its browser session is there.
 const MOST_HELD: usize = 64;
+/// How many calls of one client may be unanswered.
+const MOST_UNANSWERED: usize = 8192;
 
-struct Client {
+pub(super) struct Client {
     rules: Rules,
-    root: Root,
+    pub(super) root: Root,
+    /// There for a client from outside.
+    pub(super) guest: Option<Guest>,
+    unanswered: usize,
 }
 
-enum Root {
-    Attaching(Vec<Bytes>),
-    Open(String),
+pub(super) enum Root {
+    /// Until the sessions are there; the browser's may be already.
+    Attaching { browser: Option<String>, held: Vec<Bytes> },
+    /// The browser's session, and the one that the client takes for its root.
+    Open { browser: String, shown: String },
 }
 
-enum Pending {
+pub(super) enum Pending {
     Attach(ClientId),
+    AttachTarget(ClientId),
     Call {
         client: ClientId,
-        id: i64,
+        id: Number,
         session: Option<String>,
         effect: Effect,
     },
@@ -66,11 +82,19 @@ enum Pending {
 }
 
 /// What an answer changes here.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Effect {
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Effect {
     None,
     NewSession,
     TargetList,
+    ContextList,
+    NewContext,
+    NewTab,
+    World,
+    Window(Option<String>),
+    Acted,
+    /// Answers a dialog, which somebody else may have closed in the meantime.
+    Dialog,
 }
 
 struct Owner {
@@ -82,10 +106,12 @@ struct Owner {
 pub struct Mux {
     next_id: u64,
     next_client: u64,
-    clients: HashMap<ClientId, Client>,
+    pub(super) clients: HashMap<ClientId, Client>,
     pending: HashMap<u64, Pending>,
     sessions: HashMap<String, Owner>,
-    outputs: VecDeque<Output>,
+    /// Browser contexts that clients from outside made, and whose they are.
+    pub(super) contexts: HashMap<String, ClientId>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Mux {
@@ -98,22 +124,28 @@ impl Mux {
     // Handlers.
 
     /// A new client. It may send at once.
-    pub fn attach(&mut self, rules: Rules) -> ClientId {
+    pub fn attach(&mut self, now: Instant, rules: Rules, guest: Option<GuestOptions>) -> ClientId {
         self.next_client += 1;
         let client = ClientId(self.next_client);
-        self.clients.insert(client, Client { rules, root: Root::Attaching(Vec::new()) });
+        let root = Root::Attaching { browser: None, held: Vec::new() };
+        let guest = guest.map(|options| Guest::new(now, options));
+        self.clients.insert(client, Client { rules, root, guest, unanswered: 0 });
         self.own("Target.attachToBrowserTarget", &serde_json::json!({}), None, Pending::Attach(client));
         client
     }
 
     /// A client has gone; what it had open is closed for it.
     pub fn handle_gone(&mut self, client: ClientId) {
-        let Some(gone) = self.clients.remove(&client) else { return };
-        if let Root::Open(root) = gone.root {
-            let params = serde_json::json!({ "sessionId": root });
+        let Some(mut gone) = self.clients.remove(&client) else { return };
+        for (session, method, params) in gone.guest.as_mut().map(Guest::release_all).unwrap_or_default() {
+            self.own(method, &params, Some(&session), Pending::Own);
+        }
+        if let Root::Open { browser, .. } | Root::Attaching { browser: Some(browser), .. } = gone.root {
+            let params = serde_json::json!({ "sessionId": browser });
             self.own("Target.detachFromTarget", &params, None, Pending::Own);
         }
         self.sessions.retain(|_, owner| owner.client != client);
+        self.contexts.retain(|_, owner| *owner != client);
         // Its answers must not be taken for a later client's; the ids stay used.
         for pending in self.pending.values_mut() {
             if matches!(pending, Pending::Call { client: of, .. } if *of == client) {
@@ -122,14 +154,17 @@ impl Mux {
         }
     }
 
-    pub fn handle_from_client(&mut self, client: ClientId, bytes: Bytes) {
-        let Some(Client { rules, root }) = self.clients.get_mut(&client) else { return };
+    pub fn handle_from_client(&mut self, now: Instant, client: ClientId, bytes: Bytes) {
+        let Some(Client { rules, root, unanswered, .. }) = self.clients.get_mut(&client) else { return };
         let rules = *rules;
-        let root = match root {
-            Root::Open(root) => root.clone(),
-            Root::Attaching(held) if held.len() < MOST_HELD => return held.push(bytes),
-            Root::Attaching(_) => return self.cut(client, "too many messages before the browser answered"),
+        let (browser, root) = match root {
+            Root::Open { browser, shown } => (browser.clone(), shown.clone()),
+            Root::Attaching { held, .. } if held.len() < MOST_HELD => return held.push(bytes),
+            Root::Attaching { .. } => {
+                return self.cut(client, "too many messages before the browser answered");
+            }
         };
+        let full = *unanswered >= MOST_UNANSWERED;
         let message = match serde_json::from_slice::<Envelope>(&bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -138,15 +173,23 @@ impl Mux {
             }
         };
         let session = message.session.as_deref();
-        let (Some(id), Some(method)) = (message.id, message.method.as_deref()) else {
+        let (Some(id), Some(method)) =
+            (message.id.as_ref().filter(|id| message::is_whole(id)), message.method.as_deref())
+        else {
             let text = "a CDP message needs an integer id and a method";
-            return self.answer_client(client, message::refusal(message.id, -32600, text, session));
+            return self.answer_client(client, message::refusal(message.id.as_ref(), -32600, text, session));
         };
         if let Some(session) = session
-            && (session == root || self.sessions.get(session).is_none_or(|owner| owner.client != client))
+            && (session == root
+                || session == browser
+                || self.sessions.get(session).is_none_or(|owner| owner.client != client))
         {
             let text = "Session with given id not found.";
             return self.answer_client(client, message::refusal(Some(id), -32001, text, None));
+        }
+        if full {
+            let text = "too many calls are unanswered; wait for some of their answers";
+            return self.answer_client(client, message::refusal(Some(id), -32000, text, session));
         }
         if let Some((_, reason)) = rules.refused.iter().find(|(refused, _)| *refused == method) {
             return self.answer_client(client, message::refusal(Some(id), -32000, reason, session));
@@ -160,18 +203,45 @@ impl Mux {
             "Target.getTargets" if !rules.sees_browser_ui => Effect::TargetList,
             _ => Effect::None,
         };
+        let real = session.unwrap_or(&root);
+        if self.clients.get(&client).is_some_and(|client| client.guest.is_some()) {
+            return self.handle_from_guest(now, client, &message, id, method, effect, real, &bytes);
+        }
+        self.forward(client, id, method, message.params, session, real, effect, None);
+    }
+
+    /// Sends a client's call on, under an id of ours.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
+    pub(super) fn forward(
+        &mut self,
+        client: ClientId,
+        id: &Number,
+        method: &str,
+        params: Option<&serde_json::value::RawValue>,
+        session: Option<&str>,
+        real: &str,
+        effect: Effect,
+        permit: Option<Arc<FloorPermit>>,
+    ) {
         let ours = self.id();
-        let call = message::call(ours, method, message.params, Some(session.unwrap_or(&root)));
-        self.pending.insert(ours, Pending::Call { client, id, session: session.map(str::to_owned), effect });
-        self.outputs.push_back(Output::ToBrowser(call.into()));
+        let call = message::call(ours, method, params, Some(real)).into();
+        let pending = Pending::Call { client, id: id.clone(), session: session.map(str::to_owned), effect };
+        self.pending.insert(ours, pending);
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.unanswered += 1;
+        }
+        self.outputs.push_back(match permit {
+            Some(permit) => Output::Act(ours, call, permit),
+            None => Output::ToBrowser(call),
+        });
     }
 
     /// A message from the browser. What cannot be read is told as an error and has no effect.
-    pub fn handle_from_browser(&mut self, bytes: &[u8]) -> Result<(), serde_json::Error> {
+    pub fn handle_from_browser(&mut self, now: Instant, bytes: &[u8]) -> Result<(), serde_json::Error> {
         let message = serde_json::from_slice::<Envelope>(bytes)?;
-        match (message.id, message.method.as_deref()) {
-            (Some(id), _) => self.on_answer(id, &message),
-            (None, Some(method)) => self.on_event(method, &message),
+        match (&message.id, message.method.as_deref()) {
+            (Some(id), _) => self.on_answer(now, id.as_u64(), &message),
+            (None, Some(method)) => self.on_event(now, method, &message),
             (None, None) => {}
         }
         Ok(())
@@ -183,58 +253,114 @@ impl Mux {
         self.outputs.pop_front()
     }
 
-    fn on_answer(&mut self, id: i64, message: &Envelope) {
-        let Some(pending) = u64::try_from(id).ok().and_then(|id| self.pending.remove(&id)) else { return };
+    fn on_answer(&mut self, now: Instant, id: Option<u64>, message: &Envelope) {
+        let Some(pending) = id.and_then(|id| self.pending.remove(&id)) else { return };
         match pending {
             Pending::Own => {}
-            Pending::Attach(client) => self.on_attached(client, message),
+            Pending::Attach(client) => self.on_attached(now, client, message),
+            Pending::AttachTarget(client) => self.on_target_attached(now, client, message),
             Pending::Call { client, id, session, effect } => {
-                let list =
-                    (effect == Effect::TargetList).then(|| without_browser_ui(message.result)).flatten();
-                if let (Effect::NewSession, Some(new)) = (effect, new_session(message)) {
-                    self.own_session(new, client, session.clone());
+                if let Some(client) = self.clients.get_mut(&client) {
+                    client.unanswered = client.unanswered.saturating_sub(1);
                 }
-                let result = list.as_deref().or(message.result);
-                self.answer_client(client, message::answer(id, result, message.error, session.as_deref()));
+                // Playwright's process would end over this error; the dialog is closed, as was wished.
+                let closed_already = effect == Effect::Dialog
+                    && message.error.is_some_and(|error| error.get().contains("No dialog is showing"));
+                let list = match effect {
+                    Effect::TargetList => self.without_hidden(client, message.result),
+                    Effect::ContextList => self.without_foreign_contexts(client, message.result),
+                    Effect::NewSession => {
+                        if let Some(new) = new_session(message) {
+                            self.own_session(new, client, session.clone());
+                        }
+                        None
+                    }
+                    Effect::None => None,
+                    effect => {
+                        self.on_guest_answer(client, session.as_deref(), effect, message.result);
+                        None
+                    }
+                };
+                let answer = match closed_already {
+                    true => answer_nothing(&id, session.as_deref()),
+                    false => {
+                        let result = list.as_deref().or(message.result);
+                        message::answer(&id, result, message.error, session.as_deref())
+                    }
+                };
+                self.answer_client(client, answer);
             }
         }
     }
 
-    fn on_attached(&mut self, client: ClientId, message: &Envelope) {
+    /// The browser's session of a new client is there.
+    fn on_attached(&mut self, now: Instant, client: ClientId, message: &Envelope) {
         let Some(root) = new_session(message) else {
             return self.cut(client, "the browser refused a session");
         };
-        match self.clients.get_mut(&client) {
-            Some(known) => {
-                let before = std::mem::replace(&mut known.root, Root::Open(root.clone()));
-                self.sessions.insert(root, Owner { client, parent: None });
-                if let Root::Attaching(held) = before {
-                    for bytes in held {
-                        self.handle_from_client(client, bytes);
-                    }
-                }
-            }
+        let Some(known) = self.clients.get_mut(&client) else {
             // It went before it was there.
-            None => {
-                let params = serde_json::json!({ "sessionId": root });
-                self.own("Target.detachFromTarget", &params, None, Pending::Own);
+            let params = serde_json::json!({ "sessionId": root });
+            return self.own("Target.detachFromTarget", &params, None, Pending::Own);
+        };
+        let target = known.guest.as_ref().and_then(|guest| guest.options.target.clone());
+        self.sessions.insert(root.clone(), Owner { client, parent: None });
+        match target {
+            None => self.open(now, client, root.clone(), root),
+            Some(target) => {
+                if let Root::Attaching { browser, .. } = &mut known.root {
+                    *browser = Some(root.clone());
+                }
+                let params = serde_json::json!({ "targetId": target, "flatten": true });
+                self.own("Target.attachToTarget", &params, Some(&root), Pending::AttachTarget(client));
             }
         }
     }
 
-    fn on_event(&mut self, method: &str, message: &Envelope) {
+    /// The session of the one target that a client speaks to is there.
+    fn on_target_attached(&mut self, now: Instant, client: ClientId, message: &Envelope) {
+        let Some(shown) = new_session(message) else {
+            return self.cut(client, "there is no such target");
+        };
+        let Some(Client { root: Root::Attaching { browser: Some(browser), .. }, .. }) =
+            self.clients.get(&client)
+        else {
+            return;
+        };
+        let browser = browser.clone();
+        self.own_session(shown.clone(), client, None);
+        self.open(now, client, browser, shown);
+    }
+
+    fn open(&mut self, now: Instant, client: ClientId, browser: String, shown: String) {
+        let Some(known) = self.clients.get_mut(&client) else { return };
+        if let Root::Attaching { held, .. } =
+            std::mem::replace(&mut known.root, Root::Open { browser, shown })
+        {
+            for bytes in held {
+                self.handle_from_client(now, client, bytes);
+            }
+        }
+    }
+
+    fn on_event(&mut self, now: Instant, method: &str, message: &Envelope) {
         let Some(session) = message.session.as_deref() else {
             return self.on_root_event(method, message);
         };
         let Some(owner) = self.sessions.get(session) else { return };
         let client = owner.client;
         let Some(known) = self.clients.get(&client) else { return };
-        let is_root = matches!(&known.root, Root::Open(root) if root == session);
+        let is_guest = known.guest.is_some();
+        let (browser, root) = match &known.root {
+            Root::Open { browser, shown } => (browser.as_str(), shown.as_str()),
+            Root::Attaching { browser, .. } => (browser.as_deref().unwrap_or_default(), ""),
+        };
+        let (is_root, beneath) = (root == session, browser == session && root != session);
         let shown = (!is_root).then_some(session);
         if method.starts_with("Target.") {
             let part = target_part(message);
-            let hidden = !known.rules.sees_browser_ui
-                && part.target_info.as_ref().is_some_and(TargetBrief::is_browser_ui);
+            let info = part.target_info.as_ref();
+            let hidden = !beneath && info.is_some_and(|info| self.is_hidden(client, info));
             match (method, part.session_id.as_deref()) {
                 ("Target.attachedToTarget", Some(child)) if hidden => {
                     if part.waiting_for_debugger {
@@ -246,10 +372,15 @@ impl Mux {
                 }
                 ("Target.attachedToTarget", Some(child)) => {
                     self.own_session(child.to_owned(), client, shown.map(str::to_owned));
+                    self.on_guest_attached(now, client, child, session, &part);
                 }
                 ("Target.detachedFromTarget", Some(child)) => {
                     let known = self.sessions.get(child).is_some_and(|owner| owner.client == client);
+                    let was_root = beneath && child == root;
                     self.forget_session(child);
+                    if was_root {
+                        return self.cut(client, "its target was closed");
+                    }
                     if !known {
                         return;
                     }
@@ -257,6 +388,13 @@ impl Mux {
                 _ if hidden => return,
                 _ => {}
             }
+        }
+        // The client does not know of the browser's session beneath its target's.
+        if beneath {
+            return;
+        }
+        if is_guest {
+            self.on_guest_event(now, client, session, method, message.params);
         }
         self.answer_client(client, message::event(method, message.params, shown));
     }
@@ -273,10 +411,32 @@ impl Mux {
         if owner.parent.is_none() {
             let client = owner.client;
             let root = self.clients.get(&client).map(|client| &client.root);
-            if matches!(root, Some(Root::Open(root)) if Some(root.as_str()) == part.session_id.as_deref()) {
+            if matches!(root, Some(Root::Open { browser, .. }) if Some(browser.as_str()) == part.session_id.as_deref())
+            {
                 self.cut(client, "the browser ended the session");
             }
         }
+    }
+
+    /// A target that this client is not to know of: the browser's own
+    /// interface, or one in a browser context that another client made.
+    fn is_hidden(&self, client: ClientId, info: &TargetBrief) -> bool {
+        let Some(known) = self.clients.get(&client) else { return true };
+        let foreign = |context: &str| self.contexts.get(context).is_some_and(|owner| *owner != client);
+        (!known.rules.sees_browser_ui && info.is_browser_ui())
+            || (known.guest.is_some() && info.context.as_deref().is_some_and(foreign))
+    }
+
+    fn without_hidden(
+        &self,
+        client: ClientId,
+        result: Option<&serde_json::value::RawValue>,
+    ) -> Option<Box<serde_json::value::RawValue>> {
+        let mut list: TargetList = serde_json::from_str(result?.get()).ok()?;
+        list.target_infos.retain(|info| {
+            !serde_json::from_str::<TargetBrief>(info.get()).is_ok_and(|brief| self.is_hidden(client, &brief))
+        });
+        serde_json::value::to_raw_value(&list).ok()
     }
 
     fn own_session(&mut self, session: String, client: ClientId, parent: Option<String>) {
@@ -289,14 +449,18 @@ impl Mux {
     fn forget_session(&mut self, session: &str) {
         let mut gone = vec![session.to_owned()];
         while let Some(session) = gone.pop() {
-            self.sessions.remove(&session);
+            let owner = self.sessions.remove(&session).map(|owner| owner.client);
+            let client = owner.and_then(|owner| self.clients.get_mut(&owner));
+            if let Some(guest) = client.and_then(|client| client.guest.as_mut()) {
+                guest.handle_detached(&session);
+            }
             let children =
                 self.sessions.iter().filter(|(_, owner)| owner.parent.as_deref() == Some(&session));
             gone.extend(children.map(|(child, _)| child.clone()));
         }
     }
 
-    fn cut(&mut self, client: ClientId, why: &'static str) {
+    pub(super) fn cut(&mut self, client: ClientId, why: &'static str) {
         self.handle_gone(client);
         self.outputs.push_back(Output::Drop(client, why));
     }
@@ -306,20 +470,26 @@ impl Mux {
         self.next_id
     }
 
-    fn own(&mut self, method: &str, params: &serde_json::Value, session: Option<&str>, pending: Pending) {
+    pub(super) fn own(
+        &mut self,
+        method: &str,
+        params: &serde_json::Value,
+        session: Option<&str>,
+        pending: Pending,
+    ) {
         let id = self.id();
         self.pending.insert(id, pending);
         self.outputs.push_back(Output::ToBrowser(message::call_with(id, method, params, session).into()));
     }
 
-    fn answer_client(&mut self, client: ClientId, bytes: Vec<u8>) {
+    pub(super) fn answer_client(&mut self, client: ClientId, bytes: Vec<u8>) {
         if self.clients.contains_key(&client) {
             self.outputs.push_back(Output::ToClient(client, bytes.into()));
         }
     }
 }
 
-fn answer_nothing(id: i64, session: Option<&str>) -> Vec<u8> {
+pub(super) fn answer_nothing(id: &Number, session: Option<&str>) -> Vec<u8> {
     let nothing = serde_json::value::RawValue::from_string("{}".to_owned()).ok();
     message::answer(id, nothing.as_deref(), None, session)
 }
@@ -331,16 +501,6 @@ fn target_part<'a>(message: &Envelope<'a>) -> TargetPart<'a> {
 fn new_session(message: &Envelope) -> Option<String> {
     let part: TargetPart = serde_json::from_str(message.result?.get()).ok()?;
     part.session_id.map(|session| session.into_owned())
-}
-
-fn without_browser_ui(
-    result: Option<&serde_json::value::RawValue>,
-) -> Option<Box<serde_json::value::RawValue>> {
-    let mut list: TargetList = serde_json::from_str(result?.get()).ok()?;
-    list.target_infos.retain(|info| {
-        !serde_json::from_str::<TargetBrief>(info.get()).is_ok_and(|brief| brief.is_browser_ui())
-    });
-    serde_json::value::to_raw_value(&list).ok()
 }
 
 #[cfg(test)]
@@ -372,16 +532,16 @@ mod tests {
     }
 
     fn say(mux: &mut Mux, client: ClientId, value: Value) {
-        mux.handle_from_client(client, value.to_string().into());
+        mux.handle_from_client(Instant::now(), client, value.to_string().into());
     }
 
     fn hear(mux: &mut Mux, value: Value) {
-        mux.handle_from_browser(value.to_string().as_bytes()).expect("readable");
+        mux.handle_from_browser(Instant::now(), value.to_string().as_bytes()).expect("readable");
     }
 
     /// A client whose browser session is called `root`.
     fn open(mux: &mut Mux, root: &str, rules: Rules) -> ClientId {
-        let client = mux.attach(rules);
+        let client = mux.attach(Instant::now(), rules, None);
         let id = to_browser(&sent(mux))[0]["id"].clone();
         hear(mux, json!({ "id": id, "result": { "sessionId": root } }));
         client
@@ -402,13 +562,13 @@ mod tests {
     #[test]
     fn what_is_sent_early_is_held_until_the_session_is_there() {
         let mut mux = Mux::default();
-        let client = mux.attach(Rules::default());
+        let client = mux.attach(Instant::now(), Rules::default(), None);
         say(&mut mux, client, json!({ "id": 1, "method": "A.b" }));
         let calls = to_browser(&sent(&mut mux));
         assert_eq!(calls.len(), 1);
         hear(&mut mux, json!({ "id": calls[0]["id"], "result": { "sessionId": "R" } }));
         assert_eq!(to_browser(&sent(&mut mux))[0]["method"], "A.b");
-        let flood = mux.attach(Rules::default());
+        let flood = mux.attach(Instant::now(), Rules::default(), None);
         for id in 0..=MOST_HELD {
             say(&mut mux, flood, json!({ "id": id, "method": "A.b" }));
         }
@@ -438,12 +598,12 @@ mod tests {
         let mut mux = Mux::default();
         let client = open(&mut mux, "R", Rules::default());
         for bad in ["", "{", "[]", "null", "{\"id\":\"x\",\"method\":\"A.b\"}", "{\"id\":1}", "\u{0}\u{1}"] {
-            mux.handle_from_client(client, bad.into());
+            mux.handle_from_client(Instant::now(), client, bad.into());
             let outputs = sent(&mut mux);
             assert!(to_browser(&outputs).is_empty(), "{bad}");
             assert!(to_client(&outputs, client)[0]["error"]["message"].is_string(), "{bad}");
         }
-        assert!(mux.handle_from_browser(b"{").is_err());
+        assert!(mux.handle_from_browser(Instant::now(), b"{").is_err());
         hear(&mut mux, json!({ "id": 999, "result": {} }));
         hear(&mut mux, json!({ "method": "Page.loadEventFired", "sessionId": "unknown" }));
         assert!(sent(&mut mux).is_empty());

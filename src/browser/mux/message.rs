@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 use serde_json::value::RawValue;
 
 /// A message in either direction.
 #[derive(Deserialize)]
 pub(super) struct Envelope<'a> {
-    pub id: Option<i64>,
+    /// Given back as it came: whatever JSON calls a whole number.
+    pub id: Option<Number>,
     #[serde(borrow)]
     pub method: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -33,7 +35,7 @@ struct Call<'a, P: Serialize> {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    id: i64,
+    id: &'a Number,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +70,10 @@ pub(super) struct TargetBrief<'a> {
     pub kind: Cow<'a, str>,
     #[serde(borrow)]
     pub url: Cow<'a, str>,
+    #[serde(borrow, default, rename = "targetId")]
+    pub target: Cow<'a, str>,
+    #[serde(borrow, default, rename = "browserContextId")]
+    pub context: Option<Cow<'a, str>>,
 }
 
 /// The result of `Target.getTargets`, each entry kept as it came.
@@ -104,7 +110,7 @@ pub(super) fn call_with(id: u64, method: &str, params: &serde_json::Value, sessi
 }
 
 pub(super) fn answer(
-    id: i64,
+    id: &Number,
     result: Option<&RawValue>,
     error: Option<&RawValue>,
     session: Option<&str>,
@@ -112,15 +118,30 @@ pub(super) fn answer(
     bytes(&Answer { id, result, error, session })
 }
 
+/// Whether a number can be the id of a message.
+pub(super) fn is_whole(id: &Number) -> bool {
+    id.is_i64() || id.is_u64() || id.as_f64().is_some_and(|id| id.fract() == 0.0)
+}
+
+/// The parameters as `T`; what has another shape is nothing.
+pub(super) fn read<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str(params?.get()).ok()
+}
+
+/// Any value as raw JSON.
+pub(super) fn raw(value: &serde_json::Value) -> Option<Box<RawValue>> {
+    RawValue::from_string(value.to_string()).ok()
+}
+
 pub(super) fn event(method: &str, params: Option<&RawValue>, session: Option<&str>) -> Vec<u8> {
     bytes(&Event { method, params, session })
 }
 
 /// A refusal by the multiplexer itself, in the shape of a CDP error.
-pub(super) fn refusal(id: Option<i64>, code: i32, text: &str, session: Option<&str>) -> Vec<u8> {
+pub(super) fn refusal(id: Option<&Number>, code: i32, text: &str, session: Option<&str>) -> Vec<u8> {
     let mut value = serde_json::json!({ "error": { "code": code, "message": text } });
     if let Some(id) = id {
-        value["id"] = id.into();
+        value["id"] = id.clone().into();
     }
     if let Some(session) = session {
         value["sessionId"] = session.into();

@@ -4,17 +4,22 @@
 //! the reader, the writer and the task between them. A client that does not
 //! read is disconnected; it never slows the others or the browser.
 
+mod acts;
 mod core;
 mod door;
+mod guest;
+mod guests;
 mod message;
 
 pub use self::core::{ClientId, Rules};
 pub use door::Door;
+pub use guest::{GuestOptions, GuestSignal};
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,20 +27,22 @@ use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
 use self::core::{Mux, Output};
+use crate::floor::FloorPermit;
 
 /// The longest message from a client.
 pub const LONGEST_FROM_CLIENT: usize = 32 << 20;
 /// The longest message from the browser: a screenshot, a heap snapshot's piece.
 const LONGEST_FROM_BROWSER: usize = 256 << 20;
 /// What may wait for one client before it counts as not reading.
-const MOST_WAITING_BYTES: usize = 256 << 20;
+const MOST_WAITING_BYTES: usize = 64 << 20;
 const MOST_WAITING_MESSAGES: usize = 8192;
 /// How many clients one browser takes.
 const MOST_CLIENTS: usize = 64;
 
 enum Order {
-    Attach(Rules, oneshot::Sender<Option<Attached>>),
+    Attach(Rules, Option<GuestOptions>, oneshot::Sender<Option<Attached>>),
     Message(ClientId, Bytes),
+    Floor(ClientId, Result<Arc<FloorPermit>, String>),
     Gone(ClientId),
 }
 
@@ -50,7 +57,15 @@ pub struct Attached {
     client: ClientId,
     orders: mpsc::Sender<Order>,
     inbox: mpsc::Receiver<Bytes>,
+    signals: Option<mpsc::Receiver<GuestSignal>>,
     waiting: Arc<AtomicUsize>,
+}
+
+/// What goes into the pipe.
+enum Outgoing {
+    Message(Bytes),
+    /// An act with the id of its call.
+    Act(u64, Bytes, Arc<FloorPermit>),
 }
 
 /// The sending half of a client.
@@ -73,6 +88,7 @@ pub enum MuxError {
 
 struct Outbox {
     queue: mpsc::Sender<Bytes>,
+    signals: mpsc::Sender<GuestSignal>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -87,21 +103,41 @@ impl Multiplexer {
         let (arrived, messages) = mpsc::channel(64);
         // When 64 writes wait, no client's order is taken until the browser reads.
         let (writes, outgoing) = mpsc::channel(64);
-        tokio::spawn(read_pipe(read, arrived));
-        tokio::spawn(write_pipe(write, outgoing));
+        tokio::spawn(read_pipe(read, arrived.clone()));
+        tokio::spawn(write_pipe(write, outgoing, arrived.downgrade()));
+        drop(arrived);
         tokio::spawn(run(orders.downgrade(), queue, messages, writes));
         Ok(Self { orders })
     }
 
     /// A new client.
     pub async fn attach(&self, rules: Rules) -> Result<Attached, MuxError> {
+        self.attach_as(rules, None).await
+    }
+
+    /// A client from outside: what it may do is judged, and its acts need the floor.
+    pub async fn attach_guest(&self, options: GuestOptions) -> Result<Attached, MuxError> {
+        self.attach_as(Rules::default(), Some(options)).await
+    }
+
+    async fn attach_as(&self, rules: Rules, guest: Option<GuestOptions>) -> Result<Attached, MuxError> {
         let (reply, answer) = oneshot::channel();
-        self.orders.send(Order::Attach(rules, reply)).await.map_err(|_| MuxError::Gone)?;
+        self.orders.send(Order::Attach(rules, guest, reply)).await.map_err(|_| MuxError::Gone)?;
         answer.await.map_err(|_| MuxError::Gone)?.ok_or(MuxError::Full)
     }
 }
 
 impl Attached {
+    /// What a client from outside needs of its room. Taken once.
+    pub fn take_signals(&mut self) -> Option<mpsc::Receiver<GuestSignal>> {
+        self.signals.take()
+    }
+
+    /// True when another message is there already.
+    pub fn has_next(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
     /// The next message, or nothing when the client was cut off or the browser has gone.
     pub async fn next(&mut self) -> Option<Bytes> {
         let message = self.inbox.recv().await?;
@@ -132,6 +168,12 @@ impl ToBrowser {
         }
         self.orders.send(Order::Message(self.client, message)).await.map_err(|_| MuxError::Gone)
     }
+
+    /// The answer to [`GuestSignal::WantFloor`]: the permit, or for whom it is not.
+    pub async fn floor(&self, answer: Result<FloorPermit, String>) -> Result<(), MuxError> {
+        let answer = answer.map(Arc::new);
+        self.orders.send(Order::Floor(self.client, answer)).await.map_err(|_| MuxError::Gone)
+    }
 }
 
 async fn run(
@@ -139,7 +181,7 @@ async fn run(
     own: mpsc::WeakSender<Order>,
     mut orders: mpsc::Receiver<Order>,
     mut messages: mpsc::Receiver<BytesMut>,
-    writes: mpsc::Sender<Bytes>,
+    writes: mpsc::Sender<Outgoing>,
 ) {
     let mut mux = Mux::default();
     let mut clients: HashMap<ClientId, Outbox> = HashMap::new();
@@ -147,6 +189,13 @@ async fn run(
     // while it is not empty, since no order is taken then.
     let mut backlog = std::collections::VecDeque::new();
     loop {
+        let due = mux.poll_timeout(Instant::now());
+        let timer = async {
+            match due {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             permit = writes.reserve(), if !backlog.is_empty() => match (permit, backlog.pop_front()) {
@@ -155,38 +204,60 @@ async fn run(
             },
             message = messages.recv() => match message {
                 Some(message) => {
-                    if let Err(error) = mux.handle_from_browser(&message) {
+                    if let Err(error) = mux.handle_from_browser(Instant::now(), &message) {
                         tracing::warn!(%error, length = message.len(), "the browser sent something unreadable");
                     }
                 }
                 None => return,
             },
             order = orders.recv(), if backlog.is_empty() => match order {
-                Some(Order::Attach(_, reply)) if mux.clients() >= MOST_CLIENTS => {
+                Some(Order::Attach(_, _, reply)) if mux.clients() >= MOST_CLIENTS => {
                     let _ = reply.send(None);
                 }
-                Some(Order::Attach(rules, reply)) => {
-                    let client = mux.attach(rules);
+                Some(Order::Attach(rules, guest, reply)) => {
+                    let client = mux.attach(Instant::now(), rules, guest);
                     // A client that lets this many messages wait is disconnected.
                     let (queue, inbox) = mpsc::channel(MOST_WAITING_MESSAGES);
                     let waiting = Arc::new(AtomicUsize::new(0));
-                    clients.insert(client, Outbox { queue, waiting: Arc::clone(&waiting) });
-                    let attached = own.upgrade().map(|orders| Attached { client, orders, inbox, waiting });
+                    // Pointers that nobody has looked at yet are lost beyond this many.
+                    let (signals, wishes) = mpsc::channel(64);
+                    clients.insert(client, Outbox { queue, signals, waiting: Arc::clone(&waiting) });
+                    let attached = own.upgrade().map(|orders| Attached {
+                        client,
+                        orders,
+                        inbox,
+                        signals: Some(wishes),
+                        waiting,
+                    });
                     if let Err(Some(unwanted)) = reply.send(attached) {
                         drop(unwanted);
                     }
                 }
-                Some(Order::Message(client, message)) => mux.handle_from_client(client, message),
+                Some(Order::Message(client, message)) => {
+                    mux.handle_from_client(Instant::now(), client, message);
+                }
+                Some(Order::Floor(client, answer)) => mux.handle_floor(Instant::now(), client, answer),
                 Some(Order::Gone(client)) => {
                     clients.remove(&client);
                     mux.handle_gone(client);
                 }
                 None => return,
             },
+            () = timer, if backlog.is_empty() => mux.handle_timeout(Instant::now()),
         }
         while let Some(output) = mux.poll_output() {
             match output {
-                Output::ToBrowser(message) => backlog.push_back(message),
+                Output::ToBrowser(message) => backlog.push_back(Outgoing::Message(message)),
+                Output::Act(id, message, permit) => backlog.push_back(Outgoing::Act(id, message, permit)),
+                Output::Signal(client, signal) => {
+                    // A wish for the floor is not lost: there is one at a time, and pointers leave it room.
+                    let wish = signal == GuestSignal::WantFloor;
+                    if let Some(outbox) = clients.get(&client)
+                        && (wish || outbox.signals.capacity() > 1)
+                    {
+                        let _ = outbox.signals.try_send(signal);
+                    }
+                }
                 Output::ToClient(client, message) => {
                     let refused = clients.get(&client).is_some_and(|outbox| !outbox.offer(message));
                     if refused {
@@ -245,8 +316,26 @@ async fn read_pipe(mut pipe: pipe::Receiver, messages: mpsc::Sender<BytesMut>) {
     }
 }
 
-async fn write_pipe(mut pipe: pipe::Sender, mut messages: mpsc::Receiver<Bytes>) {
+async fn write_pipe(
+    mut pipe: pipe::Sender,
+    mut messages: mpsc::Receiver<Outgoing>,
+    refused: mpsc::WeakSender<BytesMut>,
+) {
     while let Some(message) = messages.recv().await {
+        let message = match message {
+            Outgoing::Message(message) => message,
+            Outgoing::Act(id, message, permit) => match permit.check() {
+                Ok(()) => message,
+                Err(error) => {
+                    // Told as if the browser had refused it, so that it finds its way to the client.
+                    let error = serde_json::json!({ "id": id, "error": { "code": -32000, "message": error.to_string() } });
+                    if let Some(refused) = refused.upgrade() {
+                        let _ = refused.send(BytesMut::from(error.to_string().as_bytes())).await;
+                    }
+                    continue;
+                }
+            },
+        };
         let mut framed = BytesMut::with_capacity(message.len() + 1);
         framed.extend_from_slice(&message);
         framed.extend_from_slice(&[0]);
