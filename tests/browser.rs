@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tandem::agents::{Refused, Seat, SeatDoor, mcp_service};
 use tandem::base::{Actor, ActorId, Point, Role, Size};
 use tandem::browser::{
-    ActError, Acting, Attending, Browser, BrowserEvent, BrowserSettings, CdpClient, Click, Locator, Observer,
-    Picture, RestoredTab, Rules, Shot, SnapshotScope, Stroke, Tab,
+    ActError, Acting, Attending, Browser, BrowserEvent, BrowserSettings, CdpClient, Click, Done, Locator,
+    Observer, Picture, RestoredTab, Rules, Shot, SnapshotScope, Stroke, Tab,
 };
 use tandem::floor::{Floor, FloorPermit, Grant, Touch};
 use tandem::process::{Child, Program, RoomUser, spawn};
@@ -153,7 +153,7 @@ impl Hand {
         let deadline = tokio::time::Instant::now() + Duration::from_millis(ms);
         Acting { tab: &self.tab, permit: &self.permit, observer: &self.seen, deadline }
     }
-    async fn click(&self, target: &str) -> Result<String, ActError> {
+    async fn click(&self, target: &str) -> Result<Done, ActError> {
         self.acting(3000).click(&at(target), &Click::default()).await
     }
     async fn js(&self, source: &str) -> Value {
@@ -188,7 +188,7 @@ async fn acts_reach_the_page_and_refusals_say_why() {
     let hand = Hand::new(&browser, &format!("{}/acts", desk.site)).await;
 
     let code = hand.click("#plain").await.expect("clicks");
-    assert_eq!(code, "getByRole(\"button\", { name: \"Press me\" })");
+    assert_eq!(&*code, "getByRole('button', { name: 'Press me' })");
     let out = hand.js("out.value").await;
     let out = out.as_str().expect("text");
     assert!(out.starts_with("plain true"), "{out}");
@@ -258,7 +258,7 @@ async fn acts_reach_the_page_and_refusals_say_why() {
     let picture = hand.browser.screenshot(&hand.tab, &Shot::default()).await.expect("a picture");
     let picture = image::load_from_memory(&picture).expect("a PNG");
     assert!(picture.width() > 1000 && picture.height() > 400);
-    let jpeg = Shot { format: Picture::Jpeg, full_page: true, element: None };
+    let jpeg = Shot { format: Picture::Jpeg, full_page: true, ..Shot::default() };
     assert!(hand.browser.screenshot(&hand.tab, &jpeg).await.expect("a picture").starts_with(&[0xff, 0xd8]));
 }
 

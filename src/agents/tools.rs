@@ -214,7 +214,10 @@ impl<'a> Call<'a> {
             return Ok(self.state(true).await);
         }
         let tab = self.tab().await?;
-        let snapshot = tab.snapshot(&SnapshotScope { below, depth: args.depth }).await.map_err(words)?;
+        let snapshot = tab
+            .snapshot(&SnapshotScope { below, depth: args.depth, ..SnapshotScope::default() })
+            .await
+            .map_err(words)?;
         Ok(Answer { snapshot: Some(snapshot), ..self.state(false).await })
     }
 
@@ -361,7 +364,7 @@ impl<'a> Call<'a> {
             Some(ImageKind::Jpeg) => (Picture::Jpeg, "image/jpeg"),
         };
         let tab = self.tab().await?;
-        let shot = Shot { format, full_page, element };
+        let shot = Shot { format, full_page, element, ..Shot::default() };
         let taken = tokio::time::timeout(PAGE, self.browser.screenshot(&tab, &shot)).await;
         let bytes = taken.map_err(|_| "the picture was not taken in time")?.map_err(words)?;
         // A picture that had to shrink comes as JPEG whatever was asked for.

@@ -32,6 +32,8 @@ pub struct Tab {
     pub(super) last_ref: AtomicU64,
     /// How many agents attend to it; focus is emulated while there is one.
     pub(super) attended: AtomicUsize,
+    /// What the acts remember of its page.
+    pub(super) memory: super::memory::Memory,
 }
 
 /// The page in a tab now.
@@ -296,6 +298,7 @@ impl Tracker {
             state: page,
             last_ref: AtomicU64::new(0),
             attended: AtomicUsize::new(0),
+            memory: super::memory::Memory::default(),
         });
         self.sessions.insert(session.id.clone(), info.target_id.clone());
         self.tabs.insert(info.target_id.clone(), Known { tab, state, session: session.id.clone() });
