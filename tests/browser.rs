@@ -1,5 +1,12 @@
 //! A real Chromium on a real Xvfb, acted on as an agent does it.
 
+#[path = "browser/acting.rs"]
+mod acting;
+#[path = "browser/finding.rs"]
+mod finding;
+#[path = "browser/outlines.rs"]
+mod outlines;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -62,6 +69,21 @@ impl Desk {
             .route("/frames", page(include_str!("pages/frames.html")))
             .route("/inner", page(include_str!("pages/inner.html")))
             .route("/other", page("<title>Other</title><h1>Other</h1>"))
+            .route("/table", page(include_str!("pages/table.html")))
+            .route("/mail", page(include_str!("pages/mail.html")))
+            .route("/shop", page(include_str!("pages/shop.html")))
+            .route("/form", page(include_str!("pages/form.html")))
+            .route("/app", page(include_str!("pages/app.html")))
+            .route("/able", page(include_str!("pages/able.html")))
+            .route("/drag", page(include_str!("pages/drag.html")))
+            .route("/find", page(include_str!("pages/find.html")))
+            .route(
+                "/wait",
+                axum::routing::get(|| async {
+                    tokio::time::sleep(Duration::from_millis(150)).await;
+                    "answered"
+                }),
+            )
             .route(
                 "/slow",
                 axum::routing::get(|| async {

@@ -243,6 +243,17 @@ impl Acting<'_> {
         Ok(Ok((x, y, window)))
     }
 
+    /// Calls the script, as long as the act may take; a page that hangs does not hang the caller.
+    pub(super) async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        place: &Place,
+        name: &str,
+        argument: &Value,
+    ) -> Result<T, ActError> {
+        let answer = self.tab.call(place, name, argument);
+        tokio::time::timeout_at(self.deadline + REACTION, answer).await.map_err(|_| ActError::Stuck)?
+    }
+
     /// Shows people where this is about to happen.
     pub(super) fn show(&self, found: &Found) -> Result<(), ActError> {
         self.permit.check()?;

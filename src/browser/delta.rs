@@ -69,9 +69,11 @@ fn clone_head(node: &Node) -> Node {
         placeholder: node.placeholder.clone(),
         value: node.value.clone(),
         kind: node.kind.clone(),
+        options: node.options.clone(),
         multiline: node.multiline,
         pointer: node.pointer,
         place: node.place,
+        compact: node.compact,
         children: Vec::new(),
     }
 }
@@ -105,7 +107,8 @@ fn same_head(a: &Node, b: &Node) -> bool {
         && a.placeholder == b.placeholder
         && a.value == b.value
         && a.kind == b.kind
-        && (a.multiline, a.pointer, a.place) == (b.multiline, b.pointer, b.place)
+        && a.options == b.options
+        && (a.multiline, a.pointer, a.place, a.compact) == (b.multiline, b.pointer, b.place, b.compact)
 }
 
 fn change(old: &Node, new: &Node) -> Change {
@@ -150,33 +153,46 @@ impl Steps {
     }
 }
 
-/// What a node is known by: its ref, else its role and name.
-type Key<'a> = (&'a str, &'a str, &'a str);
-
-fn key(node: &Node) -> Key<'_> {
-    match node.reference.as_str() {
-        "" => ("", &node.role, if node.name.is_empty() { &node.value } else { &node.name }),
-        reference => (reference, "", ""),
+/// What a node is known by: its ref, else its role and name, else what it says.
+fn key(node: &Node) -> String {
+    if !node.reference.is_empty() {
+        return node.reference.clone();
     }
+    if !node.name.is_empty() {
+        return format!("{} {}", node.role, node.name);
+    }
+    let mut said = format!("{} {}", node.role, node.value);
+    node.walk(&mut Vec::new(), &mut |_, inner| {
+        for part in [&inner.name, &inner.value] {
+            said.push('\u{1}');
+            said.push_str(part);
+        }
+        said.len() < LONGEST_KEY
+    });
+    said
 }
 
-fn unique(nodes: &[Node]) -> HashMap<Key<'_>, usize> {
-    let mut seen: HashMap<Key<'_>, Option<usize>> = HashMap::new();
-    for (at, node) in nodes.iter().enumerate() {
-        seen.entry(key(node)).and_modify(|at| *at = None).or_insert(Some(at));
+/// So much of what a node says tells it from others.
+const LONGEST_KEY: usize = 400;
+
+fn unique(keys: &[String]) -> HashMap<&str, usize> {
+    let mut seen: HashMap<&str, Option<usize>> = HashMap::new();
+    for (at, key) in keys.iter().enumerate() {
+        seen.entry(key).and_modify(|at| *at = None).or_insert(Some(at));
     }
     seen.into_iter().filter_map(|(key, at)| Some((key, at?))).collect()
 }
 
 /// Nodes that are known in both are anchors, as far as their order agrees.
 fn middle(old: &[Node], new: &[Node], steps: &mut Steps) {
-    let known = unique(old);
-    let fresh = unique(new);
-    let pairs: Vec<(usize, usize)> = new
+    let (old_keys, new_keys): (Vec<_>, Vec<_>) =
+        (old.iter().map(key).collect(), new.iter().map(key).collect());
+    let (known, fresh) = (unique(&old_keys), unique(&new_keys));
+    let pairs: Vec<(usize, usize)> = new_keys
         .iter()
         .enumerate()
-        .filter(|(at, node)| fresh.get(&key(node)) == Some(at))
-        .filter_map(|(at, node)| Some((*known.get(&key(node))?, at)))
+        .filter(|(at, key)| fresh.get(key.as_str()) == Some(at))
+        .filter_map(|(at, key)| Some((*known.get(key.as_str())?, at)))
         .collect();
     let (mut a, mut b) = (0, 0);
     for (x, y) in rising(&pairs) {

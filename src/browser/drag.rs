@@ -62,7 +62,7 @@ impl Acting<'_> {
         self.tab.ready().await?;
         self.tab.emulate_focus(true).await;
         let top = self.tab.top();
-        let window: Window = self.tab.call(&top, "place", &Value::Null).await?;
+        let window: Window = self.ask(&top, "place", &Value::Null).await?;
         self.permit.check()?;
         self.observer.pointer(window.to_display(from.0, from.1), GLIDE);
         self.observer.press(window.to_display(from.0, from.1));
@@ -75,7 +75,7 @@ impl Acting<'_> {
     }
 
     async fn unguard(&self, place: &Place) {
-        let _ = self.tab.call::<Value>(place, "unguard", &json!({})).await;
+        let _ = self.ask::<Value>(place, "unguard", &json!({})).await;
     }
 
     /// Press, move, and what comes of it. Whatever ends this early, nothing stays pressed.
@@ -88,7 +88,7 @@ impl Acting<'_> {
         let mut watch = self.tab.watch().await;
         watch.begin();
         let left = Some(PointerButton::Left);
-        self.tab.call::<Value>(place, "armDrag", &json!({})).await?;
+        self.ask::<Value>(place, "armDrag", &json!({})).await?;
         // Last in is first out: the button comes up before drags are the browser's own again.
         let mut catching = Grip::new(self);
         catching.hold("Input.setInterceptDrags", json!({ "enabled": false }));
@@ -121,7 +121,7 @@ impl Acting<'_> {
             let moved = self.post(MOUSE, &mouse("mouseMoved", at, left, 0, 0)).await?;
             self.all_answered(vec![moved]).await?;
         }
-        let native: bool = match self.tab.call(place, "dragStarted", &Value::Null).await {
+        let native: bool = match self.ask(place, "dragStarted", &Value::Null).await {
             Ok(native) => native,
             Err(error) if error.is_gone() => false,
             Err(error) => return Err(error),

@@ -56,7 +56,7 @@ impl Acting<'_> {
         let mut watch = self.tab.watch().await;
         let found = self.find(&mut Tries::new(self, locator), ATTACHED, "file").await?;
         let argument = json!({ "handle": found.handle });
-        let input: Outcome = self.tab.call(&found.place, "fileInput", &argument).await?;
+        let input: Outcome = self.ask(&found.place, "fileInput", &argument).await?;
         input.check()?;
         if paths.len() > 1 && !input.multiple {
             return Err(ActError::Refused("this input takes one file only".into()));

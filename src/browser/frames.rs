@@ -88,6 +88,7 @@ impl Drop for Attending {
             let tab = Arc::clone(&self.tab);
             runtime.spawn(async move {
                 if tab.attended.load(Ordering::Acquire) == 0 {
+                    tab.let_go().await;
                     tab.emulate_focus(false).await;
                 }
             });

@@ -281,10 +281,10 @@ impl Parser<'_> {
         let mut arguments = Vec::new();
         while self.peek() != Some(')') {
             arguments.push(self.value()?);
-            match self.peek() {
-                Some(')') => {}
-                _ => self.expect(',')?,
+            if self.peek() != Some(',') {
+                break;
             }
+            self.expect(',')?;
         }
         self.expect(')')?;
         Ok(arguments)
@@ -381,10 +381,10 @@ impl Parser<'_> {
             self.expect(':')?;
             let value = self.value()?;
             object.push((key, value));
-            match self.peek() {
-                Some('}') => {}
-                _ => self.expect(',')?,
+            if self.peek() != Some(',') {
+                break;
             }
+            self.expect(',')?;
         }
         self.expect('}')?;
         Ok(Arg::Object(object))

@@ -22,9 +22,13 @@ pub(super) struct Node {
     /// What a field holds, or what a text says.
     pub value: String,
     pub kind: String,
+    /// What a list to choose from offers.
+    pub options: Vec<String>,
     pub multiline: bool,
     pub pointer: bool,
     pub place: Option<[i32; 4]>,
+    /// One of many alike, which go on one line each where they can.
+    pub compact: bool,
     pub children: Vec<Node>,
 }
 
@@ -47,6 +51,7 @@ pub(super) struct SentNode {
     h: String,
     t: String,
     k: String,
+    o: Vec<String>,
     m: bool,
     p: bool,
     b: Option<[i32; 4]>,
@@ -67,13 +72,28 @@ impl Sent {
                 placeholder: sent.h,
                 value: sent.t,
                 kind: sent.k,
+                options: sent.o,
                 multiline: sent.m,
                 pointer: sent.p,
                 place: sent.b,
-                children: sent.c.into_iter().map(|child| child.into_node(prefix)).collect(),
+                compact: false,
+                children: compacted(sent.c.into_iter().map(|child| child.into_node(prefix)).collect()),
             },
         }
     }
+}
+
+fn compacted(mut children: Vec<Node>) -> Vec<Node> {
+    let mut start = 0;
+    while start < children.len() {
+        let role = children[start].role.clone();
+        let length = children[start..].iter().take_while(|child| child.role == role).count();
+        if length >= RUN {
+            children[start..start + length].iter_mut().for_each(|child| child.compact = true);
+        }
+        start += length;
+    }
+    children
 }
 
 pub(super) const TEXT: &str = "text";
@@ -145,6 +165,10 @@ impl Node {
         if !self.placeholder.is_empty() {
             head.push_str(&format!(" [placeholder={}]", quoted(&self.placeholder)));
         }
+        if !self.options.is_empty() {
+            let options: Vec<_> = self.options.iter().map(|option| quoted(option)).collect();
+            head.push_str(&format!(" [options={}]", options.join(", ")));
+        }
         if !self.url.is_empty() {
             head.push_str(&format!(" [url={}]", self.url));
         }
@@ -160,7 +184,7 @@ impl Node {
         match self.children.as_slice() {
             [] => Some(head),
             [text] if text.is_text() => Some(format!("{head}: {}", scalar(&text.value))),
-            cells if self.role == "row" => {
+            cells if self.role == "row" || self.compact => {
                 let cells: Option<Vec<_>> = cells.iter().map(Node::as_cell).collect();
                 cells
                     .map(|cells| format!("{head}: {}", cells.join(" | ")))
@@ -170,24 +194,39 @@ impl Node {
         }
     }
 
+    /// As a part of its parent's line.
     fn as_cell(&self) -> Option<String> {
-        let plain = matches!(self.role.as_str(), "cell" | "gridcell" | "columnheader" | "rowheader")
-            && self.reference.is_empty()
+        if self.is_text() {
+            return Some(cell_text(&self.value));
+        }
+        let bare = self.reference.is_empty()
             && self.states.is_empty()
+            && self.name.is_empty()
             && self.place.is_none();
-        if !plain {
-            return self.children.is_empty().then(|| self.head());
-        }
+        let cell = matches!(
+            self.role.as_str(),
+            "cell" | "gridcell" | "columnheader" | "rowheader" | "generic" | "heading" | "deletion"
+        );
+        let plain = bare && cell || self.role == "heading" && self.reference.is_empty();
         let mut parts = Vec::new();
-        if self.children.is_empty() || !self.children.iter().any(Node::is_text) {
-            parts.extend((!self.name.is_empty()).then(|| cell_text(&self.name)));
+        if !plain {
+            parts.push(self.head());
         }
-        for child in &self.children {
-            match child.is_text() {
-                true => parts.push(cell_text(&child.value)),
-                false if child.children.is_empty() && child.value.is_empty() => parts.push(child.head()),
-                false => return None,
+        if !self.value.is_empty() {
+            parts.push(format!("= {}", quoted(&self.value)));
+        }
+        match self.children.as_slice() {
+            [text] if !plain && text.is_text() => {
+                let last = parts.len() - 1;
+                parts[last].push_str(&format!(": {}", cell_text(&text.value)));
             }
+            children if plain => {
+                for child in children {
+                    parts.push(child.as_cell()?);
+                }
+            }
+            [] => {}
+            _ => return None,
         }
         Some(parts.join(" "))
     }

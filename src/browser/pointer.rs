@@ -102,14 +102,20 @@ pub(super) const MOUSE: &str = "Input.dispatchMouseEvent";
 impl Acting<'_> {
     /// Clicks an element. A dialog, a new tab or a file chooser that it opens ends it well.
     pub async fn click(&self, locator: &Locator, click: &Click) -> Result<Done, ActError> {
+        let mut chooser = self.catch_choosers().await?;
+        let done = self.click_until_hit(locator, click).await;
+        chooser.release().await?;
+        done
+    }
+
+    async fn click_until_hit(&self, locator: &Locator, click: &Click) -> Result<Done, ActError> {
         let mut tries = Tries::new(self, locator);
-        let chooser = self.catch_choosers().await?;
         let mut watch = self.tab.watch().await;
         loop {
             let found = self.find(&mut tries, CLICKABLE, "click").await?;
             watch.begin();
             if let Err(error) = self.click_at(&found, click).await {
-                let _ = self.tab.call::<Outcome>(&found.place, "unguard", &json!({})).await;
+                let _ = self.ask::<Outcome>(&found.place, "unguard", &json!({})).await;
                 return Err(error);
             }
             match self.reacted(&found.place, Frame::Shown).await? {
@@ -117,11 +123,7 @@ impl Acting<'_> {
                 Some(elsewhere) if elsewhere != "hit" => {
                     tries.failed(Obstacle::Covered, format!("{elsewhere} took the click"));
                 }
-                _ => {
-                    let done = self.finish(&found.place, watch, found.code).await;
-                    drop(chooser);
-                    return done;
-                }
+                _ => return self.finish(&found.place, watch, found.code).await,
             }
             tries.wait().await?;
         }
@@ -194,7 +196,7 @@ impl Acting<'_> {
         for clicked in [false, true] {
             let found = self.find(&mut Tries::new(self, locator), ATTACHED, "check").await?;
             let argument = json!({ "handle": found.handle });
-            let state: Outcome = self.tab.call(&found.place, "checked", &argument).await?;
+            let state: Outcome = self.ask(&found.place, "checked", &argument).await?;
             state.check()?;
             if state.checked == Some(wanted) {
                 return Ok(done.unwrap_or(Done { code: found.code, ..Done::default() }));
@@ -230,7 +232,7 @@ impl Acting<'_> {
     }
 
     /// Presses a button where the mouse is. It stays down until `mouse_up`, or
-    /// until the permit is used no more: see `let_go`.
+    /// until somebody else has the floor: see `Tab::let_go`.
     pub async fn mouse_down(&self, button: PointerButton) -> Result<Done, ActError> {
         let at = self.tab.memory.pointer();
         self.at_place(at, async |acting, at| {
@@ -296,19 +298,6 @@ impl Acting<'_> {
         .await
     }
 
-    /// Lets go of every button that `mouse_down` left pressed. Whoever gives a
-    /// permit back, or loses it, calls this.
-    pub async fn let_go(tab: &super::Tab) {
-        let at = tab.memory.pointer();
-        let session = tab.state.borrow().session.clone();
-        for button in tab.memory.pressed() {
-            if tab.memory.release(button) {
-                let up = mouse("mouseReleased", at, Some(button), 1, 0);
-                let _ = tab.client.post(Some(&session), MOUSE, &up).await;
-            }
-        }
-    }
-
     /// What is the same for every act at coordinates.
     async fn at_place(
         &self,
@@ -318,13 +307,26 @@ impl Acting<'_> {
         if !at.0.is_finite() || !at.1.is_finite() || at.0.abs() > 100_000.0 || at.1.abs() > 100_000.0 {
             return Err(ActError::Refused(format!("there is no place {}, {} on a page", at.0, at.1)));
         }
+        let mut chooser = self.catch_choosers().await?;
+        let done = self.act_at(at, act).await;
+        chooser.release().await?;
+        if matches!(done, Err(ActError::Preempted(_))) {
+            self.tab.let_go().await;
+        }
+        done
+    }
+
+    async fn act_at(
+        &self,
+        at: (f64, f64),
+        act: impl AsyncFnOnce(&Self, (f64, f64)) -> Result<(), ActError>,
+    ) -> Result<Done, ActError> {
         self.permit.check()?;
         self.tab.ready().await?;
         self.tab.emulate_focus(true).await;
-        let chooser = self.catch_choosers().await?;
         let mut watch = self.tab.watch().await;
         let top = self.tab.top();
-        let window: Window = self.tab.call(&top, "place", &Value::Null).await?;
+        let window: Window = self.ask(&top, "place", &Value::Null).await?;
         let display: Point = window.to_display(at.0, at.1);
         watch.begin();
         self.permit.check()?;
@@ -332,8 +334,21 @@ impl Acting<'_> {
         self.tab.memory.set_pointer(at);
         act(self, at).await?;
         self.reacted(&top, Frame::Shown).await?;
-        let done = self.finish(&top, watch, String::new()).await;
-        drop(chooser);
-        done
+        self.finish(&top, watch, String::new()).await
+    }
+}
+
+impl super::Tab {
+    /// Lets go of every button that `mouse_down` left pressed. For whoever
+    /// learns that an agent has lost the floor.
+    pub async fn let_go(&self) {
+        let at = self.memory.pointer();
+        let session = self.state.borrow().session.clone();
+        for button in self.memory.pressed() {
+            if self.memory.release(button) {
+                let up = mouse("mouseReleased", at, Some(button), 1, 0);
+                let _ = self.client.post(Some(&session), MOUSE, &up).await;
+            }
+        }
     }
 }

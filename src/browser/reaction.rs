@@ -18,6 +18,9 @@ const ANSWERS: Duration = Duration::from_secs(1);
 /// How long a new tab may take to be known after the page asked for it.
 const OPENING: Duration = Duration::from_secs(1);
 
+/// So many requests are waited for; a page that makes more never ends anyway.
+const MOST_REQUESTS: usize = 4096;
+
 /// What was done, and what came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Done {
@@ -183,6 +186,7 @@ impl Watch {
                     && let Some(kind) = request.kind.as_deref()
                     && WAITED.contains(&kind)
                     && !(kind == "Document" && request.frame_id.as_deref() == Some(&self.page))
+                    && self.requests.len() < MOST_REQUESTS
                 {
                     self.requests.insert(key(&request.request_id));
                 }
@@ -235,10 +239,11 @@ impl Watch {
             kind: String,
             url: String,
             opener_id: Option<String>,
+            opener_frame_id: Option<String>,
         }
         if let Some(Created { target_info: info }) = event.params::<Created>()
             && info.kind == "page"
-            && info.opener_id.as_deref() == Some(&self.page)
+            && [info.opener_id, info.opener_frame_id].iter().flatten().any(|opener| *opener == self.page)
         {
             self.opened.push(Opened { page: info.target_id, url: info.url });
         }

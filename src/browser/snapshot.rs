@@ -87,6 +87,8 @@ struct Taken {
     whole: bool,
     #[serde(default)]
     last: u64,
+    #[serde(default)]
+    title: String,
 }
 
 impl Tab {
@@ -130,7 +132,7 @@ impl Tab {
         };
         let prefix = prefix(&place);
         let mut root = root.into_node(&prefix);
-        let whole = taken.whole;
+        let (whole, title) = (taken.whole, taken.title);
         if !taken.holders.is_empty() {
             self.weave(&place, &mut root, scope, 0).await?;
         }
@@ -155,8 +157,9 @@ impl Tab {
                 "\n# The page has more elements than an outline takes; ask for a part by its target.",
             );
         }
-        let state = self.state();
-        Ok(Snapshot { url: state.url, title: state.title, yaml, cut: cut || !whole, outline })
+        // The tracker hears of a new title a moment later than the page itself.
+        let title = if place.number == 0 { title } else { self.title() };
+        Ok(Snapshot { url: self.url(), title, yaml, cut: cut || !whole, outline })
     }
 
     async fn take(

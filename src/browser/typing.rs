@@ -19,7 +19,7 @@ impl Acting<'_> {
         watch.begin();
         self.show(&found)?;
         let argument = json!({ "handle": found.handle, "value": text });
-        let prepared: Outcome = self.tab.call(&found.place, "prepareFill", &argument).await?;
+        let prepared: Outcome = self.ask(&found.place, "prepareFill", &argument).await?;
         prepared.check()?;
         if !prepared.done {
             if text.is_empty() {
@@ -40,8 +40,7 @@ impl Acting<'_> {
         let found = self.find(&mut Tries::new(self, locator), FILLABLE, "field").await?;
         watch.begin();
         self.show(&found)?;
-        let focused: Outcome =
-            self.tab.call(&found.place, "focus", &json!({ "handle": found.handle })).await?;
+        let focused: Outcome = self.ask(&found.place, "focus", &json!({ "handle": found.handle })).await?;
         focused.check()?;
         self.type_text(text).await?;
         self.settle(found, watch, Frame::Soon).await
@@ -52,8 +51,7 @@ impl Acting<'_> {
         let watch = self.tab.watch().await;
         let found = self.find(&mut Tries::new(self, locator), ATTACHED, "look").await?;
         self.permit.check()?;
-        let focused: Outcome =
-            self.tab.call(&found.place, "focus", &json!({ "handle": found.handle })).await?;
+        let focused: Outcome = self.ask(&found.place, "focus", &json!({ "handle": found.handle })).await?;
         focused.check()?;
         self.type_text(text).await?;
         self.settle(found, watch, Frame::Soon).await
@@ -81,15 +79,18 @@ impl Acting<'_> {
         self.permit.check()?;
         self.tab.ready().await?;
         self.tab.emulate_focus(true).await;
-        let chooser = self.catch_choosers().await?;
+        let mut chooser = self.catch_choosers().await?;
         let mut watch = self.tab.watch().await;
         watch.begin();
-        let answers = self.stroke(stroke).await?;
-        self.all_answered(answers).await?;
-        let top = self.tab.top();
-        self.reacted(&top, Frame::Soon).await?;
-        let done = self.finish(&top, watch, String::new()).await;
-        drop(chooser);
+        let done = async {
+            let answers = self.stroke(stroke).await?;
+            self.all_answered(answers).await?;
+            let top = self.tab.top();
+            self.reacted(&top, Frame::Soon).await?;
+            self.finish(&top, watch, String::new()).await
+        };
+        let done = done.await;
+        chooser.release().await?;
         done
     }
 
@@ -119,7 +120,7 @@ impl Acting<'_> {
         let watch = self.tab.watch().await;
         let found = self.find(&mut Tries::new(self, locator), needs, "look").await?;
         self.permit.check()?;
-        let outcome: Outcome = self.tab.call(&found.place, name, &json!({ "handle": found.handle })).await?;
+        let outcome: Outcome = self.ask(&found.place, name, &json!({ "handle": found.handle })).await?;
         outcome.check()?;
         self.settle(found, watch, Frame::Soon).await
     }
@@ -133,7 +134,7 @@ impl Acting<'_> {
             watch.begin();
             self.show(&found)?;
             let argument = json!({ "handle": found.handle, "values": values });
-            let selected: Outcome = self.tab.call(&found.place, "chooseOptions", &argument).await?;
+            let selected: Outcome = self.ask(&found.place, "chooseOptions", &argument).await?;
             match (&selected.wait, &selected.error) {
                 (Some(code), Some(why)) => tries.failed(Obstacle::from_code(code), why.clone()),
                 _ => {

@@ -72,6 +72,20 @@ const cutOff = (el) =>
 
 // ---- names
 
+// The labels of a field. Its own list of them is a search of the whole page.
+const labelsOf = (el) => {
+  if (!memo || !('labels' in el)) return tagOf(el) === 'form' ? [] : [...(el.labels || [])];
+  return remembered('below', 'labels', everyLabel).get(el) || [];
+};
+const everyLabel = () => {
+  const found = new Map();
+  for (const el of below(document)) {
+    if (tagOf(el) !== 'label' || !el.control) continue;
+    found.set(el.control, [...(found.get(el.control) || []), el]);
+  }
+  return found;
+};
+
 const LONGEST_NAME = 900;
 const namedByContent = new Set([
   'button', 'cell', 'checkbox', 'columnheader', 'gridcell', 'heading', 'link', 'menuitem',
@@ -80,9 +94,11 @@ const namedByContent = new Set([
 ]);
 const buttonInputs = new Set(['button', 'submit', 'reset']);
 
-const pseudo = (el, which) => {
-  const { content, display } = getComputedStyle(el, which);
-  if (!content || content === 'none' || content === 'normal' || display === 'none') return '';
+const pseudo = (el, which) => remembered(which, el, () => pseudoText(el, which));
+const pseudoText = (el, which) => {
+  const style = getComputedStyle(el, which);
+  const { content } = style;
+  if (!content || content === 'none' || content === 'normal' || style.display === 'none') return '';
   const text = /^(?:url\(.*?\)\s*)?"((?:[^"\\]|\\.)*)"/.exec(content);
   return text ? text[1].replace(/\\(.)/g, '$1') : '';
 };
@@ -119,9 +135,9 @@ const nameFrom = (el, seen, inside) => {
     return el.value || title || { submit: 'Submit', reset: 'Reset' }[el.type] || '';
   }
   if (tag === 'input' && el.type === 'image') return el.alt || el.value || title || 'Submit';
-  const labels = tag === 'form' ? null : el.labels;
-  if (labels?.length && !inside) {
-    const names = [...labels].map((each) => labelName(each, seen));
+  const labels = inside ? [] : labelsOf(el);
+  if (labels.length) {
+    const names = labels.map((each) => labelName(each, seen));
     if (fold(names.join(' '))) return names.join(' ');
   }
   if (tag === 'img' || tag === 'area') return attr(el, 'alt') || title;

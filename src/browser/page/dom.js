@@ -39,6 +39,7 @@ const order = method(Node.prototype, 'compareDocumentPosition');
 const dispatch = method(EventTarget.prototype, 'dispatchEvent');
 const focusOn = method(HTMLElement.prototype, 'focus');
 const isEditable = getter(HTMLElement.prototype, 'isContentEditable');
+const titleOf = getter(Document.prototype, 'title');
 const bodyOf = getter(Document.prototype, 'body');
 const htmlOf = getter(Document.prototype, 'documentElement');
 const query = (root, css) => {
@@ -109,7 +110,9 @@ const descendants = (root) => {
 let memo = null;
 const pass = (work) => {
   if (memo) return work();
-  memo = { names: new Map(), texts: new Map(), hidden: new Map(), roles: new Map(), below: new Map() };
+  memo = {};
+  const tables = ['names', 'texts', 'hidden', 'roles', 'below', '::before', '::after'];
+  for (const table of tables) memo[table] = new Map();
   try {
     return work();
   } finally {

@@ -189,8 +189,7 @@ const byLabel = (step) => {
     }
     const label = attr(el, 'aria-label');
     if (fold(label)) return test(label);
-    const labels = tagOf(el) === 'form' ? null : el.labels;
-    return !!labels && [...labels].some((each) => test(textOf(each)));
+    return labelsOf(el).some((each) => test(textOf(each)));
   };
 };
 
@@ -223,7 +222,13 @@ const steps = {
     return unique(found.filter((node) => nodeType(node) === 1), scope.length > 1);
   },
   role: (scope, step) => everyBelow(scope, byRole(step)),
-  text: (scope, step) => everyBelow(scope, byText(step.text)),
+  text: (scope, step) => {
+    const test = byText(step.text);
+    // What is searched in may itself be the smallest element with the text.
+    const own = scope.filter((root) => nodeType(root) === 1 && test(root));
+    const inside = everyBelow(scope, test);
+    return own.length ? unique([...own, ...inside]) : inside;
+  },
   label: (scope, step) => everyBelow(scope, byLabel(step)),
   attribute: (scope, step) => {
     const test = matcher(step.text);

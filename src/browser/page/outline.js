@@ -12,13 +12,14 @@ const clickableRoles = new Set([
 // What is worth asking for alone.
 const regionRoles = new Set([
   'alert', 'alertdialog', 'application', 'article', 'banner', 'canvas', 'complementary', 'contentinfo',
-  'dialog', 'feed', 'figure', 'form', 'grid', 'group', 'iframe', 'list', 'log', 'main', 'menu', 'menubar',
-  'meter', 'navigation', 'progressbar', 'radiogroup', 'region', 'scrollbar', 'search', 'status', 'table', 'tablist',
-  'tabpanel', 'toolbar', 'tree', 'treegrid', 'video', 'audio',
+  'dialog', 'feed', 'figure', 'form', 'grid', 'iframe', 'log', 'main', 'menu', 'menubar',
+  'meter', 'navigation', 'progressbar', 'region', 'scrollbar', 'search', 'table', 'tabpanel', 'toolbar', 'tree', 'treegrid', 'video', 'audio',
 ]);
+const namedRegions = new Set(['group', 'heading', 'img', 'list', 'radiogroup', 'tablist']);
 // Inside of a line they are just text.
 const plainRoles = new Set(['code', 'emphasis', 'mark', 'paragraph', 'strong', 'subscript', 'superscript', 'time']);
 const fieldRoles = new Set(['textbox', 'searchbox', 'slider', 'spinbutton', 'progressbar', 'meter', 'scrollbar', 'combobox']);
+const saidByContent = new Set(['row', 'cell', 'gridcell', 'columnheader', 'rowheader']);
 const mediaTags = new Set(['canvas', 'video', 'audio']);
 const silent = new Set(['datalist', 'noscript', 'script', 'style', 'template', 'head']);
 
@@ -32,6 +33,7 @@ const outline = ({ start, ref, boxes, urls }) =>
     const frames = [];
     let nodes = 0;
     let whole = true;
+    let lastUrl = '';
 
     const childrenOf = (el, hand) => {
       const found = [];
@@ -91,14 +93,18 @@ const outline = ({ start, ref, boxes, urls }) =>
         tag === 'select' || tag === 'svg' || mediaTags.has(tag) || role === 'iframe' || role === 'img' ||
         role === 'separator' || (fieldRoles.has(role) && !editable(el) && own !== 'combobox') || tag === 'input' || tag === 'textarea';
       let children = leaf ? [] : childrenOf(el, hand || pointer);
-      if (tag === 'select') children = optionsOf(el);
+      // Its control is called so; that need not be said twice.
+      if (tag === 'label' && namesControl(el, children)) children = children.filter((child) => typeof child !== 'string');
       if (!seen) return children.filter((child) => typeof child !== 'string');
 
       if (!acts && plainRoles.has(role)) role = '';
       if (!role && !acts) return foldAway(el, children);
       children = clean(children);
       role = role || 'generic';
-      const name = role === 'generic' ? fold(attr(el, 'aria-label')) : nameOf(el);
+      let name = '';
+      if (role === 'generic') name = fold(attr(el, 'aria-label') || (acts && attr(el, 'title')) || '');
+      // A row is its cells, and a cell what is in it; that is not said twice.
+      else if (!saidByContent.has(role) || labelled(el)) name = nameOf(el);
       if ((role === 'img' || role === 'canvas') && !name && !acts) return [];
       if (role === 'separator' && !acts) return [];
       if (role === 'listitem' && !acts && !children.length) return [];
@@ -107,12 +113,16 @@ const outline = ({ start, ref, boxes, urls }) =>
       if (name && namedByContent.has(role) && covers(name, children)) {
         node.c = children.filter((child) => typeof child !== 'string');
       }
-      node.c = node.c.filter((child) => !(child.r === 'img' && !child.p && !child.e && (!child.n || name.includes(child.n))));
-      // A row is its cells; what the cells say is not said twice.
-      if (role === 'row' || ((role === 'cell' || role === 'gridcell') && node.c.length)) node.n = labelled(el) ? name : '';
-      if (role === 'group' && tag === 'details') node.n = labelled(el) ? name : '';
-      const wanted = acts || clickableRoles.has(role) || regionRoles.has(role) || role === 'heading' || role === 'img';
-      node.wanted = hittable && wanted;
+      // A picture on a button is the button; a legend is its group's name.
+      if (clickableRoles.has(role)) node.c = node.c.filter((child) => child.r !== 'img' || child.acts);
+      if (name) node.c = node.c.filter((child) => child !== name && !(child.r === 'heading' && child.n === name && role === 'region'));
+      // An arrow or a cross beside a name says nothing more.
+      if (name && acts) node.c = node.c.filter((child) => typeof child !== 'string' || /[\p{L}\p{N}]/u.test(child));
+      if (node.c.length === 1 && node.c[0].n === name && !acts) node.n = '';
+      node.acts = acts;
+      const wanted =
+        acts || clickableRoles.has(role) || regionRoles.has(role) || (namedRegions.has(role) && node.n);
+      node.wanted = hittable && !!wanted;
       if (hittable && pointer && !hand && !clickableRoles.has(role)) node.p = true;
       describeField(el, node, role);
       if (boxes) node.b = [box.x, box.y, box.width, box.height].map(Math.round);
@@ -132,10 +142,15 @@ const outline = ({ start, ref, boxes, urls }) =>
       const tag = tagOf(el);
       if (role === 'link') {
         const url = addressOf(el);
-        if (url) node.u = urls ? url : shortened(url);
+        if (url && url !== lastUrl) node.u = urls ? url : shortened(url);
+        lastUrl = url;
       }
       const placeholder = attr(el, 'placeholder');
       if (placeholder && fold(placeholder) !== node.n) node.h = cut(fold(placeholder), 200);
+      if (tag === 'select') {
+        node.t = cut([...el.selectedOptions].map((option) => fold(option.label)).join(', '), LONGEST_LINE);
+        node.o = optionsOf(el, el === root);
+      }
       if (tag === 'textarea') node.m = true;
       if (tag === 'input' && !inputRoles[el.type] && el.type && el.type !== 'text') node.k = el.type;
       if (fieldRoles.has(role) && tag !== 'select') {
@@ -179,7 +194,7 @@ const outline = ({ start, ref, boxes, urls }) =>
     };
     const strip = (node) => {
       const bare = { r: node.r };
-      for (const key of ['n', 'e', 'u', 'h', 't', 'k', 'm', 'p', 'b']) if (node[key]) bare[key] = node[key];
+      for (const key of ['n', 'e', 'u', 'h', 't', 'k', 'm', 'p', 'b', 'o']) if (node[key]) bare[key] = node[key];
       if (node.s?.length) bare.s = node.s;
       if (node.c.length) bare.c = node.c.map((child) => (typeof child === 'string' ? child : strip(child)));
       if (node.r === 'iframe') bare.f = true;
@@ -199,6 +214,7 @@ const outline = ({ start, ref, boxes, urls }) =>
       const pressed = pressedState(el);
       if (pressed) states.push(pressed === 'mixed' ? 'pressed=mixed' : 'pressed');
       if (attr(el, 'aria-selected') === 'true') states.push('selected');
+      if (editable(el) && role !== 'textbox' && role !== 'combobox' && !editable(parentElement(el))) states.push('editable');
       if (fieldKind(el) === 'text' && readOnly(el)) states.push('readonly');
       if (matches(el, ':user-invalid') || attr(el, 'aria-invalid') === 'true') states.push('invalid');
       return states;
@@ -207,7 +223,7 @@ const outline = ({ start, ref, boxes, urls }) =>
     const top = { el: root, r: 'root', n: '', s: [], c: tidy(clean(build(root, false))) };
     finish(top, '');
     const answer = strip(top);
-    return { root: answer, holders: frames.filter((node) => node.e).map((node) => node.e), whole, last: lastRef };
+    return { root: answer, holders: frames.filter((node) => node.e).map((node) => node.e), whole, last: lastRef, title: titleOf(document) };
   });
 
 const focused = () => {
@@ -232,16 +248,18 @@ const actsByItself = (el, role, pointer) => {
   const parent = parentElement(el);
   return !(parent && editable(parent));
 };
-const optionsOf = (select) => {
+const namesControl = (label, children) => {
+  const field = label.control;
+  return !!field && visible(field) && !hiddenForAria(field) && covers(nameOf(field), children);
+};
+const MOST_OPTIONS = 30;
+const optionsOf = (select, all) => {
   const options = [...select.options];
-  const shown = options.slice(0, 200).map((option) => {
-    const states = [];
-    if (option.selected) states.push('selected');
-    if (option.disabled) states.push('disabled');
-    return { el: option, r: 'option', n: fold(option.label), s: states, c: [] };
+  const shown = options.slice(0, all ? 1000 : MOST_OPTIONS).map((option) => {
+    const off = option.disabled || (tagOf(option.parentElement) === 'optgroup' && option.parentElement.disabled);
+    return cut(fold(option.label), 80) + (off ? ' (disabled)' : '');
   });
-  if (options.length > 200) shown.push(`… ${options.length - 200} more options`);
-  return shown;
+  return options.length > shown.length ? [...shown, `… ${options.length - shown.length} more`] : shown;
 };
 const covers = (name, children) => {
   const bare = (text) => text.replace(/\s+/g, '');

@@ -31,8 +31,8 @@ const candidates = (el) => {
       });
     }
   }
-  const labels = tagOf(el) === 'form' ? null : el.labels;
-  const label = labels?.length ? fold(textOf(labels[0])) : '';
+  const labels = labelsOf(el);
+  const label = labels.length ? fold(textOf(labels[0])) : '';
   if (label && label.length <= LONGEST_TEXT) {
     add(`getByLabel(${quote(label)})`, { kind: 'label', text: { text: label } });
   }
