@@ -273,7 +273,7 @@ impl Teller {
     }
 
     /// `path` ends with the new node that `change` makes of `old`.
-    fn tell<'a>(&mut self, path: &mut Vec<&'a Node>, old: &Node, change: &Change) {
+    fn tell(&mut self, path: &mut Vec<&Node>, old: &Node, change: &Change) {
         let Some(new) = path.last().copied() else { return };
         let mut told = false;
         let (mut at, mut to) = (0, 0);
@@ -346,7 +346,16 @@ fn first_line(node: &Node) -> String {
 
 /// Enough to know which one is meant.
 fn short(node: &Node) -> String {
-    let line = node.single().unwrap_or_else(|| node.head());
+    let line = node.single().unwrap_or_else(|| {
+        let mut said = String::new();
+        node.walk(&mut Vec::new(), &mut |_, inner| {
+            if said.is_empty() {
+                said.push_str(if inner.name.is_empty() { &inner.value } else { &inner.name });
+            }
+            said.is_empty()
+        });
+        if node.name.is_empty() { format!("{}: {said}", node.head()) } else { node.head() }
+    });
     match line.char_indices().nth(80) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,

@@ -100,7 +100,7 @@ impl Tab {
     /// Nobody waits for the answer: what is sent later comes later.
     pub(super) async fn emulate_focus(&self, enabled: bool) {
         let session = self.state.borrow().session.clone();
-        if !session.is_empty() {
+        if !session.is_empty() && self.memory.set_focused(enabled.then_some(session.as_str())) {
             let params = json!({ "enabled": enabled });
             let _ = self.client.post(Some(&session), "Emulation.setFocusEmulationEnabled", &params).await;
         }

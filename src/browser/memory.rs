@@ -40,6 +40,8 @@ struct Inner {
     pressed: Vec<PointerButton>,
     /// Sessions whose network is listened to.
     heard: HashSet<String>,
+    /// The session in which the page believes itself focused.
+    focused: Option<String>,
 }
 
 impl Memory {
@@ -127,6 +129,14 @@ impl Memory {
 
     pub fn pressed(&self) -> Vec<PointerButton> {
         self.inner().pressed.clone()
+    }
+
+    /// True when that is new.
+    pub fn set_focused(&self, session: Option<&str>) -> bool {
+        let mut inner = self.inner();
+        let new = inner.focused.as_deref() != session;
+        inner.focused = session.map(str::to_owned);
+        new
     }
 
     /// True the first time that it is asked for a session.

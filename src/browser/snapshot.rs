@@ -14,6 +14,9 @@ use super::tabs::Tab;
 
 /// An outline is never written longer than this; what is left out says so.
 const LARGEST: usize = 200_000;
+/// How long it is if nothing else is asked for: the whole page, or a part of it.
+const PAGE: usize = 20_000;
+const PART: usize = 60_000;
 /// Frames in frames, so deep.
 const DEEPEST: usize = 8;
 /// The most matches of a search.
@@ -26,7 +29,8 @@ pub struct SnapshotScope {
     pub below: Option<Locator>,
     /// How many levels.
     pub depth: Option<u32>,
-    /// About how many bytes; the rest is counted and can be asked for.
+    /// About how many bytes; the rest is counted and can be asked for. 20,000
+    /// for a page and 60,000 for a part unless something else is said.
     pub budget: Option<usize>,
     /// Without the first so many of its parts: what an omission says after "from".
     pub from: usize,
@@ -147,7 +151,7 @@ impl Tab {
         let outline = Outline { root };
         self.memory.show(outline.refs().into_iter());
         let layout = Layout {
-            budget: scope.budget.unwrap_or(LARGEST).min(LARGEST),
+            budget: scope.budget.unwrap_or(if scope.below.is_some() { PART } else { PAGE }).min(LARGEST),
             depth: scope.depth,
             from: scope.from,
         };

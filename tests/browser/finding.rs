@@ -109,6 +109,6 @@ async fn every_kind_of_locator_finds_what_playwright_finds() {
         hand.click("frameLocator('#frame').frameLocator('iframe').locator('a')").await.expect("clicks");
     assert_eq!(
         done.code,
-        "locator('#frame').contentFrame().getByTitle('Deeper').contentFrame().getByRole('link', { name: 'Deep link' })"
+        "locator('#frame').contentFrame().locator('iframe[title=\"Deeper\"]').contentFrame().getByRole('link', { name: 'Deep link' })"
     );
 }

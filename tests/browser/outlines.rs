@@ -21,13 +21,19 @@ async fn outlines_are_short_and_differences_shorter() {
         let lap = Instant::now();
         let whole = hand.tab.snapshot(&SnapshotScope::default()).await.expect("a snapshot");
         let took = lap.elapsed();
-        let share = whole.yaml.len() as f64 / *theirs as f64;
-        println!("{name}: {} bytes, {share:.2} of {theirs}, {took:?}", whole.yaml.len());
+        let (all, _) = whole.outline.write(&Layout::default());
+        let share = |text: &str| text.len() as f64 / *theirs as f64;
+        println!(
+            "{name}: {} bytes, {:.2} of {theirs} ({:.2} without a limit), {took:?}",
+            whole.yaml.len(),
+            share(&whole.yaml),
+            share(&all)
+        );
         if let Ok(folder) = std::env::var("TANDEM_TEST_OUTLINES") {
-            std::fs::write(format!("{folder}/{name}.yaml"), &whole.yaml).expect("writes");
+            std::fs::write(format!("{folder}/{name}.yaml"), &all).expect("writes");
         }
         let large = *theirs > 10_000;
-        shares.push((*name, share, large));
+        shares.push((*name, share(&all), share(&whole.yaml), large));
         if large {
             let (cut, was_cut) = whole.outline.write(&Layout { budget: 16_000, ..Layout::default() });
             assert!(was_cut && cut.len() < theirs / 4 && cut.len() > 8000, "{} bytes", cut.len());
@@ -35,8 +41,10 @@ async fn outlines_are_short_and_differences_shorter() {
         }
     }
 
-    for (name, share, large) in shares {
-        assert!(share <= if large { 0.4 } else { 0.8 }, "{name}: {share}");
+    for (name, all, limited, large) in shares {
+        // On small pages more is shown than there: icons, fields' types.
+        assert!(all <= if large { 0.55 } else { 0.9 }, "{name}: {all}");
+        assert!(limited <= if large { 0.25 } else { 0.9 }, "{name}: {limited}");
     }
 
     // After an act only what changed is told.
@@ -55,7 +63,7 @@ async fn outlines_are_short_and_differences_shorter() {
         assert_eq!(delta.apply(&old.outline), new.outline);
         println!("{page}: {} of {} bytes\n{}", delta.text().len(), new.yaml.len(), delta.text());
         assert!(delta.text().contains(told), "{}", delta.text());
-        assert!(delta.text().len() * 3 < new.yaml.len().max(1500), "{}", delta.text());
+        assert!(delta.text().len() * 3 <= new.yaml.len(), "{}", delta.text());
     }
 
     // What is drawn anew keeps its refs; what is left out can be asked for.

@@ -14,10 +14,11 @@ const heldElement = (handle) => {
 
 // A frame of the screen; where there are none, a moment instead.
 const FRAMELESS = 250;
+// Tells whether there was one.
 const frame = (most = FRAMELESS) =>
   new Promise((done) => {
-    requestAnimationFrame(done);
-    setTimeout(done, most);
+    requestAnimationFrame(() => done(true));
+    setTimeout(() => done(false), most);
   });
 const sameBox = (a, b) => a.x === b.x && a.y === b.y && a.width === b.width && a.height === b.height;
 
@@ -164,7 +165,8 @@ const probe = async ({ locator, needs, act, attempt, strict = true, guarding = t
     const next = frame();
     // There is nothing else to do until the next frame.
     if (code) answer.code = locatorFor(el);
-    await next;
+    const shown = await next;
+    if (!shown && !document.hidden) return wait('busy', 'the page shows no frames', el);
     if (!isConnected(el)) return wait('detached', 'the element was removed from the page', el);
     if (!sameBox(first, boxOf(el))) return wait('moving', 'the element is moving', el);
   } else if (code) answer.code = locatorFor(el);

@@ -123,7 +123,9 @@ const outline = ({ start, ref, boxes, urls }) =>
       const wanted =
         acts || clickableRoles.has(role) || regionRoles.has(role) || (namedRegions.has(role) && node.n);
       node.wanted = hittable && !!wanted;
-      if (hittable && pointer && !hand && !clickableRoles.has(role)) node.p = true;
+      // A box without a role that has a ref and nothing in it is there to be clicked.
+      const plain = role === 'generic' && node.c.every((child) => typeof child === 'string');
+      if (hittable && pointer && !hand && !clickableRoles.has(role) && !plain) node.p = true;
       describeField(el, node, role);
       if (boxes) node.b = [box.x, box.y, box.width, box.height].map(Math.round);
       return [node];
@@ -185,7 +187,8 @@ const outline = ({ start, ref, boxes, urls }) =>
       const seen = new Map();
       for (const child of node.c) {
         if (typeof child === 'string') continue;
-        const what = `${child.r}\u0001${child.n}`;
+        // What has no name is known by what it says.
+        const what = `${child.r}\u0001${child.n || said(child)}`;
         seen.set(what, (seen.get(what) || 0) + 1);
         const below = `${key}\u0002${what}`;
         if (child.wanted || child.c.length >= MANY) child.e = giveRef(child.el, child.r, child.n, `${below}\u0003${seen.get(what)}`, heirs);
@@ -226,6 +229,14 @@ const outline = ({ start, ref, boxes, urls }) =>
     return { root: answer, holders: frames.filter((node) => node.e).map((node) => node.e), whole, last: lastRef, title: titleOf(document) };
   });
 
+const said = (node) => {
+  let text = node.t || '';
+  for (const child of node.c) {
+    if (text.length > 80) break;
+    text += typeof child === 'string' ? child : child.n || said(child);
+  }
+  return text.slice(0, 80);
+};
 const focused = () => {
   let el = activeIn(document);
   for (let root = el && shadowOf(el); root; root = shadowOf(el)) {

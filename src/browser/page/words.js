@@ -15,6 +15,8 @@ const testIds = 'data-testid';
 // An id that a program made up changes with the next build.
 const lasting = (id) => id && id.length <= 40 && !/\d{3,}|^:|[0-9a-f]{8}/.test(id);
 
+// Playwright does not take an iframe's role for one.
+const known = (role) => role && role !== 'none' && role !== 'iframe';
 // Ways to point at an element, the most readable ones first.
 const candidates = (el) => {
   const found = [];
@@ -24,7 +26,7 @@ const candidates = (el) => {
   if (testId) add(`getByTestId(${quote(testId)})`, attribute(testIds, testId, true));
   const role = roleOf(el);
   const name = nameOf(el);
-  if (role && role !== 'none' && name && name.length <= LONGEST_TEXT) {
+  if (known(role) && name && name.length <= LONGEST_TEXT) {
     for (const exact of [false, true]) {
       add(`getByRole('${role}', { name: ${quote(name)}${exact ? ', exact: true' : ''} })`, {
         kind: 'role', role, states: {}, name: { text: name, exact },
@@ -47,13 +49,14 @@ const candidates = (el) => {
     }
   }
   const title = attr(el, 'title');
-  if (title) add(`getByTitle(${quote(title)})`, attribute('title', title, false));
+  if (title && role !== 'iframe') add(`getByTitle(${quote(title)})`, attribute('title', title, false));
   const css = (selector) => add(`locator(${quote(selector)})`, { kind: 'css', css: selector, list: listOf(selector) });
   const id = idOf(el);
   if (lasting(id)) css(`#${CSS.escape(id)}`);
   const given = attr(el, 'name');
   if (given) css(`${tagOf(el)}[name=${JSON.stringify(given)}]`);
-  if (role && role !== 'none') add(`getByRole('${role}')`, { kind: 'role', role, states: {} });
+  if (role === 'iframe' && title) css(`iframe[title=${JSON.stringify(title)}]`);
+  if (known(role)) add(`getByRole('${role}')`, { kind: 'role', role, states: {} });
   css(tagOf(el));
   if (id) css(`#${CSS.escape(id)}`);
   return found;
