@@ -1,5 +1,12 @@
 //! A real Chromium on a real Xvfb, acted on as an agent does it.
 
+#[path = "browser/acting.rs"]
+mod acting;
+#[path = "browser/finding.rs"]
+mod finding;
+#[path = "browser/outlines.rs"]
+mod outlines;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,8 +16,8 @@ use serde_json::{Value, json};
 use tandem::agents::{Refused, Seat, SeatDoor};
 use tandem::base::{Actor, ActorId, Point, Role, Size, ToolGroups};
 use tandem::browser::{
-    ActError, Acting, Attending, Browser, BrowserEvent, BrowserSettings, CdpClient, Click, Locator, Observer,
-    Picture, RestoredTab, Rules, Shot, SnapshotScope, Stroke, Tab,
+    ActError, Acting, Attending, Browser, BrowserEvent, BrowserSettings, CdpClient, Click, Done, Locator,
+    Observer, Picture, RestoredTab, Rules, Shot, SnapshotScope, Stroke, Tab,
 };
 use tandem::floor::{Floor, FloorPermit, Grant, Touch};
 use tandem::process::{Child, Program, RoomUser, spawn};
@@ -62,6 +69,21 @@ impl Desk {
             .route("/frames", page(include_str!("pages/frames.html")))
             .route("/inner", page(include_str!("pages/inner.html")))
             .route("/other", page("<title>Other</title><h1>Other</h1>"))
+            .route("/table", page(include_str!("pages/table.html")))
+            .route("/mail", page(include_str!("pages/mail.html")))
+            .route("/shop", page(include_str!("pages/shop.html")))
+            .route("/form", page(include_str!("pages/form.html")))
+            .route("/app", page(include_str!("pages/app.html")))
+            .route("/able", page(include_str!("pages/able.html")))
+            .route("/drag", page(include_str!("pages/drag.html")))
+            .route("/find", page(include_str!("pages/find.html")))
+            .route(
+                "/wait",
+                axum::routing::get(|| async {
+                    tokio::time::sleep(Duration::from_millis(150)).await;
+                    "answered"
+                }),
+            )
             .route(
                 "/slow",
                 axum::routing::get(|| async {
@@ -153,7 +175,7 @@ impl Hand {
         let deadline = tokio::time::Instant::now() + Duration::from_millis(ms);
         Acting { tab: &self.tab, permit: &self.permit, observer: &self.seen, deadline }
     }
-    async fn click(&self, target: &str) -> Result<String, ActError> {
+    async fn click(&self, target: &str) -> Result<Done, ActError> {
         self.acting(3000).click(&at(target), &Click::default()).await
     }
     async fn js(&self, source: &str) -> Value {
@@ -188,7 +210,7 @@ async fn acts_reach_the_page_and_refusals_say_why() {
     let hand = Hand::new(&browser, &format!("{}/acts", desk.site)).await;
 
     let code = hand.click("#plain").await.expect("clicks");
-    assert_eq!(code, "getByRole(\"button\", { name: \"Press me\" })");
+    assert_eq!(&*code, "getByRole('button', { name: 'Press me' })");
     let out = hand.js("out.value").await;
     let out = out.as_str().expect("text");
     assert!(out.starts_with("plain true"), "{out}");
@@ -258,7 +280,7 @@ async fn acts_reach_the_page_and_refusals_say_why() {
     let picture = hand.browser.screenshot(&hand.tab, &Shot::default()).await.expect("a picture");
     let picture = image::load_from_memory(&picture).expect("a PNG");
     assert!(picture.width() > 1000 && picture.height() > 400);
-    let jpeg = Shot { format: Picture::Jpeg, full_page: true, element: None };
+    let jpeg = Shot { format: Picture::Jpeg, full_page: true, ..Shot::default() };
     assert!(hand.browser.screenshot(&hand.tab, &jpeg).await.expect("a picture").starts_with(&[0xff, 0xd8]));
 }
 

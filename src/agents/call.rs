@@ -57,7 +57,7 @@ pub(super) async fn call(
 ) -> Answer {
     let entry = match catalogue::find(name, groups) {
         Ok(entry) => entry,
-        Err(why) => return Answer::failed(Fault::new("unknown-tool", why)),
+        Err(why) => return Answer::failed(Fault::new("unknown_tool", why)),
     };
     if entry.kind != Kind::Looks {
         session.keep_saying("");
@@ -80,7 +80,7 @@ async fn run(
     for last in [!looks, true] {
         let browser = match session.seat.browser(Instant::now() + BROWSER).await {
             Ok(browser) => browser,
-            Err(why) => return Answer::failed(Fault::new("no-browser", why)),
+            Err(why) => return Answer::failed(Fault::new("no_browser", why)),
         };
         let mut call = Call {
             session: Arc::clone(session),
@@ -96,7 +96,7 @@ async fn run(
         match done {
             _ if went && last => {
                 return Answer::failed(Fault::new(
-                    "browser-ended",
+                    "browser_ended",
                     "the browser ended during this call and is being started again with its tabs; \
                      take a new snapshot before going on",
                 ));
@@ -106,7 +106,7 @@ async fn run(
             Err(fault) => return call.failed(fault).await,
         }
     }
-    Answer::failed(Fault::new("browser-ended", "the browser keeps ending; try again in a moment"))
+    Answer::failed(Fault::new("browser_ended", "the browser keeps ending; try again in a moment"))
 }
 
 pub(super) fn within(time: Duration) -> tokio::time::Instant {
@@ -114,7 +114,7 @@ pub(super) fn within(time: Duration) -> tokio::time::Instant {
 }
 
 pub(super) fn locator(text: &str) -> Result<Locator, Fault> {
-    text.parse().map_err(|error: crate::browser::LocatorError| Fault::new("locator", error.to_string()))
+    text.parse().map_err(|error: crate::browser::LocatorError| Fault::new("bad_locator", error.to_string()))
 }
 
 impl Call {
@@ -132,7 +132,7 @@ impl Call {
         *self.current = None;
         let front = self.browser.front_tab().await;
         let front = front
-            .ok_or_else(|| Fault::new("no-tab", "the browser has no tab; open one with browser_tabs"))?;
+            .ok_or_else(|| Fault::new("no_tab", "the browser has no tab; open one with browser_tabs"))?;
         self.choose(Arc::clone(&front)).await;
         Ok(front)
     }

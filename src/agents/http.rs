@@ -55,18 +55,18 @@ async fn run(
             let tool = path.get("tool").map(String::as_str).unwrap_or_default();
             respond(call(&session, door.groups, tool, arguments, Arc::new(Untold)).await)
         }
-        Err(why) => respond(Answer::failed(Fault::new("no-session", why))),
+        Err(why) => respond(Answer::failed(Fault::new("no_session", why))),
     }
 }
 
 fn respond(answer: Answer) -> Response {
     let status = match answer.fault.as_ref().map(|fault| fault.code) {
         None => StatusCode::OK,
-        Some("unknown-tool") => StatusCode::NOT_FOUND,
-        Some("bad-argument" | "locator" | "address") => StatusCode::BAD_REQUEST,
+        Some("unknown_tool") => StatusCode::NOT_FOUND,
+        Some("bad_argument" | "bad_locator" | "address") => StatusCode::BAD_REQUEST,
         // A person has the floor, or took it.
         Some("floor" | "preempted") => StatusCode::CONFLICT,
-        Some("no-browser" | "browser-ended" | "no-session") => StatusCode::SERVICE_UNAVAILABLE,
+        Some("no_browser" | "browser_ended" | "no_session") => StatusCode::SERVICE_UNAVAILABLE,
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let mut result = answer.into_result();

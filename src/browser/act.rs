@@ -1,5 +1,8 @@
-//! The acts: each asks its permit right before every input that it sends,
-//! and lets go of what it holds when a person takes over.
+//! Acting on an element: finding it, waiting until it can be acted on, and
+//! waiting for what the page makes of it. The acts themselves are in
+//! `pointer`, `drag`, `typing` and `files`. Each asks its permit right before
+//! every input that it sends, and lets go of what it holds when a person
+//! takes over.
 
 use std::time::Duration;
 
@@ -7,20 +10,20 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::fault::ActError;
+use super::fault::{ActError, Obstacle, StaleRef};
 use super::frames::{Place, Window, pause};
-use super::keys::{Key, Stroke};
+use super::reaction::{Done, Watch};
 use super::tabs::Tab;
 use super::{CdpError, Locator};
 use crate::base::Point;
 use crate::floor::FloorPermit;
 
 /// How long a pointer is shown to glide. Nothing waits for it.
-const GLIDE: Duration = Duration::from_millis(90);
+pub(super) const GLIDE: Duration = Duration::from_millis(90);
 /// How long a navigation that an act began may take to be readable.
-const NAVIGATION: Duration = Duration::from_secs(5);
+pub(super) const NAVIGATION: Duration = Duration::from_secs(5);
 /// How long a page may take to show a frame after an act.
-const REACTION: Duration = Duration::from_secs(1);
+pub(super) const REACTION: Duration = Duration::from_secs(1);
 
 /// Who shows people where an agent acts. Called before the act goes out; must not block.
 pub trait Observer: Send + Sync {
@@ -57,21 +60,22 @@ pub struct Acting<'a> {
 
 /// An element that can be acted on now.
 pub(super) struct Found {
-    place: Place,
-    handle: u64,
+    pub place: Place,
+    pub handle: u64,
     /// Where, in the page's coordinates.
-    x: f64,
-    y: f64,
-    display: Point,
+    pub at: (f64, f64),
+    pub display: Point,
     /// A locator expression for it, as code.
     pub code: String,
 }
 
+/// What the script says of one try.
 #[derive(Deserialize)]
 struct Probe {
     state: String,
     code: Option<String>,
     why: Option<String>,
+    what: Option<String>,
     count: Option<usize>,
     #[serde(default)]
     matches: Vec<String>,
@@ -81,187 +85,76 @@ struct Probe {
     window: Option<Window>,
 }
 
+/// What the script says of what it did.
 #[derive(Deserialize, Default)]
-struct Outcome {
+pub(super) struct Outcome {
     #[serde(default)]
-    gone: bool,
+    pub gone: bool,
     #[serde(default)]
-    done: bool,
-    error: Option<String>,
-    verdict: Option<String>,
-    checked: Option<bool>,
+    pub done: bool,
+    pub error: Option<String>,
+    /// The error may go away by itself.
+    pub wait: Option<String>,
+    pub verdict: Option<String>,
+    pub checked: Option<bool>,
+    #[serde(default)]
+    pub radio: bool,
+    #[serde(default)]
+    pub multiple: bool,
 }
 
-const CLICKABLE: &[&str] = &["visible", "enabled", "stable", "point", "hit"];
-const HOVERABLE: &[&str] = &["visible", "stable", "point", "hit"];
-const FILLABLE: &[&str] = &["visible", "enabled", "editable", "point"];
-const SELECTABLE: &[&str] = &["visible", "enabled", "point"];
-const ATTACHED: &[&str] = &[];
+/// What must hold before an act.
+pub(super) type Needs = &'static [&'static str];
+pub(super) const CLICKABLE: Needs = &["visible", "enabled", "stable", "point", "hit"];
+pub(super) const HOVERABLE: Needs = &["visible", "stable", "point", "hit"];
+pub(super) const FILLABLE: Needs = &["visible", "enabled", "editable", "point"];
+pub(super) const SELECTABLE: Needs = &["visible", "enabled", "point"];
+pub(super) const VISIBLE: Needs = &["visible"];
+pub(super) const STABLE: Needs = &["scroll", "stable"];
+pub(super) const ATTACHED: Needs = &[];
+
+/// How long to let the page react before its answer is read.
+#[derive(Clone, Copy)]
+pub(super) enum Frame {
+    /// Until it has shown a frame.
+    Shown,
+    /// The same, but a key does not wait for the whole of a frame's time.
+    Soon,
+}
 
 impl Acting<'_> {
-    /// Clicks an element. Returns a locator expression for what was clicked.
-    pub async fn click(&self, locator: &Locator, click: &Click) -> Result<String, ActError> {
-        let mut tries = Tries::new(self, locator);
-        loop {
-            let found = self.find(&mut tries, CLICKABLE, "click").await?;
-            let sent = self.click_at(&found, click).await;
-            let verdict = self.settle(&found.place, sent.is_ok()).await;
-            sent?;
-            match verdict? {
-                // The event went elsewhere and was stopped there; nothing has happened yet.
-                Some(elsewhere) if elsewhere != "hit" => tries.failed(format!("{elsewhere} took the click")),
-                _ => return Ok(found.code),
-            }
-            tries.wait().await?;
-        }
-    }
-
-    /// Moves the pointer over an element.
-    pub async fn hover(&self, locator: &Locator) -> Result<String, ActError> {
-        let found = self.find(&mut Tries::new(self, locator), HOVERABLE, "hover").await?;
-        self.permit.check()?;
-        self.observer.pointer(found.display, GLIDE);
-        let moved = self.mouse("mouseMoved", &found, PointerButton::Left, 0, 0);
-        let moved = moved.await?;
-        self.answered(moved).await?;
-        self.settle(&found.place, true).await?;
-        Ok(found.code)
-    }
-
-    /// Replaces the text of a field, as a paste would.
-    pub async fn fill(&self, locator: &Locator, text: &str) -> Result<String, ActError> {
-        let found = self.find(&mut Tries::new(self, locator), FILLABLE, "field").await?;
-        self.permit.check()?;
-        self.observer.pointer(found.display, GLIDE);
-        self.observer.press(found.display);
-        let argument = json!({ "handle": found.handle, "value": text });
-        let prepared: Outcome = self.tab.call(&found.place, "prepareFill", &argument).await?;
-        prepared.check()?;
-        if !prepared.done {
-            if text.is_empty() {
-                let delete: Stroke =
-                    "Delete".parse().map_err(|error| ActError::Refused(format!("{error}")))?;
-                self.stroke(&delete).await?;
-            } else {
-                self.insert(text).await?;
-            }
-        }
-        self.settle(&found.place, true).await?;
-        Ok(found.code)
-    }
-
-    /// Types a text key by key into an element, after what is there.
-    pub async fn type_slowly(&self, locator: &Locator, text: &str) -> Result<String, ActError> {
-        let found = self.find(&mut Tries::new(self, locator), FILLABLE, "field").await?;
-        self.permit.check()?;
-        self.observer.pointer(found.display, GLIDE);
-        self.observer.press(found.display);
-        let focused: Outcome =
-            self.tab.call(&found.place, "focus", &json!({ "handle": found.handle })).await?;
-        focused.check()?;
-        self.type_text(text).await?;
-        self.settle(&found.place, true).await?;
-        Ok(found.code)
-    }
-
-    /// Types a text key by key to whatever has the focus.
-    pub async fn type_text(&self, text: &str) -> Result<(), ActError> {
-        for character in text.chars() {
-            match Key::typed(character) {
-                Some(key) => self.stroke(&Stroke { modifiers: Vec::new(), key }).await?,
-                // Not on the keyboard: it comes as text.
-                None => self.insert(character.encode_utf8(&mut [0; 4])).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Presses one key, with its modifiers, and waits for the page to react.
-    pub async fn press(&self, stroke: &Stroke) -> Result<(), ActError> {
-        self.tab.ready().await?;
-        self.tab.emulate_focus(true).await;
-        self.stroke(stroke).await?;
-        self.settle(&self.tab.top(), true).await?;
-        Ok(())
-    }
-
-    /// Chooses options of a list by value or label.
-    pub async fn select(&self, locator: &Locator, values: &[String]) -> Result<String, ActError> {
-        let found = self.find(&mut Tries::new(self, locator), SELECTABLE, "field").await?;
-        self.permit.check()?;
-        self.observer.pointer(found.display, GLIDE);
-        self.observer.press(found.display);
-        let argument = json!({ "handle": found.handle, "values": values });
-        let selected: Outcome = self.tab.call(&found.place, "select", &argument).await?;
-        selected.check()?;
-        self.settle(&found.place, true).await?;
-        Ok(found.code)
-    }
-
-    /// Clicks a box only if it is not already as wanted, and makes sure that it then is.
-    pub async fn set_checked(&self, locator: &Locator, wanted: bool) -> Result<String, ActError> {
-        for clicked in [false, true] {
-            let found = self.find(&mut Tries::new(self, locator), ATTACHED, "field").await?;
-            let argument = json!({ "handle": found.handle });
-            let state: Outcome = self.tab.call(&found.place, "checked", &argument).await?;
-            state.check()?;
-            if state.checked == Some(wanted) {
-                return Ok(found.code);
-            }
-            if !clicked {
-                self.click(locator, &Click::default()).await?;
-            }
-        }
-        Err(ActError::Refused("clicking it did not change its state".into()))
-    }
-
-    /// Answers the dialog that is open.
-    pub async fn answer_dialog(&self, accept: bool, text: Option<&str>) -> Result<(), ActError> {
-        let mut state = self.tab.state.clone();
-        if state.borrow().dialog.is_none() {
-            return Err(ActError::NoDialog);
-        }
-        let session = state.borrow().session.clone();
-        let mut params = json!({ "accept": accept });
-        if let Some(text) = text {
-            params["promptText"] = text.into();
-        }
-        self.permit.check()?;
-        self.tab.client.send(Some(&session), "Page.handleJavaScriptDialog", &params).await?;
-        let closed = state.wait_for(|state| state.dialog.is_none());
-        let _ = tokio::time::timeout(REACTION, closed).await;
-        // Another one may have opened at once; that is for the next answer.
-        match self.settle(&self.tab.top(), true).await {
-            Err(ActError::Dialog(_)) => Ok(()),
-            settled => settled.map(|_| ()),
-        }
-    }
-
     /// Tries until the element is there and everything that is needed holds.
-    async fn find(&self, tries: &mut Tries<'_>, needs: &[&str], act: &str) -> Result<Found, ActError> {
+    pub(super) async fn find(
+        &self,
+        tries: &mut Tries<'_>,
+        needs: Needs,
+        act: &str,
+    ) -> Result<Found, ActError> {
         let locator = tries.locator;
         loop {
             self.permit.check()?;
             self.tab.ready().await?;
-            self.tab.emulate_focus(true).await;
+            if tries.attempt == 0 {
+                self.tab.emulate_focus(true).await;
+            }
             self.arrival().await?;
-            let Some(place) = self.tab.frame(locator.frame) else {
-                return Err(no_ref(locator));
+            let tried = async {
+                let Ok((place, target)) = self.tab.enter(locator).await? else {
+                    return Ok(Err((Obstacle::NoMatch, "no frame matches".to_owned())));
+                };
+                let argument =
+                    json!({ "locator": target, "needs": needs, "act": act, "attempt": tries.attempt });
+                let probe = self.tab.call::<Probe>(&place, "probe", &argument).await?;
+                self.judge(locator, &place, probe).await
             };
-            let argument =
-                json!({ "locator": locator.json(), "needs": needs, "act": act, "attempt": tries.attempt });
-            let probe = tokio::time::timeout_at(
-                self.deadline + REACTION,
-                self.tab.call::<Probe>(&place, "probe", &argument),
-            );
-            match probe.await {
-                Ok(Ok(probe)) => match self.judge(locator, &place, probe).await? {
-                    Ok(found) => return Ok(found),
-                    Err(why) => tries.failed(why),
-                },
-                Ok(Err(error)) if error.is_gone() => tries.failed("the page changed meanwhile".into()),
+            match tokio::time::timeout_at(self.deadline + REACTION, tried).await {
+                Ok(Ok(Ok(found))) => return Ok(found),
+                Ok(Ok(Err((obstacle, why)))) => tries.failed(obstacle, why),
+                Ok(Err(error)) if error.is_gone() => {
+                    tries.failed(Obstacle::Busy, "the page changed meanwhile".into())
+                }
                 Ok(Err(error)) => return Err(error),
-                Err(_) => tries.failed("the page does not answer".into()),
+                Err(_) => tries.failed(Obstacle::Busy, "the page does not answer".into()),
             }
             tries.wait().await?;
         }
@@ -273,7 +166,7 @@ impl Acting<'_> {
         locator: &Locator,
         place: &Place,
         probe: Probe,
-    ) -> Result<Result<Found, String>, ActError> {
+    ) -> Result<Result<Found, (Obstacle, String)>, ActError> {
         let text = locator.to_string();
         let why = probe.why.unwrap_or_default();
         match (probe.state.as_str(), probe.code.as_deref()) {
@@ -283,21 +176,20 @@ impl Acting<'_> {
                 };
                 let (x, y) = (probe.x.unwrap_or_default(), probe.y.unwrap_or_default());
                 let has_point = probe.x.is_some();
-                let (x, y, window) = match self.to_page(place, x, y, window, has_point).await? {
+                let mut code = code.unwrap_or_default().to_owned();
+                let (x, y, window) = match self.to_page(place, (x, y), window, has_point, &mut code).await? {
                     Ok(on_page) => on_page,
-                    Err(why) => return Ok(Err(why)),
+                    Err(obstacle) => return Ok(Err(obstacle)),
                 };
-                Ok(Ok(Found {
-                    place: place.clone(),
-                    handle,
-                    x,
-                    y,
-                    display: window.to_display(x, y),
-                    code: code.unwrap_or_default().to_owned(),
-                }))
+                let display = window.to_display(x, y);
+                Ok(Ok(Found { place: place.clone(), handle, at: (x, y), display, code }))
             }
-            ("wait", _) => Ok(Err(why)),
-            (_, Some("ref")) => Err(no_ref(locator)),
+            ("wait", code) => {
+                let what = probe.what.filter(|what| !what.is_empty());
+                let why = what.map_or(why.clone(), |what| format!("{why}: {what}"));
+                Ok(Err((Obstacle::from_code(code.unwrap_or_default()), why)))
+            }
+            (_, Some("ref")) => Err(self.tab.no_ref(locator).await),
             (_, Some("strict")) => Err(ActError::Ambiguous {
                 locator: text,
                 count: probe.count.unwrap_or_default(),
@@ -313,13 +205,13 @@ impl Acting<'_> {
     async fn to_page(
         &self,
         place: &Place,
-        mut x: f64,
-        mut y: f64,
+        (mut x, mut y): (f64, f64),
         mut window: Window,
         has_point: bool,
-    ) -> Result<Result<(f64, f64, Window), String>, ActError> {
+        code: &mut String,
+    ) -> Result<Result<(f64, f64, Window), (Obstacle, String)>, ActError> {
         #[derive(Deserialize)]
-        struct Box {
+        struct Holder {
             x: f64,
             y: f64,
             visible: bool,
@@ -332,15 +224,18 @@ impl Acting<'_> {
         }
         let mut at = place.clone();
         while let Some((parent, object)) = self.tab.owner(&at).await? {
-            let frame: Box = self.tab.call_on(&parent, &object, "frameBox", &[has_point.into()]).await?;
+            let frame: Holder = self.tab.call_on(&parent, &object, "frameBox", &[has_point.into()]).await?;
+            let outer: String = self.tab.call_on(&parent, &object, "frameCode", &[]).await?;
+            *code = format!("{outer}.contentFrame().{code}");
             if has_point && !frame.visible {
-                return Ok(Err("the frame that holds it is not visible".into()));
+                return Ok(Err((Obstacle::Invisible, "the frame that holds it is not visible".into())));
             }
             (x, y, window) = (x + frame.x, y + frame.y, frame.window);
             if has_point {
                 let hit: Hit = self.tab.call_on(&parent, &object, "frameHit", &[x.into(), y.into()]).await?;
                 if !hit.ok {
-                    return Ok(Err(format!("{} is in the way", hit.by.unwrap_or_default())));
+                    let by = hit.by.unwrap_or_default();
+                    return Ok(Err((Obstacle::Covered, format!("{by} is in the way of the frame"))));
                 }
             }
             at = parent;
@@ -348,99 +243,31 @@ impl Acting<'_> {
         Ok(Ok((x, y, window)))
     }
 
-    async fn click_at(&self, found: &Found, click: &Click) -> Result<(), ActError> {
-        let mut held = Vec::new();
-        for name in &click.modifiers {
-            let stroke: Stroke = name.parse().map_err(|error| ActError::Refused(format!("{error}")))?;
-            held.push(stroke.key);
-        }
-        let bits = held.iter().fold(0, |bits, key| bits | key.bit());
+    /// Calls the script, as long as the act may take; a page that hangs does not hang the caller.
+    pub(super) async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        place: &Place,
+        name: &str,
+        argument: &Value,
+    ) -> Result<T, ActError> {
+        let answer = self.tab.call(place, name, argument);
+        tokio::time::timeout_at(self.deadline + REACTION, answer).await.map_err(|_| ActError::Stuck)?
+    }
+
+    /// Shows people where this is about to happen.
+    pub(super) fn show(&self, found: &Found) -> Result<(), ActError> {
         self.permit.check()?;
         self.observer.pointer(found.display, GLIDE);
-        let moved = self.mouse("mouseMoved", found, PointerButton::Left, 0, bits).await?;
-        self.answered(moved).await?;
-        let mut answers = Vec::new();
-        for count in 1..=if click.double { 2 } else { 1 } {
-            self.permit.check()?;
-            self.observer.press(found.display);
-            answers.push(self.mouse("mousePressed", found, click.button, count, bits).await?);
-            // What is down comes up, whoever has the floor by now.
-            answers.push(self.mouse("mouseReleased", found, click.button, count, bits).await?);
-        }
-        for answer in answers {
-            match self.answered(answer).await {
-                // A dialog that the click opened: the click itself is done.
-                Err(ActError::Dialog(_)) => return Ok(()),
-                Err(error) if error.is_gone() => return Ok(()),
-                other => other?,
-            }
-        }
+        self.observer.press(found.display);
         Ok(())
     }
 
-    async fn mouse(
-        &self,
-        kind: &str,
-        found: &Found,
-        button: PointerButton,
-        count: u32,
-        modifiers: u32,
-    ) -> Result<Answer, ActError> {
-        let (name, bit) = match button {
-            _ if kind == "mouseMoved" => ("none", 0),
-            PointerButton::Left => ("left", 1),
-            PointerButton::Right => ("right", 2),
-            PointerButton::Middle => ("middle", 4),
-        };
-        let params = json!({
-            "type": kind, "x": found.x, "y": found.y, "button": name,
-            "buttons": if kind == "mousePressed" { bit } else { 0 },
-            "clickCount": count, "modifiers": modifiers,
-        });
-        self.post("Input.dispatchMouseEvent", &params).await
-    }
-
-    /// One key, down and up. The permit is asked before each key that goes down.
-    async fn stroke(&self, stroke: &Stroke) -> Result<(), ActError> {
-        let mut bits = 0;
-        let mut down: Vec<&Key> = Vec::new();
-        let mut answers = Vec::new();
-        let mut stopped = Ok(());
-        for key in stroke.modifiers.iter().chain([&stroke.key]) {
-            if let Err(preempted) = self.permit.check() {
-                stopped = Err(preempted);
-                break;
-            }
-            bits |= key.bit();
-            answers.push(self.post("Input.dispatchKeyEvent", &key.event(true, bits)).await?);
-            down.push(key);
-        }
-        for key in down.into_iter().rev() {
-            bits &= !key.bit();
-            answers.push(self.post("Input.dispatchKeyEvent", &key.event(false, bits)).await?);
-        }
-        for answer in answers {
-            match self.answered(answer).await {
-                Err(ActError::Dialog(_)) => return Ok(()),
-                Err(error) if error.is_gone() => return Ok(()),
-                other => other?,
-            }
-        }
-        Ok(stopped?)
-    }
-
-    async fn insert(&self, text: &str) -> Result<(), ActError> {
-        self.permit.check()?;
-        let answer = self.post("Input.insertText", &json!({ "text": text })).await?;
-        self.answered(answer).await
-    }
-
-    async fn post(&self, method: &str, params: &Value) -> Result<Answer, ActError> {
+    pub(super) async fn post(&self, method: &str, params: &Value) -> Result<Reply, ActError> {
         let session = self.tab.state.borrow().session.clone();
         Ok(self.tab.client.post(Some(&session), method, params).await?)
     }
 
-    async fn answered(&self, answer: Answer) -> Result<(), ActError> {
+    pub(super) async fn answered(&self, answer: Reply) -> Result<(), ActError> {
         let answer = async {
             match tokio::time::timeout(NAVIGATION, answer).await {
                 Ok(Ok(result)) => result.map(|_| ()),
@@ -451,39 +278,179 @@ impl Acting<'_> {
         self.tab.guarded(answer).await
     }
 
-    /// After an act: a frame for the page to react in, then the navigation
-    /// that it began, if any. Returns what the click's guard saw.
-    async fn settle(&self, place: &Place, wait: bool) -> Result<Option<String>, ActError> {
-        let name = if wait { "settle" } else { "unguard" };
-        let nothing = json!({});
-        let seen = tokio::time::timeout(REACTION, self.tab.call::<Outcome>(place, name, &nothing)).await;
-        let verdict = match seen {
-            Ok(Ok(outcome)) => outcome.verdict,
-            // It navigated, opened a dialog, closed its tab: the act had its effect.
-            Ok(Err(ActError::Dialog(_) | ActError::Closed | ActError::Crashed)) => return Ok(None),
-            Ok(Err(error)) if error.is_gone() => None,
-            Ok(Err(ActError::Page(_))) | Err(_) => None,
-            Ok(Err(error)) => return Err(error),
-        };
-        if wait {
-            match self.arrival().await {
-                Ok(()) | Err(ActError::Dialog(_) | ActError::Closed | ActError::Crashed) => {}
-                Err(error) => return Err(error),
+    /// The same for inputs: a dialog that one opened, or a page that it left, means that it was done.
+    pub(super) async fn all_answered(&self, answers: Vec<Reply>) -> Result<(), ActError> {
+        for answer in answers {
+            match self.answered(answer).await {
+                Err(ActError::Dialog(_) | ActError::Closed) => return Ok(()),
+                Err(error) if error.is_gone() => return Ok(()),
+                other => other?,
             }
         }
-        Ok(verdict)
+        Ok(())
+    }
+
+    /// A frame for the page to react in. Returns what the click's guard saw.
+    pub(super) async fn reacted(&self, place: &Place, frame: Frame) -> Result<Option<String>, ActError> {
+        let most = match frame {
+            Frame::Shown => 250,
+            Frame::Soon => 6,
+        };
+        let argument = json!({ "most": most });
+        let seen = tokio::time::timeout(REACTION, self.tab.call::<Outcome>(place, "settle", &argument)).await;
+        match seen {
+            Ok(Ok(outcome)) => Ok(outcome.verdict),
+            // It navigated, opened a dialog, closed its tab: the act had its effect.
+            Ok(Err(ActError::Dialog(_) | ActError::Closed | ActError::Crashed | ActError::Page(_)))
+            | Err(_) => Ok(None),
+            Ok(Err(error)) if error.is_gone() => Ok(None),
+            Ok(Err(error)) => Err(error),
+        }
+    }
+
+    /// After an act and its frame: what it began, until that has arrived, within bounds.
+    pub(super) async fn finish(
+        &self,
+        place: &Place,
+        mut watch: Watch,
+        code: String,
+    ) -> Result<Done, ActError> {
+        let began = Instant::now();
+        loop {
+            watch.catch_up();
+            match self.arrival().await {
+                Ok(()) => {}
+                Err(ActError::Dialog(_) | ActError::Closed | ActError::Crashed) => break,
+                Err(error) => return Err(error),
+            }
+            let quiet = watch.is_quiet();
+            watch.answers(began).await;
+            if quiet || began.elapsed() >= REACTION {
+                break;
+            }
+            // What was answered is drawn, and may have asked for more.
+            self.reacted(place, Frame::Shown).await?;
+        }
+        Ok(watch.done(self.tab, code))
+    }
+
+    /// Both, for acts without a guard.
+    pub(super) async fn settle(&self, found: Found, watch: Watch, frame: Frame) -> Result<Done, ActError> {
+        self.reacted(&found.place, frame).await?;
+        self.finish(&found.place, watch, found.code).await
     }
 
     /// Waits for a navigation in flight until its document can be read, five seconds at most.
-    async fn arrival(&self) -> Result<(), ActError> {
+    pub(super) async fn arrival(&self) -> Result<(), ActError> {
         self.tab.arrival(Instant::now() + NAVIGATION).await
     }
 }
 
-type Answer = tokio::sync::oneshot::Receiver<Result<Box<serde_json::value::RawValue>, CdpError>>;
+impl Tab {
+    /// The frame that a locator speaks of, and what to find in it. None when a
+    /// frame on the way is not there.
+    pub(super) async fn enter(&self, locator: &Locator) -> Result<Result<(Place, Value), ()>, ActError> {
+        let Some(mut place) = self.frame(locator.frame()) else {
+            return Err(self.no_ref(locator).await);
+        };
+        let mut hops = locator.hops();
+        let target = hops.pop().unwrap_or_default();
+        for hop in hops {
+            let argument = json!({ "locator": hop, "needs": [], "act": "look", "attempt": 0, "code": false });
+            let probe: Probe = self.call(&place, "probe", &argument).await?;
+            match (probe.state.as_str(), probe.code.as_deref(), probe.handle) {
+                ("ok", _, Some(handle)) => {
+                    let object = self.held(&place, handle).await?;
+                    let (_, frame) = self.node(&place, &object).await?;
+                    let state = self.state.borrow();
+                    let inner = frame.and_then(|id| {
+                        let frame = state.frames.get(&id)?;
+                        Some(Place { session: frame.session.clone(), number: frame.number, id })
+                    });
+                    let Some(inner) = inner else {
+                        return Err(ActError::Locator {
+                            locator: locator.to_string(),
+                            reason: "what should hold a frame is no iframe".into(),
+                        });
+                    };
+                    place = inner;
+                }
+                ("wait", _, _) => return Ok(Err(())),
+                (_, Some("strict"), _) => {
+                    return Err(ActError::Ambiguous {
+                        locator: format!("the frame of {locator}"),
+                        count: probe.count.unwrap_or_default(),
+                        matches: probe.matches,
+                    });
+                }
+                _ => {
+                    let reason = probe.why.unwrap_or_default();
+                    return Err(ActError::Locator { locator: locator.to_string(), reason });
+                }
+            }
+        }
+        Ok(Ok((place, target)))
+    }
+
+    /// An element that is there, without waiting: its frame and the script's number of it.
+    pub(super) async fn look(&self, locator: &Locator, code: bool) -> Result<(Place, u64, String), ActError> {
+        let missing =
+            |reason: &str| ActError::Locator { locator: locator.to_string(), reason: reason.to_owned() };
+        let Ok((place, target)) = self.enter(locator).await? else {
+            return Err(missing("no frame matches"));
+        };
+        let argument = json!({ "locator": target, "needs": [], "act": "look", "attempt": 0, "code": code });
+        let probe: Probe = self.call(&place, "probe", &argument).await?;
+        match (probe.state.as_str(), probe.code.as_deref(), probe.handle) {
+            ("ok", code, Some(handle)) => Ok((place, handle, code.unwrap_or_default().to_owned())),
+            (_, Some("ref"), _) => Err(self.no_ref(locator).await),
+            (_, Some("strict"), _) => Err(ActError::Ambiguous {
+                locator: locator.to_string(),
+                count: probe.count.unwrap_or_default(),
+                matches: probe.matches,
+            }),
+            _ => Err(missing(&probe.why.unwrap_or_default())),
+        }
+    }
+
+    /// Says what a stale ref was, and what is called so now.
+    pub(super) async fn no_ref(&self, locator: &Locator) -> ActError {
+        #[derive(Deserialize, Default)]
+        struct Heir {
+            role: Option<String>,
+            #[serde(default)]
+            name: String,
+            #[serde(default)]
+            count: usize,
+            #[serde(default, rename = "ref")]
+            reference: String,
+            #[serde(default)]
+            last: u64,
+        }
+        let reference = locator.reference().unwrap_or_default().to_owned();
+        let mut stale = StaleRef { was: self.memory.shown(&reference), reference, ..StaleRef::default() };
+        if let (Some(place), Some(bare)) = (self.frame(locator.frame()), locator.bare_reference()) {
+            let (role, name) = stale.was.clone().unwrap_or_default();
+            let start = self.last_ref.load(std::sync::atomic::Ordering::Acquire);
+            let argument = json!({ "ref": bare, "role": role, "name": name, "start": start });
+            let heir = tokio::time::timeout(REACTION, self.call::<Heir>(&place, "heirOf", &argument)).await;
+            if let Ok(Ok(heir)) = heir {
+                self.last_ref.fetch_max(heir.last, std::sync::atomic::Ordering::AcqRel);
+                stale.was = stale.was.or(heir.role.map(|role| (role, heir.name)));
+                stale.alike = heir.count;
+                let prefix = if place.number == 0 { String::new() } else { format!("f{}", place.number) };
+                stale.now =
+                    Some(heir.reference).filter(|now| !now.is_empty()).map(|now| format!("{prefix}{now}"));
+            }
+        }
+        ActError::NoSuchRef(stale)
+    }
+}
+
+pub(super) type Reply = tokio::sync::oneshot::Receiver<Result<Box<serde_json::value::RawValue>, CdpError>>;
 
 impl Outcome {
-    fn check(&self) -> Result<(), ActError> {
+    pub fn check(&self) -> Result<(), ActError> {
         match &self.error {
             _ if self.gone => {
                 Err(ActError::Refused("the element was removed from the page meanwhile".into()))
@@ -495,30 +462,42 @@ impl Outcome {
 }
 
 /// The tries of one act: how many, since when, and why they failed.
-struct Tries<'a> {
-    locator: &'a Locator,
-    attempt: u32,
+pub(super) struct Tries<'a> {
+    pub locator: &'a Locator,
+    pub attempt: u32,
     started: Instant,
     deadline: Instant,
+    last: (Obstacle, String),
     log: Vec<String>,
 }
 
 impl<'a> Tries<'a> {
-    fn new(acting: &Acting<'_>, locator: &'a Locator) -> Self {
-        let started = Instant::now();
-        Self { locator, attempt: 0, started, deadline: acting.deadline, log: Vec::new() }
-    }
-
-    fn failed(&mut self, why: String) {
-        if self.log.last() != Some(&why) && self.log.len() < 20 {
-            self.log.push(why);
+    pub fn new(acting: &Acting<'_>, locator: &'a Locator) -> Self {
+        let last = (Obstacle::Busy, "nothing was tried".to_owned());
+        Self {
+            locator,
+            attempt: 0,
+            started: Instant::now(),
+            deadline: acting.deadline,
+            last,
+            log: Vec::new(),
         }
     }
 
-    async fn wait(&mut self) -> Result<(), ActError> {
+    pub fn failed(&mut self, obstacle: Obstacle, why: String) {
+        if self.log.last() != Some(&why) && self.log.len() < 20 {
+            self.log.push(why.clone());
+        }
+        self.last = (obstacle, why);
+    }
+
+    pub async fn wait(&mut self) -> Result<(), ActError> {
         if Instant::now() >= self.deadline {
+            let (obstacle, detail) = self.last.clone();
             return Err(ActError::NotActionable {
                 locator: self.locator.to_string(),
+                obstacle,
+                detail,
                 ms: self.started.elapsed().as_millis(),
                 tries: std::mem::take(&mut self.log),
             });
@@ -526,12 +505,5 @@ impl<'a> Tries<'a> {
         pause(self.attempt, self.deadline).await;
         self.attempt += 1;
         Ok(())
-    }
-}
-
-fn no_ref(locator: &Locator) -> ActError {
-    match locator.reference() {
-        Some(reference) => ActError::NoSuchRef(reference.to_owned()),
-        None => ActError::Closed,
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::client::CdpError;
 use super::fault::ActError;
+use super::memory::World;
 use super::tabs::{Frame, PageState, Tab};
 use super::{SCRIPT, WORLD};
 use crate::base::Point;
@@ -39,6 +40,17 @@ pub struct Window {
 
 fn one() -> f64 {
     1.0
+}
+
+#[derive(Deserialize)]
+struct Remote {
+    result: RemoteObject,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RemoteObject {
+    object_id: Option<String>,
 }
 
 /// An agent works in this tab: it gets frames and focus also while it is hidden.
@@ -76,6 +88,7 @@ impl Drop for Attending {
             let tab = Arc::clone(&self.tab);
             runtime.spawn(async move {
                 if tab.attended.load(Ordering::Acquire) == 0 {
+                    tab.let_go().await;
                     tab.emulate_focus(false).await;
                 }
             });
@@ -87,7 +100,7 @@ impl Tab {
     /// Where the page lies, if it answers.
     pub(super) async fn window(&self) -> Option<Window> {
         let top = self.top();
-        let context = self.world(&top).await.ok()?;
+        let context = self.world(&top).await.ok()?.context;
         let expression = "({ x: screenX, y: screenY, outerWidth, outerHeight, innerWidth, innerHeight, zoom: devicePixelRatio })";
         let params = json!({ "expression": expression, "contextId": context, "returnByValue": true });
         let value = self.run(&top, "Runtime.evaluate", &params).await.ok()?;
@@ -97,7 +110,7 @@ impl Tab {
     /// Nobody waits for the answer: what is sent later comes later.
     pub(super) async fn emulate_focus(&self, enabled: bool) {
         let session = self.state.borrow().session.clone();
-        if !session.is_empty() {
+        if !session.is_empty() && self.memory.set_focused(enabled.then_some(session.as_str())) {
             let params = json!({ "enabled": enabled });
             let _ = self.client.post(Some(&session), "Emulation.setFocusEmulationEnabled", &params).await;
         }
@@ -144,17 +157,31 @@ impl Tab {
         }
     }
 
-    /// The isolated world of a frame.
-    pub(super) async fn world(&self, place: &Place) -> Result<i64, ActError> {
+    /// The script in a frame: found once, then kept until its document goes.
+    pub(super) async fn world(&self, place: &Place) -> Result<World, ActError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct World {
+        struct Made {
             execution_context_id: i64,
+        }
+        if let Some(world) = self.memory.world(place) {
+            return Ok(world);
         }
         let params = json!({ "frameId": place.id, "worldName": WORLD });
         let made = self.client.send(Some(&place.session), "Page.createIsolatedWorld", &params);
         let made = self.guarded(made).await?;
-        Ok(read::<World>("Page.createIsolatedWorld", made.get())?.execution_context_id)
+        let context = read::<Made>("Page.createIsolatedWorld", made.get())?.execution_context_id;
+        for expression in ["globalThis.__tandem", SCRIPT] {
+            let params = json!({ "expression": expression, "contextId": context });
+            let found = self.client.send(Some(&place.session), "Runtime.evaluate", &params);
+            let found: Remote = read("Runtime.evaluate", self.guarded(found).await?.get())?;
+            if let Some(script) = found.result.object_id {
+                let world = World { session: place.session.clone(), script, context };
+                self.memory.keep_world(place, world.clone());
+                return Ok(world);
+            }
+        }
+        Err(ActError::Stuck)
     }
 
     /// Calls a function of the script in a frame.
@@ -164,33 +191,55 @@ impl Tab {
         name: &str,
         argument: &Value,
     ) -> Result<T, ActError> {
-        let context = self.world(place).await?;
-        self.call_in(place, context, name, argument).await
+        let mut fresh = false;
+        loop {
+            let world = self.world(place).await?;
+            let params = json!({
+                "functionDeclaration": "function(name, argument) { return this[name](argument); }",
+                "objectId": world.script, "returnByValue": true, "awaitPromise": true,
+                "arguments": [{ "value": name }, { "value": argument }],
+            });
+            match self.run(place, "Runtime.callFunctionOn", &params).await {
+                // The document that was remembered is not there any more; nothing was called.
+                Err(error) if error.is_stale() && !fresh => {
+                    self.memory.forget(&place.id);
+                    fresh = true;
+                }
+                value => return Ok(read(name, value?.get())?),
+            }
+        }
     }
 
-    pub(super) async fn call_in<T: DeserializeOwned>(
-        &self,
-        place: &Place,
-        context: i64,
-        name: &str,
-        argument: &Value,
-    ) -> Result<T, ActError> {
-        let function =
-            format!("function(a) {{ return globalThis.__tandem ? __tandem.{name}(a) : '__missing'; }}");
+    /// An element that the script holds, as an object of the script's world.
+    pub(super) async fn held(&self, place: &Place, handle: u64) -> Result<String, ActError> {
+        let world = self.world(place).await?;
         let params = json!({
-            "functionDeclaration": function, "executionContextId": context, "returnByValue": true,
-            "awaitPromise": true, "arguments": [{ "value": argument }],
+            "functionDeclaration": "function(handle) { return this.holdRef({ handle }); }",
+            "objectId": world.script, "arguments": [{ "value": handle }],
         });
-        for _ in 0..2 {
-            let value = self.run(place, "Runtime.callFunctionOn", &params).await?;
-            if value.get() != "\"__missing\"" {
-                return Ok(read(name, value.get())?);
-            }
-            // The frame was there before the script was announced.
-            let script = json!({ "expression": SCRIPT, "contextId": context });
-            self.run(place, "Runtime.evaluate", &script).await?;
+        let held = self.client.send(Some(&place.session), "Runtime.callFunctionOn", &params);
+        let held: Remote = read("Runtime.callFunctionOn", self.guarded(held).await?.get())?;
+        held.result
+            .object_id
+            .ok_or_else(|| ActError::Refused("the element was removed from the page meanwhile".into()))
+    }
+
+    /// The browser's own number of such an object's node, and the frame that it holds, if any.
+    pub(super) async fn node(&self, place: &Place, object: &str) -> Result<(i64, Option<String>), ActError> {
+        #[derive(Deserialize)]
+        struct Described {
+            node: Node,
         }
-        Err(ActError::Stuck)
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Node {
+            backend_node_id: i64,
+            frame_id: Option<String>,
+        }
+        let params = json!({ "objectId": object });
+        let node = self.client.send(Some(&place.session), "DOM.describeNode", &params);
+        let Described { node } = read("DOM.describeNode", self.guarded(node).await?.get())?;
+        Ok((node.backend_node_id, node.frame_id))
     }
 
     /// Runs something in a page and takes its value; what it throws is an error.
@@ -261,14 +310,20 @@ impl Tab {
             })
         };
         let Some(parent) = parent else { return Ok(None) };
-        let context = self.world(&parent).await?;
+        let world = self.world(&parent).await?;
+        if let Some(object) = self.memory.owner(&place.id, &world.script) {
+            return Ok(Some((parent, object)));
+        }
+        let context = world.context;
         let params = json!({ "frameId": place.id });
         let owner = self.client.send(Some(&parent.session), "DOM.getFrameOwner", &params);
         let owner: Owner = read("DOM.getFrameOwner", self.guarded(owner).await?.get())?;
         let params = json!({ "backendNodeId": owner.backend_node_id, "executionContextId": context });
         let resolved = self.client.send(Some(&parent.session), "DOM.resolveNode", &params);
         let resolved: Resolved = read("DOM.resolveNode", self.guarded(resolved).await?.get())?;
-        Ok(Some((parent, resolved.object.object_id)))
+        let object = resolved.object.object_id;
+        self.memory.keep_owner(&place.id, &world.script, &object);
+        Ok(Some((parent, object)))
     }
 
     /// Calls a function of the script with an element as its first argument.

@@ -1,27 +1,26 @@
-//! What an agent points with: a ref, a selector, or a locator expression.
+//! What an agent points with: a ref, a selector, or a locator expression as
+//! Playwright writes it. Pure: the script in the page does the finding.
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// Which element is meant. The script in the page finds it.
+use super::selector;
+use super::step::{Filter, Role, StateValue, Step, Steps, Text};
+
+/// Which element is meant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Locator {
     text: String,
-    /// The number of the frame, 0 for the page itself.
-    pub(super) frame: u32,
     target: Target,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq)]
 enum Target {
     Ref {
-        #[serde(rename = "ref")]
+        frame: u32,
         reference: String,
     },
-    Steps {
-        steps: Vec<Value>,
-    },
+    /// Each list but the last one finds an iframe, and the next begins inside it.
+    Hops(Vec<Steps>),
 }
 
 /// Why a text is no locator.
@@ -34,12 +33,14 @@ pub struct LocatorError {
 
 /// The longest locator.
 const LONGEST: usize = 4096;
+/// How deep locators may hold one another.
+const DEEPEST: usize = 12;
 
 impl std::fmt::Display for Locator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.target {
             Target::Ref { .. } => write!(f, "ref {}", self.text),
-            Target::Steps { .. } => f.write_str(&self.text),
+            Target::Hops(_) => f.write_str(&self.text),
         }
     }
 }
@@ -53,46 +54,65 @@ impl std::str::FromStr for Locator {
             return Err(fail("it is empty; use a ref from browser_snapshot such as e5"));
         }
         if text.len() > LONGEST {
-            return Err(LocatorError { text: String::new(), reason: "it is too long".into() });
+            let reason = format!("it is longer than {LONGEST} bytes");
+            return Err(LocatorError { text: text.chars().take(40).collect(), reason });
         }
-        if let Some((frame, reference)) = as_ref(text) {
-            let target = Target::Ref { reference: reference.to_owned() };
-            return Ok(Self { text: text.to_owned(), frame, target });
+        let whole = text.to_owned();
+        if let Some((frame, reference)) = as_ref(text.strip_prefix("aria-ref=").unwrap_or(text)) {
+            let reference = reference.to_owned();
+            return Ok(Self { text: whole, target: Target::Ref { frame, reference } });
         }
-        let steps = if text.starts_with("getBy") || text.starts_with("locator(") || text.starts_with("page.")
-        {
-            Parser { rest: text.strip_prefix("page.").unwrap_or(text) }
-                .chain()
-                .map_err(|reason| fail(&reason))?
-        } else if let Some(path) = text.strip_prefix("xpath=").or(text.starts_with("//").then_some(text)) {
-            vec![json!({ "kind": "xpath", "xpath": path })]
-        } else if let Some(words) = text.strip_prefix("text=") {
-            vec![text_step(json!({ "text": words }))]
-        } else {
-            vec![json!({ "kind": "css", "css": text.strip_prefix("css=").unwrap_or(text) })]
+        let hops = match expression(text) {
+            Some(expression) => {
+                let mut parser = Parser { rest: expression, depth: 0 };
+                let hops = parser.chain().map_err(|reason| fail(&reason))?;
+                parser.space();
+                match parser.rest.trim_end_matches(';').trim() {
+                    "" => hops,
+                    rest => {
+                        return Err(fail(&format!("{:?} is not expected after a locator", shorten(rest))));
+                    }
+                }
+            }
+            None => vec![selector::parse(text).map_err(|reason| fail(&reason))?],
         };
-        Ok(Self { text: text.to_owned(), frame: 0, target: Target::Steps { steps } })
+        if hops.last().is_none_or(Vec::is_empty) {
+            return Err(fail("a frame itself is no element; add what is meant inside of it"));
+        }
+        Ok(Self { text: whole, target: Target::Hops(hops) })
     }
 }
 
 impl Locator {
-    /// What the script takes.
-    pub(super) fn json(&self) -> Value {
-        serde_json::to_value(&self.target).unwrap_or_default()
+    /// The number of the frame in which it begins, 0 for the page itself.
+    pub(super) fn frame(&self) -> u32 {
+        match &self.target {
+            Target::Ref { frame, .. } => *frame,
+            Target::Hops(_) => 0,
+        }
     }
 
-    pub(super) fn reference(&self) -> Option<&str> {
+    /// What the script takes, frame by frame.
+    pub(super) fn hops(&self) -> Vec<Value> {
+        match &self.target {
+            Target::Ref { reference, .. } => vec![json!({ "ref": reference })],
+            Target::Hops(hops) => hops.iter().map(|steps| json!({ "steps": steps })).collect(),
+        }
+    }
+
+    /// The ref as it was given, if it is one.
+    pub fn reference(&self) -> Option<&str> {
         match &self.target {
             Target::Ref { .. } => Some(&self.text),
-            Target::Steps { .. } => None,
+            Target::Hops(_) => None,
         }
     }
 
     /// The ref without its frame.
     pub(super) fn bare_reference(&self) -> Option<&str> {
         match &self.target {
-            Target::Ref { reference } => Some(reference),
-            Target::Steps { .. } => None,
+            Target::Ref { reference, .. } => Some(reference),
+            Target::Hops(_) => None,
         }
     }
 }
@@ -110,26 +130,119 @@ fn as_ref(text: &str) -> Option<(u32, &str)> {
     digits(bare.strip_prefix('e')?).then_some((frame, bare))
 }
 
-fn text_step(matcher: Value) -> Value {
-    json!({ "kind": "text", "text": matcher })
+/// The text as an expression, if it begins like one.
+fn expression(text: &str) -> Option<&str> {
+    let text = text.strip_prefix("await ").unwrap_or(text);
+    let text =
+        ["page.", "frame.", "this.page."].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+    let name: String = text.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let called = text[name.len()..].trim_start().starts_with('(');
+    let known = METHODS.contains(&name.as_str()) || name.starts_with("getBy") || name.starts_with("get_by");
+    (called && (known || nearest(&name).is_some())).then_some(text)
+}
+
+const METHODS: &[&str] = &[
+    "getByRole",
+    "getByText",
+    "getByLabel",
+    "getByPlaceholder",
+    "getByAltText",
+    "getByTitle",
+    "getByTestId",
+    "locator",
+    "frameLocator",
+    "contentFrame",
+    "owner",
+    "filter",
+    "and",
+    "or",
+    "first",
+    "last",
+    "nth",
+];
+
+/// What acts, or asks; a target only finds.
+const ACTS: &[&str] = &[
+    "click",
+    "dblclick",
+    "fill",
+    "type",
+    "press",
+    "hover",
+    "check",
+    "uncheck",
+    "selectOption",
+    "focus",
+    "tap",
+    "all",
+    "count",
+    "textContent",
+    "innerText",
+    "isVisible",
+    "waitFor",
+    "evaluate",
+    "screenshot",
+    "pressSequentially",
+];
+
+/// The method that was most likely meant.
+fn nearest(name: &str) -> Option<&'static str> {
+    let flat = |text: &str| text.replace('_', "").to_ascii_lowercase();
+    let wanted = flat(name);
+    let best = METHODS.iter().map(|method| (distance(&wanted, &flat(method)), *method)).min()?;
+    (best.0 <= 2.min(wanted.len() / 2)).then_some(best.1)
+}
+
+/// How many letters have to be changed.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let next = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], next);
+        }
+    }
+    row[b.len()]
+}
+
+/// An argument of a method.
+#[derive(Debug)]
+enum Arg {
+    Text(String),
+    Pattern { regex: String, flags: String },
+    Number(i64),
+    Bool(bool),
+    Object(Vec<(String, Arg)>),
+    Locator(Vec<Steps>),
 }
 
 /// Reads `getByRole("button", { name: "Save" }).first()` and its like.
 struct Parser<'a> {
     rest: &'a str,
+    depth: usize,
 }
 
 impl Parser<'_> {
-    fn chain(mut self) -> Result<Vec<Value>, String> {
-        let mut steps = Vec::new();
+    fn chain(&mut self) -> Result<Vec<Steps>, String> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err("locators are nested too deeply".into());
+        }
+        let mut hops = vec![Steps::new()];
         loop {
             let name = self.word();
+            if name.is_empty() {
+                return Err(format!("a method is missing before {:?}", shorten(self.rest)));
+            }
             self.expect('(')?;
             let arguments = self.arguments()?;
-            steps.push(step(&name, &arguments)?);
-            self.space();
-            if self.rest.is_empty() {
-                return Ok(steps);
+            method(&name, arguments, &mut hops)?;
+            if self.peek() != Some('.') {
+                self.depth -= 1;
+                return Ok(hops);
             }
             self.expect('.')?;
         }
@@ -151,6 +264,7 @@ impl Parser<'_> {
                 self.rest = rest;
                 Ok(())
             }
+            None if self.rest.is_empty() => Err(format!("'{wanted}' is missing at its end")),
             None => Err(format!("'{wanted}' is missing before {:?}", shorten(self.rest))),
         }
     }
@@ -163,21 +277,22 @@ impl Parser<'_> {
         word.to_owned()
     }
 
-    fn arguments(&mut self) -> Result<Vec<Value>, String> {
+    fn arguments(&mut self) -> Result<Vec<Arg>, String> {
         let mut arguments = Vec::new();
         while self.peek() != Some(')') {
             arguments.push(self.value()?);
-            if self.peek() == Some(',') {
-                self.expect(',')?;
+            if self.peek() != Some(',') {
+                break;
             }
+            self.expect(',')?;
         }
         self.expect(')')?;
         Ok(arguments)
     }
 
-    fn value(&mut self) -> Result<Value, String> {
+    fn value(&mut self) -> Result<Arg, String> {
         match self.peek() {
-            Some(quote @ ('"' | '\'' | '`')) => self.string(quote),
+            Some(quote @ ('"' | '\'' | '`')) => self.string(quote).map(Arg::Text),
             Some('/') => self.regex(),
             Some('{') => self.object(),
             Some(c) if c == '-' || c.is_ascii_digit() => {
@@ -185,17 +300,29 @@ impl Parser<'_> {
                     self.rest.find(|c: char| c != '-' && !c.is_ascii_digit()).unwrap_or(self.rest.len());
                 let (number, rest) = self.rest.split_at(end);
                 self.rest = rest;
-                number.parse::<i32>().map(Value::from).map_err(|_| format!("{number} is no number"))
+                number
+                    .parse::<i32>()
+                    .map(|number| Arg::Number(number.into()))
+                    .map_err(|_| format!("{number} is no number"))
             }
-            _ => match self.word().as_str() {
-                "true" => Ok(true.into()),
-                "false" => Ok(false.into()),
-                _ => Err(format!("a value is missing before {:?}", shorten(self.rest))),
-            },
+            _ => {
+                let here = self.rest;
+                match self.word().as_str() {
+                    "true" => Ok(Arg::Bool(true)),
+                    "false" => Ok(Arg::Bool(false)),
+                    _ => match expression(here) {
+                        Some(expression) => {
+                            self.rest = expression;
+                            self.chain().map(Arg::Locator)
+                        }
+                        None => Err(format!("a value is missing before {:?}", shorten(here))),
+                    },
+                }
+            }
         }
     }
 
-    fn string(&mut self, quote: char) -> Result<Value, String> {
+    fn string(&mut self, quote: char) -> Result<String, String> {
         self.expect(quote)?;
         let mut text = String::new();
         let mut chars = self.rest.char_indices();
@@ -209,7 +336,7 @@ impl Parser<'_> {
                 },
                 c if c == quote => {
                     self.rest = &self.rest[at + c.len_utf8()..];
-                    return Ok(text.into());
+                    return Ok(text);
                 }
                 c => text.push(c),
             }
@@ -217,7 +344,7 @@ impl Parser<'_> {
         Err(format!("the closing {quote} is missing"))
     }
 
-    fn regex(&mut self) -> Result<Value, String> {
+    fn regex(&mut self) -> Result<Arg, String> {
         self.expect('/')?;
         let (mut escaped, mut class) = (false, false);
         for (at, c) in self.rest.char_indices() {
@@ -227,10 +354,15 @@ impl Parser<'_> {
                 '[' => class = true,
                 ']' => class = false,
                 '/' if !class => {
-                    let source = self.rest[..at].to_owned();
+                    let regex = self.rest[..at].to_owned();
                     self.rest = &self.rest[at + 1..];
-                    let flags: String = self.word().chars().filter(|c| "imsu".contains(*c)).collect();
-                    return Ok(json!({ "regex": source, "flags": flags }));
+                    let end = self.rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(self.rest.len());
+                    let (flags, rest) = self.rest.split_at(end);
+                    if let Some(bad) = flags.chars().find(|c| !"dgimsuvy".contains(*c)) {
+                        return Err(format!("a pattern has no flag {bad:?}"));
+                    }
+                    self.rest = rest;
+                    return Ok(Arg::Pattern { regex, flags: flags.replace(['g', 'y'], "") });
                 }
                 _ => {}
             }
@@ -238,22 +370,24 @@ impl Parser<'_> {
         Err("the closing / is missing".into())
     }
 
-    fn object(&mut self) -> Result<Value, String> {
+    fn object(&mut self) -> Result<Arg, String> {
         self.expect('{')?;
-        let mut object = Map::new();
+        let mut object = Vec::new();
         while self.peek() != Some('}') {
             let key = match self.peek() {
-                Some(quote @ ('"' | '\'')) => self.string(quote)?.as_str().unwrap_or_default().to_owned(),
+                Some(quote @ ('"' | '\'')) => self.string(quote)?,
                 _ => self.word(),
             };
             self.expect(':')?;
-            object.insert(key, self.value()?);
-            if self.peek() == Some(',') {
-                self.expect(',')?;
+            let value = self.value()?;
+            object.push((key, value));
+            if self.peek() != Some(',') {
+                break;
             }
+            self.expect(',')?;
         }
         self.expect('}')?;
-        Ok(object.into())
+        Ok(Arg::Object(object))
     }
 }
 
@@ -261,73 +395,195 @@ fn shorten(text: &str) -> String {
     text.chars().take(20).collect()
 }
 
-/// A text or a pattern, with the options beside it, as the script's matcher.
-fn matcher(value: Option<&Value>, options: Option<&Value>, of: &str) -> Result<Value, String> {
+fn text_of(value: Arg, exact: bool, of: &str) -> Result<Text, String> {
     match value {
-        Some(Value::String(text)) => {
-            let exact = options.and_then(|options| options.get("exact")).and_then(Value::as_bool);
-            Ok(json!({ "text": text, "exact": exact.unwrap_or(false) }))
-        }
-        Some(pattern @ Value::Object(_)) if pattern.get("regex").is_some() => Ok(pattern.clone()),
+        Arg::Text(text) => Ok(Text::Plain { text, exact, strict: false }),
+        Arg::Pattern { regex, flags } => Ok(Text::Pattern { regex, flags }),
         _ => Err(format!("{of} needs a text or a /pattern/")),
     }
 }
 
-fn step(name: &str, arguments: &[Value]) -> Result<Value, String> {
-    let first = arguments.first();
-    let options = arguments.get(1);
-    let text = |of: &str| matcher(first, options, of);
-    let attribute = |attribute: &str| -> Result<Value, String> {
-        Ok(json!({ "kind": "attribute", "attribute": attribute, "text": text(name)? }))
-    };
-    match name {
-        "getByRole" => {
-            let role = first.and_then(Value::as_str).ok_or("getByRole needs a role")?;
-            let mut step = json!({ "kind": "role", "role": role, "states": {} });
-            for (key, value) in options.and_then(Value::as_object).into_iter().flatten() {
-                match key.as_str() {
-                    "name" => step["name"] = matcher(Some(value), options, "name")?,
-                    "exact" | "includeHidden" => {}
-                    "checked" | "disabled" | "expanded" | "level" | "pressed" | "selected" => {
-                        step["states"][key] = value.clone();
-                    }
-                    other => return Err(format!("getByRole has no option {other}")),
+fn local(value: Arg, of: &str) -> Result<Steps, String> {
+    match value {
+        Arg::Locator(mut hops) if hops.len() == 1 => Ok(hops.remove(0)),
+        Arg::Locator(_) => Err(format!("{of} cannot look into a frame")),
+        Arg::Text(text) => selector::parse(&text),
+        _ => Err(format!("{of} needs a locator such as getByText('x')")),
+    }
+}
+
+/// Takes `exact` out of the options; what is left is given to `other`.
+fn options(
+    arguments: &mut std::vec::IntoIter<Arg>,
+    of: &str,
+    mut other: impl FnMut(String, Arg) -> Result<(), String>,
+) -> Result<bool, String> {
+    let mut exact = false;
+    match arguments.next() {
+        None => {}
+        Some(Arg::Object(object)) => {
+            for (key, value) in object {
+                match (key.as_str(), value) {
+                    ("exact", Arg::Bool(value)) => exact = value,
+                    ("exact", _) => return Err("exact is true or false".into()),
+                    (_, value) => other(key, value)?,
                 }
             }
-            Ok(step)
         }
-        "getByText" => Ok(text_step(text(name)?)),
-        "getByLabel" => Ok(json!({ "kind": "label", "text": text(name)? })),
-        "getByPlaceholder" => attribute("placeholder"),
-        "getByAltText" => attribute("alt"),
-        "getByTitle" => attribute("title"),
-        "getByTestId" => {
-            let mut exact = text(name)?;
-            if exact.get("text").is_some() {
-                exact["exact"] = true.into();
+        Some(_) => return Err(format!("{of} takes options as {{ … }} after its first argument")),
+    }
+    match arguments.next() {
+        None => Ok(exact),
+        Some(_) => Err(format!("{of} has too many arguments")),
+    }
+}
+
+fn filter_option(filter: &mut Filter, key: &str, value: Arg) -> Result<(), String> {
+    match (key, value) {
+        ("hasText", value) => filter.has_text = Some(text_of(value, false, key)?),
+        ("hasNotText", value) => filter.has_not_text = Some(text_of(value, false, key)?),
+        ("has", value) => filter.has = Some(local(value, key)?),
+        ("hasNot", value) => filter.has_not = Some(local(value, key)?),
+        ("visible", Arg::Bool(visible)) => filter.visible = Some(visible),
+        _ => {
+            return Err(format!(
+                "there is no option {key} here; there are has, hasNot, hasText, hasNotText, visible"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Adds what a method means to the steps so far.
+fn method(name: &str, arguments: Vec<Arg>, hops: &mut Vec<Steps>) -> Result<(), String> {
+    let mut arguments = arguments.into_iter();
+    let no_option = |key: String, _: Arg| Err(format!("{name} has no option {key}; there is exact"));
+    let step = match name {
+        "getByRole" => {
+            let Some(Arg::Text(role)) = arguments.next() else {
+                return Err("getByRole needs a role, such as getByRole('button')".into());
+            };
+            let mut role = Role { role: role.trim().to_ascii_lowercase(), ..Role::default() };
+            let (mut label, mut about) = (None, None);
+            let exact = options(&mut arguments, name, |key, value| {
+                match (key.as_str(), value) {
+                    ("name", value) => label = Some(value),
+                    ("description", value) => about = Some(value),
+                    ("includeHidden", Arg::Bool(value)) => role.include_hidden = value,
+                    ("level", Arg::Number(level)) => {
+                        let level = u32::try_from(level).map_err(|_| "a level is 1 or more".to_owned())?;
+                        role.states.insert("level", StateValue::Level(level));
+                    }
+                    (key, Arg::Bool(value)) => {
+                        let (key, value) = selector::state(key, if value { "true" } else { "false" })?;
+                        role.states.insert(key, value);
+                    }
+                    (key, Arg::Text(value)) => {
+                        let (key, value) = selector::state(key, &value)?;
+                        role.states.insert(key, value);
+                    }
+                    (key, _) => return Err(format!("getByRole's {key} is true or false")),
+                }
+                Ok(())
+            })?;
+            role.name = label.map(|value| text_of(value, exact, "name")).transpose()?;
+            role.description = about.map(|value| text_of(value, exact, "description")).transpose()?;
+            Step::Role(Box::new(role))
+        }
+        "getByText" | "getByLabel" | "getByPlaceholder" | "getByAltText" | "getByTitle" | "getByTestId" => {
+            let value = arguments.next().ok_or_else(|| format!("{name} needs a text or a /pattern/"))?;
+            let exact = options(&mut arguments, name, no_option)?;
+            let text = text_of(value, exact || name == "getByTestId", name)?;
+            match name {
+                "getByText" => Step::Text { text },
+                "getByLabel" => Step::Label { text },
+                "getByPlaceholder" => Step::attribute("placeholder", text),
+                "getByAltText" => Step::attribute("alt", text),
+                "getByTitle" => Step::attribute("title", text),
+                _ => Step::attribute("data-testid", text),
             }
-            Ok(json!({ "kind": "attribute", "attribute": "data-testid", "text": exact }))
         }
         "locator" => {
-            let css = first.and_then(Value::as_str).ok_or("locator needs a selector")?;
-            if let Some(path) = css.strip_prefix("xpath=").or(css.starts_with("//").then_some(css)) {
-                return Ok(json!({ "kind": "xpath", "xpath": path }));
+            let inner = match arguments.next() {
+                Some(value @ (Arg::Text(_) | Arg::Locator(_))) => local(value, name)?,
+                _ => return Err("locator needs a selector, such as locator('#save')".into()),
+            };
+            let mut filter = Filter::default();
+            options(&mut arguments, name, |key, value| filter_option(&mut filter, &key, value))?;
+            let last = last(hops);
+            last.extend(inner);
+            if filter == Filter::default() {
+                return Ok(());
             }
-            Ok(json!({ "kind": "css", "css": css.strip_prefix("css=").unwrap_or(css) }))
+            Step::Filter(Box::new(filter))
         }
         "filter" => {
-            let has =
-                first.and_then(|options| options.get("hasText")).ok_or("filter takes { hasText } here")?;
-            Ok(json!({ "kind": "filter", "text": matcher(Some(has), None, "hasText")? }))
+            let mut filter = Filter::default();
+            options(&mut arguments, name, |key, value| filter_option(&mut filter, &key, value))?;
+            if filter == Filter::default() {
+                return Err("filter needs one of has, hasNot, hasText, hasNotText, visible".into());
+            }
+            Step::Filter(Box::new(filter))
         }
-        "first" => Ok(json!({ "kind": "nth", "nth": 0 })),
-        "last" => Ok(json!({ "kind": "nth", "nth": -1 })),
-        "nth" => {
-            let nth = first.and_then(Value::as_i64).ok_or("nth needs a number")?;
-            Ok(json!({ "kind": "nth", "nth": nth }))
+        "and" | "or" => {
+            let value = arguments.next().ok_or_else(|| format!("{name} needs a locator"))?;
+            let other = local(value, name)?;
+            if last(hops).is_empty() {
+                return Err(format!("{name}() needs a locator before it"));
+            }
+            match name {
+                "and" => Step::And { other },
+                _ => Step::Or { other },
+            }
         }
-        other => Err(format!("{other}() is not known here")),
+        "first" => Step::Nth { nth: 0 },
+        "last" => Step::Nth { nth: -1 },
+        "nth" => match arguments.next() {
+            Some(Arg::Number(nth)) => Step::Nth { nth },
+            _ => return Err("nth needs a number, such as nth(0)".into()),
+        },
+        "frameLocator" => {
+            let Some(value) = arguments.next() else {
+                return Err("frameLocator needs a selector, such as frameLocator('iframe')".into());
+            };
+            last(hops).extend(local(value, name)?);
+            hops.push(Steps::new());
+            return Ok(());
+        }
+        "contentFrame" => {
+            if last(hops).is_empty() {
+                return Err("contentFrame() needs a locator of an iframe before it".into());
+            }
+            hops.push(Steps::new());
+            return Ok(());
+        }
+        "owner" => {
+            if hops.len() < 2 || !last(hops).is_empty() {
+                return Err("owner() comes after frameLocator()".into());
+            }
+            hops.pop();
+            return Ok(());
+        }
+        act if ACTS.contains(&act) => {
+            return Err(format!("{act}() is no way to find; a target only says which element. Leave it out"));
+        }
+        other => {
+            return Err(match nearest(other) {
+                Some(method) => format!("there is no {other}(); did you mean {method}()?"),
+                None => format!("there is no {other}(); there are {}", METHODS.join(", ")),
+            });
+        }
+    };
+    last(hops).push(step);
+    Ok(())
+}
+
+fn last(hops: &mut Vec<Steps>) -> &mut Steps {
+    if hops.is_empty() {
+        hops.push(Steps::new());
     }
+    let at = hops.len() - 1;
+    &mut hops[at]
 }
 
 #[cfg(test)]
@@ -335,56 +591,125 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn json_of(text: &str) -> Value {
-        text.parse::<Locator>().unwrap_or_else(|error| panic!("{error}")).json()
+    fn parsed(text: &str) -> Locator {
+        text.parse::<Locator>().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn steps(text: &str) -> Value {
+        parsed(text).hops().pop().expect("one").get("steps").cloned().expect("steps")
+    }
+
+    fn kinds(text: &str) -> Vec<String> {
+        let steps = steps(text);
+        let list = steps.as_array().expect("a list").iter();
+        list.map(|step| step["kind"].as_str().expect("a kind").to_owned()).collect()
     }
 
     #[test]
     fn refs_selectors_and_expressions_are_told_apart() {
-        assert_eq!(json_of("e5"), json!({ "ref": "e5" }));
-        assert_eq!("f2e5".parse::<Locator>().map(|locator| locator.frame), Ok(2));
-        assert_eq!(json_of("em"), json!({ "steps": [{ "kind": "css", "css": "em" }] }));
-        assert_eq!(json_of("form"), json!({ "steps": [{ "kind": "css", "css": "form" }] }));
-        assert_eq!(json_of("//a[1]")["steps"][0]["kind"], "xpath");
-        let steps = json_of(r#"getByRole("button", { name: 'Save "it"', exact: true }).nth(-2)"#);
-        assert_eq!(
-            steps["steps"],
-            json!([
-                { "kind": "role", "role": "button", "states": {}, "name": { "text": "Save \"it\"", "exact": true } },
-                { "kind": "nth", "nth": -2 }
-            ])
-        );
-        assert_eq!(
-            json_of("getByText(/a\\/[/]b/i)")["steps"][0]["text"],
-            json!({ "regex": "a\\/[/]b", "flags": "i" })
-        );
-        assert_eq!(
-            json_of("locator('li').filter({ hasText: 'x' }).first()")["steps"].as_array().map(Vec::len),
-            Some(3)
-        );
-        assert_eq!(json_of("getByTestId('x')")["steps"][0]["text"]["exact"], true);
+        assert_eq!(parsed("e5").hops(), [json!({ "ref": "e5" })]);
+        assert_eq!((parsed("f2e5").frame(), parsed("f2e5").bare_reference()), (2, Some("e5")));
+        assert_eq!(kinds("em"), ["css"]);
+        assert_eq!(kinds("form"), ["css"]);
+        assert_eq!(kinds("//a[1]"), ["xpath"]);
+        assert_eq!(kinds("locator-card > b"), ["css"]);
+        assert_eq!(kinds("css=form >> text=Save >> nth=-1"), ["css", "text", "nth"]);
+        assert_eq!(steps("text=\"Log in\"")[0]["text"]["strict"], true);
+        assert_eq!(steps("text=don't >> visible=true")[0]["text"]["text"], "don't");
+        assert_eq!(steps("data-testid=a")[0]["attribute"], "data-testid");
+        let role = steps("role=button[name=\"Save [it]\"i][pressed=mixed][level=2]");
+        assert_eq!(role[0]["name"], json!({ "text": "Save [it]", "exact": false }));
+        assert_eq!(role[0]["states"], json!({ "pressed": "mixed", "level": 2 }));
     }
 
     #[test]
-    fn what_cannot_be_read_says_why() {
-        for bad in [
-            "",
-            "getByRole(",
-            "getByRole()",
-            "getByText('x'",
-            "getByRole('a').click()",
-            "getByFoo('x')",
-            "getByText('x)",
+    fn expressions_are_read_as_playwright_writes_them() {
+        let role = steps(
+            r#"await page.getByRole("Button", { name: 'Save "it"', exact: true, expanded: false }).nth(-2);"#,
+        );
+        assert_eq!(role[0]["name"], json!({ "text": "Save \"it\"", "exact": true }));
+        assert_eq!(role[0]["states"], json!({ "expanded": false }));
+        assert_eq!(role[1], json!({ "kind": "nth", "nth": -2 }));
+        assert_eq!(steps("getByText(/a\\/[/]b/gi)")[0]["text"], json!({ "regex": "a\\/[/]b", "flags": "i" }));
+        assert_eq!(steps("getByTestId('x')")[0]["text"]["exact"], true);
+        let list = steps(
+            "locator('li').filter({ has: page.getByText('x').first(), hasNotText: /y/ }).or(getByLabel('z'))",
+        );
+        assert_eq!(list[1]["has"].as_array().map(Vec::len), Some(2));
+        assert_eq!(list[2]["other"][0]["kind"], "label");
+        let framed = parsed("page.frameLocator('#a').locator('iframe').contentFrame().getByRole('link')");
+        assert_eq!(framed.hops().len(), 3);
+        assert_eq!(parsed("frameLocator('#a').owner()").hops().len(), 1);
+    }
+
+    #[test]
+    fn playwrights_pseudo_classes_are_taken_out_of_the_css() {
+        let css = steps(
+            "article:has(h2:text-is('A, b')) > button:not(:has-text(\"x\"), .y):visible, :nth-match(a.b, 3)",
+        );
+        assert_eq!(css[0]["own"], true);
+        let first = &css[0]["list"][0];
+        assert_eq!(first["combinators"], json!([">"]));
+        assert_eq!(first["parts"][0]["pseudos"][0]["list"][0]["parts"][0]["css"], "h2");
+        assert_eq!(first["parts"][1]["css"], "button");
+        assert_eq!(first["parts"][1]["pseudos"][1]["name"], "visible");
+        assert_eq!(css[0]["list"][1]["parts"][0]["pseudos"][0]["nth"], 3);
+        let native = steps("a[href*=\">> x\"]:nth-child(2n + 1):not(.b) ~ i\\:c::before");
+        assert_eq!(native[0]["own"], false);
+        assert_eq!(native[0]["list"][0]["parts"][0]["css"], "a[href*=\">> x\"]:nth-child(2n + 1):not(.b)");
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why_and_what_was_meant() {
+        for (bad, why) in [
+            ("", "empty"),
+            ("getByRole(", "missing"),
+            ("getByRole()", "needs a role"),
+            ("getByText('x'", "')' is missing"),
+            ("getByRole('a').click()", "Leave it out"),
+            ("getByFoo('x')", "there are getByRole"),
+            ("getByrole('x')", "did you mean getByRole()?"),
+            ("get_by_role('x')", "did you mean getByRole()?"),
+            ("getByText('x)", "closing ' is missing"),
+            ("getByRole('a', { nam: 'x' })", "no option nam"),
+            ("getByText('x', { foo: 1 })", "no option foo"),
+            ("getByText(3)", "needs a text"),
+            ("locator('a').filter({})", "filter needs"),
+            ("frameLocator('a')", "no element"),
+            ("a >> ", "missing beside"),
+            ("a >", "missing"),
+            ("a[b", "not closed"),
+            ("_react=x", "no selector engine"),
+            ("div:left-of(a)", "not known here"),
+            ("getByText('a') getByText('b')", "not expected"),
         ] {
-            assert!(bad.parse::<Locator>().is_err(), "{bad}");
+            let error = bad.parse::<Locator>().expect_err(bad).to_string();
+            assert!(error.contains(why), "{bad}: {error}");
         }
         assert!("x".repeat(LONGEST + 1).parse::<Locator>().is_err());
+        assert!(format!("{}a{}", ":not(".repeat(600), ")".repeat(600)).parse::<Locator>().is_err());
+        assert!(format!("{}'a'", "locator(".repeat(400)).parse::<Locator>().is_err());
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_the_reader_panic(text in "(getByRole|locator|getByText|f1e|page\\.)?[ -~é]{0,40}") {
+        fn no_text_makes_the_reader_panic(text in "(getByRole|locator|getByText|f1e|page\\.|role=|css=|text=)?[ -~é]{0,40}") {
             let _ = text.parse::<Locator>();
+        }
+
+        #[test]
+        fn every_text_can_be_looked_for(text in "[ -~é]{1,30}") {
+            let quoted = text.replace('\\', "\\\\").replace('\'', "\\'");
+            let found = steps(&format!("page.getByText('{quoted}').first()"));
+            prop_assert_eq!(&found[0]["text"]["text"], &Value::from(text));
+        }
+
+        #[test]
+        fn simple_selectors_stay_whole(tag in "[a-z]{1,5}", class in "[a-z]{1,5}", nth in 1u32..9) {
+            let css = format!("{tag}.{class}:nth-child({nth}) > {tag}#x");
+            let found = steps(&css);
+            prop_assert_eq!(&found[0]["css"], &Value::from(css));
+            prop_assert_eq!(&found[0]["list"][0]["parts"][0]["css"], &Value::from(format!("{tag}.{class}:nth-child({nth})")));
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::fault::ActError;
-use super::frames::read;
+use super::frames::{Place, Window, read};
 use super::launch::Browser;
 use super::tabs::Tab;
 use super::{CdpError, Locator};
@@ -21,6 +21,17 @@ pub enum Picture {
     #[default]
     Png,
     Jpeg,
+    Webp,
+}
+
+/// How many pixels a picture has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// One for each pixel of CSS.
+    Css,
+    /// As many as the display shows.
+    #[default]
+    Device,
 }
 
 /// What a picture shows.
@@ -29,6 +40,21 @@ pub struct Shot {
     pub format: Picture,
     pub full_page: bool,
     pub element: Option<Locator>,
+    pub scale: Scale,
+    /// The longest side, in pixels; a larger picture is made smaller.
+    pub longest: Option<u32>,
+}
+
+/// What a person would read off an element.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Reading {
+    pub text: String,
+    pub value: String,
+    pub checked: bool,
+    pub role: String,
+    pub name: String,
+    pub visible: bool,
 }
 
 /// A whole page is shown up to this height; a picture beyond it is no use to anybody.
@@ -41,22 +67,30 @@ impl Browser {
     pub async fn screenshot(&self, tab: &Tab, shot: &Shot) -> Result<Vec<u8>, ActError> {
         let state = tab.ready().await?;
         let page = self.page(&state.page).await?;
-        let clip = match (&shot.element, shot.full_page) {
-            (Some(locator), _) => Some(tab.element_box(locator).await?),
-            (None, true) => Some(page_box(tab, &state.session).await?),
-            (None, false) => None,
+        let window: Window = tab.call(&tab.top(), "place", &Value::Null).await?;
+        let mut clip = match (&shot.element, shot.full_page) {
+            (Some(locator), _) => tab.element_box(locator).await?,
+            (None, true) => page_box(tab, &state.session).await?,
+            (None, false) => view_box(tab, &state.session).await?,
         };
+        let beyond = shot.element.is_some() || shot.full_page;
+        let zoom = if window.zoom > 0.0 { window.zoom } else { 1.0 };
+        if shot.scale == Scale::Css {
+            clip.scale = 1.0 / zoom;
+        }
+        let longest = clip.width.max(clip.height) * zoom * clip.scale;
+        if let Some(most) = shot.longest.filter(|most| longest > f64::from(*most)) {
+            clip.scale *= f64::from(most) / longest;
+        }
         let mut format = shot.format;
         let mut quality = 80;
         loop {
-            let mut params = ScreenshotParams::builder().capture_beyond_viewport(clip.is_some());
-            params = match format {
+            let params = ScreenshotParams::builder().capture_beyond_viewport(beyond).clip(clip.clone());
+            let params = match format {
                 Picture::Png => params.format(CaptureScreenshotFormat::Png),
                 Picture::Jpeg => params.format(CaptureScreenshotFormat::Jpeg).quality(quality),
+                Picture::Webp => params.format(CaptureScreenshotFormat::Webp).quality(quality),
             };
-            if let Some(clip) = clip.clone() {
-                params = params.clip(clip);
-            }
             let taken = async {
                 page.screenshot(params.build()).await.map_err(|error| foreign("screenshot", &error))
             };
@@ -66,15 +100,40 @@ impl Browser {
             }
             if shot.format == Picture::Png && shot.element.is_none() && format == Picture::Png {
                 return Err(ActError::Refused(format!(
-                    "the picture has {} bytes, more than the {LARGEST} that an answer takes; ask for jpeg or one element",
+                    "the picture has {} bytes, more than the {LARGEST} that an answer takes; ask for jpeg, webp, scale css or one element",
                     bytes.len()
                 )));
             }
             if quality <= 20 {
                 return Err(ActError::Refused("the picture is too large; ask for one element".into()));
             }
-            (format, quality) = (Picture::Jpeg, quality - 30);
+            format = if format == Picture::Webp { Picture::Webp } else { Picture::Jpeg };
+            quality -= 30;
         }
+    }
+
+    /// The page on paper.
+    pub async fn pdf(&self, tab: &Tab) -> Result<Vec<u8>, ActError> {
+        #[derive(Deserialize)]
+        struct Printed {
+            data: String,
+        }
+        let state = tab.ready().await?;
+        let params = json!({ "printBackground": true, "preferCSSPageSize": true });
+        let printed = tab.client.send(Some(&state.session), "Page.printToPDF", &params);
+        let printed: Printed = match tab.guarded(printed).await {
+            Ok(printed) => read("Page.printToPDF", printed.get())?,
+            Err(ActError::Cdp(CdpError::Refused { message, .. })) => {
+                return Err(ActError::Refused(format!(
+                    "this Chromium does not print to PDF with a window: {message}"
+                )));
+            }
+            Err(error) => return Err(error),
+        };
+        use base64::Engine;
+        base64::engine::general_purpose::STANDARD.decode(printed.data).map_err(|error| {
+            CdpError::Unreadable { method: "Page.printToPDF".into(), reason: error.to_string() }.into()
+        })
     }
 
     /// chromiumoxide's page of a tab. It may learn of a new one a moment after us.
@@ -103,16 +162,12 @@ impl Tab {
         deadline: Instant,
     ) -> Result<Value, ActError> {
         self.ready().await?;
-        let place = match element {
-            Some(locator) => {
-                self.frame(locator.frame).ok_or_else(|| ActError::NoSuchRef(locator.to_string()))?
-            }
-            None => self.top(),
-        };
+        let mut place = self.top();
         let mut arguments = Vec::new();
         let mut context = None;
         if let Some(locator) = element {
-            let object = self.in_page_world(locator, &place).await?;
+            let (found, object) = self.in_page_world(locator).await?;
+            place = found;
             arguments.push(json!({ "objectId": object }));
             context = Some(object);
         }
@@ -144,107 +199,154 @@ impl Tab {
     }
 
     /// An element as an object of the page's own world.
-    async fn in_page_world(
-        &self,
-        locator: &Locator,
-        place: &super::frames::Place,
-    ) -> Result<String, ActError> {
+    async fn in_page_world(&self, locator: &Locator) -> Result<(Place, String), ActError> {
         #[derive(Deserialize)]
-        struct Found {
-            state: String,
-            code: Option<String>,
-            why: Option<String>,
-            handle: Option<u64>,
-        }
-        #[derive(Deserialize)]
-        struct Remote {
-            result: Object,
+        struct Resolved {
+            object: Object,
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Object {
             object_id: Option<String>,
         }
+        let (place, handle, _) = self.look(locator, false).await?;
+        let object = self.held(&place, handle).await?;
+        let (node, _) = self.node(&place, &object).await?;
+        // Without a context the node comes as the page itself knows it.
+        let params = json!({ "backendNodeId": node });
+        let resolved = self.client.send(Some(&place.session), "DOM.resolveNode", &params);
+        let resolved: Resolved = read("DOM.resolveNode", self.guarded(resolved).await?.get())?;
+        Ok((place, resolved.object.object_id.ok_or(ActError::Stuck)?))
+    }
+
+    /// A locator expression for an element: the only one that it matches, readable, lasting.
+    pub async fn generate_locator(&self, locator: &Locator) -> Result<String, ActError> {
+        self.ready().await?;
+        let (mut place, _, mut code) = self.look(locator, true).await?;
+        while let Some((parent, object)) = self.owner(&place).await? {
+            let outer: String = self.call_on(&parent, &object, "frameCode", &[]).await?;
+            code = format!("{outer}.contentFrame().{code}");
+            place = parent;
+        }
+        Ok(code)
+    }
+
+    /// What a person would read off an element, without waiting for it.
+    pub async fn read_element(&self, locator: &Locator) -> Result<Reading, ActError> {
+        self.ready().await?;
+        let (place, handle, _) = self.look(locator, false).await?;
+        self.call(&place, "read", &json!({ "handle": handle })).await
+    }
+
+    /// How many elements match, and how many of them can be seen.
+    pub async fn count(&self, locator: &Locator) -> Result<(usize, usize), ActError> {
         #[derive(Deserialize)]
-        struct Described {
-            node: Node,
+        struct Counted {
+            error: Option<String>,
+            #[serde(default)]
+            count: usize,
+            #[serde(default)]
+            visible: usize,
+        }
+        self.ready().await?;
+        let Ok((place, target)) = self.enter(locator).await? else { return Ok((0, 0)) };
+        let counted: Counted = self.call(&place, "count", &json!({ "locator": target })).await?;
+        match counted.error {
+            Some(reason) => Err(ActError::Locator { locator: locator.to_string(), reason }),
+            None => Ok((counted.count, counted.visible)),
+        }
+    }
+
+    /// Where an element lies on its page, also one in a frame: in the
+    /// document of the page, since that is what a picture is cut from.
+    async fn element_box(&self, locator: &Locator) -> Result<Viewport, ActError> {
+        #[derive(Deserialize)]
+        struct Holder {
+            x: f64,
+            y: f64,
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Node {
-            backend_node_id: i64,
+        struct Sides {
+            #[serde(default)]
+            gone: bool,
+            #[serde(default)]
+            x: f64,
+            #[serde(default)]
+            y: f64,
+            #[serde(default)]
+            width: f64,
+            #[serde(default)]
+            height: f64,
+            #[serde(default)]
+            scroll_x: f64,
+            #[serde(default)]
+            scroll_y: f64,
         }
-        #[derive(Deserialize)]
-        struct Resolved {
-            object: Object,
-        }
-        let context = self.world(place).await?;
-        let argument = json!({ "locator": locator.json(), "needs": [], "act": "look", "attempt": 0 });
-        let found: Found = self.call_in(place, context, "probe", &argument).await?;
-        let Some(handle) = found.handle.filter(|_| found.state == "ok") else {
-            return Err(match (locator.reference(), found.code.as_deref()) {
-                (Some(reference), Some("ref")) => ActError::NoSuchRef(reference.to_owned()),
-                _ => ActError::Locator {
-                    locator: locator.to_string(),
-                    reason: found.why.unwrap_or_else(|| "it does not match exactly one element".into()),
-                },
-            });
-        };
-        let session = Some(place.session.as_str());
-        let params = json!({
-            "functionDeclaration": "function(handle) { return __tandem.holdRef({ handle }); }",
-            "executionContextId": context, "arguments": [{ "value": handle }],
-        });
-        let held = self.guarded(self.client.send(session, "Runtime.callFunctionOn", &params)).await?;
-        let held: Remote = read("Runtime.callFunctionOn", held.get())?;
-        let params = json!({ "objectId": held.result.object_id });
-        let node = self.guarded(self.client.send(session, "DOM.describeNode", &params)).await?;
-        let node: Described = read("DOM.describeNode", node.get())?;
-        // Without a context the node comes as the page itself knows it.
-        let params = json!({ "backendNodeId": node.node.backend_node_id });
-        let resolved = self.guarded(self.client.send(session, "DOM.resolveNode", &params)).await?;
-        let resolved: Resolved = read("DOM.resolveNode", resolved.get())?;
-        resolved.object.object_id.ok_or(ActError::Stuck)
-    }
-
-    /// Where an element lies on its page.
-    async fn element_box(&self, locator: &Locator) -> Result<Viewport, ActError> {
-        if locator.frame != 0 {
-            return Err(ActError::Refused(
-                "a picture of an element inside a frame is not taken yet; take one of the page".into(),
-            ));
-        }
-        let place = self.top();
-        let object = self.in_page_world(locator, &place).await?;
-        let params = json!({
-            "functionDeclaration": "function() { const b = this.getBoundingClientRect(); return [b.x + scrollX, b.y + scrollY, b.width, b.height]; }",
-            "objectId": object, "returnByValue": true,
-        });
-        let sides = self.run(&place, "Runtime.callFunctionOn", &params).await?;
-        let [x, y, width, height]: [f64; 4] = read("getBoundingClientRect", sides.get())?;
-        if width < 1.0 || height < 1.0 {
+        let (mut place, handle, _) = self.look(locator, false).await?;
+        let mut sides: Sides = self.call(&place, "boxInPage", &json!({ "handle": handle })).await?;
+        if sides.gone || sides.width < 1.0 || sides.height < 1.0 {
             return Err(ActError::Refused("the element has no size; it cannot be pictured".into()));
         }
-        Ok(Viewport { x, y, width, height: height.min(TALLEST), scale: 1.0 })
+        while let Some((parent, object)) = self.owner(&place).await? {
+            let frame: Holder = self.call_on(&parent, &object, "frameBox", &[true.into()]).await?;
+            let scroll: Sides = self.call_on(&parent, &object, "scrolled", &[]).await?;
+            (sides.x, sides.y) = (sides.x + frame.x, sides.y + frame.y);
+            (sides.scroll_x, sides.scroll_y) = (scroll.scroll_x, scroll.scroll_y);
+            place = parent;
+        }
+        Ok(Viewport {
+            x: sides.x + sides.scroll_x,
+            y: sides.y + sides.scroll_y,
+            width: sides.width,
+            height: sides.height.min(TALLEST),
+            scale: 1.0,
+        })
     }
 }
 
-async fn page_box(tab: &Tab, session: &str) -> Result<Viewport, ActError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Metrics {
-        css_content_size: Sides,
-    }
-    #[derive(Deserialize)]
-    struct Sides {
-        width: f64,
-        height: f64,
-    }
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metrics {
+    css_content_size: Sides,
+    css_visual_viewport: Visual,
+}
+
+#[derive(Deserialize)]
+struct Sides {
+    width: f64,
+    height: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Visual {
+    page_x: f64,
+    page_y: f64,
+    client_width: f64,
+    client_height: f64,
+}
+
+async fn metrics(tab: &Tab, session: &str) -> Result<Metrics, ActError> {
     let nothing = json!({});
     let metrics = tab.client.send(Some(session), "Page.getLayoutMetrics", &nothing);
-    let metrics: Metrics = read("Page.getLayoutMetrics", tab.guarded(metrics).await?.get())?;
-    let Sides { width, height } = metrics.css_content_size;
+    Ok(read("Page.getLayoutMetrics", tab.guarded(metrics).await?.get())?)
+}
+
+async fn page_box(tab: &Tab, session: &str) -> Result<Viewport, ActError> {
+    let Sides { width, height } = metrics(tab, session).await?.css_content_size;
     Ok(Viewport { x: 0.0, y: 0.0, width: width.min(TALLEST), height: height.min(TALLEST), scale: 1.0 })
+}
+
+async fn view_box(tab: &Tab, session: &str) -> Result<Viewport, ActError> {
+    let view = metrics(tab, session).await?.css_visual_viewport;
+    Ok(Viewport {
+        x: view.page_x,
+        y: view.page_y,
+        width: view.client_width,
+        height: view.client_height,
+        scale: 1.0,
+    })
 }
 
 fn foreign(method: &str, error: &chromiumoxide::error::CdpError) -> CdpError {

@@ -6,32 +6,47 @@
 
 mod act;
 mod client;
+mod css;
+mod delta;
+mod drag;
 mod fault;
+mod files;
 mod frames;
 mod keys;
 mod launch;
 mod locator;
 mod look;
+mod memory;
 mod mux;
 mod navigate;
+mod outline;
+mod pointer;
 mod protocol;
+mod reaction;
+mod selector;
 mod settings;
 mod snapshot;
+mod step;
 mod tabs;
+mod typing;
 
 pub use act::{Acting, Click, Observer, PointerButton};
 pub use client::{CdpClient, CdpError, CdpEvent};
-pub use fault::ActError;
+pub use delta::Delta;
+pub use drag::Dropped;
+pub use fault::{ActError, Obstacle, StaleRef};
 pub use frames::{Attending, Window};
 pub use keys::{KeyError, Stroke};
 pub use launch::{Browser, BrowserEvent};
 pub use locator::{Locator, LocatorError};
-pub use look::{Picture, Shot};
+pub use look::{Picture, Reading, Scale, Shot};
 pub use mux::{
     Attached, ClientId, Door, GuestOptions, GuestSignal, LONGEST_FROM_CLIENT, Multiplexer, MuxError, Rules,
     ToBrowser,
 };
 pub use navigate::{AddressError, address};
+pub use outline::{Findings, Layout, Outline};
+pub use reaction::{Chooser, Done, Opened};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use tabs::{Dialog, PageState, Tab, TabInfo};
@@ -41,7 +56,18 @@ use std::path::PathBuf;
 use crate::process::{Exit, ProcessError};
 
 /// The script of the acts, and the isolated world that it lives in.
-const SCRIPT: &str = include_str!("page/script.js");
+const SCRIPT: &str = concat!(
+    "(() => { 'use strict';\nif (globalThis.__tandem) return globalThis.__tandem;\n",
+    include_str!("page/dom.js"),
+    include_str!("page/aria.js"),
+    include_str!("page/refs.js"),
+    include_str!("page/locators.js"),
+    include_str!("page/words.js"),
+    include_str!("page/actionability.js"),
+    include_str!("page/acts.js"),
+    include_str!("page/outline.js"),
+    "return globalThis.__tandem;\n})();",
+);
 const WORLD: &str = "tandem";
 
 /// Why there is no browser.

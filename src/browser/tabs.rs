@@ -32,6 +32,8 @@ pub struct Tab {
     pub(super) last_ref: AtomicU64,
     /// How many agents attend to it; focus is emulated while there is one.
     pub(super) attended: AtomicUsize,
+    /// What the acts remember of its page.
+    pub(super) memory: super::memory::Memory,
 }
 
 /// The page in a tab now.
@@ -95,6 +97,8 @@ struct Tracker {
     shown: watch::Sender<Vec<(TabInfo, Arc<Tab>)>>,
     told: Vec<TabInfo>,
     events: mpsc::Sender<BrowserEvent>,
+    /// When to look at the tab strip again, if something has changed there.
+    look_at: Option<tokio::time::Instant>,
 }
 
 struct Known {
@@ -125,6 +129,9 @@ struct EmbedderData {
     tab_strip_index: i64,
 }
 
+/// Changes of one moment are looked at together. Each glance holds the events of
+/// the pages up, and acts wait for those.
+const GATHER: Duration = Duration::from_millis(20);
 /// A glance at the tab strip at least this often: switching tabs is no event.
 const GLANCE: Duration = Duration::from_secs(1);
 
@@ -137,8 +144,15 @@ pub(super) async fn track(
     let filter = json!([{ "type": "page" }, { "type": "tab" }]);
     client.send(None, "Target.setDiscoverTargets", &json!({ "discover": true, "filter": filter })).await?;
     let (shown, tabs) = watch::channel(Vec::new());
-    let mut tracker =
-        Tracker { client, tabs: HashMap::new(), sessions: HashMap::new(), shown, told: Vec::new(), events };
+    let mut tracker = Tracker {
+        client,
+        tabs: HashMap::new(),
+        sessions: HashMap::new(),
+        shown,
+        told: Vec::new(),
+        events,
+        look_at: None,
+    };
     tracker.glance().await?;
     // When 16 ask at once, the next one waits.
     let (refresh, asked) = mpsc::channel(16);
@@ -199,6 +213,12 @@ impl Tracker {
                     }
                     None => return,
                 },
+                () = tokio::time::sleep_until(self.look_at.unwrap_or_else(tokio::time::Instant::now)),
+                    if self.look_at.is_some() =>
+                {
+                    self.look_at = None;
+                    self.glance().await
+                }
                 _ = clock.tick() => self.glance().await,
             };
             if let Err(error) = looked
@@ -296,6 +316,7 @@ impl Tracker {
             state: page,
             last_ref: AtomicU64::new(0),
             attended: AtomicUsize::new(0),
+            memory: super::memory::Memory::default(),
         });
         self.sessions.insert(session.id.clone(), info.target_id.clone());
         self.tabs.insert(info.target_id.clone(), Known { tab, state, session: session.id.clone() });
@@ -315,7 +336,7 @@ impl Tracker {
                 }
                 let kind = event.params::<Changed>().and_then(|changed| changed.target_info);
                 if kind.is_none_or(|info| info.kind == "tab" || info.kind == "page") {
-                    self.glance().await?;
+                    self.look_at.get_or_insert_with(|| tokio::time::Instant::now() + GATHER);
                 }
                 Ok(())
             }
@@ -492,13 +513,17 @@ impl PageState {
             frame: Option<FrameBrief>,
             reason: Option<String>,
             navigation_type: Option<String>,
+            url: Option<String>,
         }
         #[derive(Deserialize)]
         struct FrameBrief {
             id: String,
+            url: Option<String>,
         }
         let Some(params) = event.params::<Params>() else { return };
-        let frame = params.frame_id.or(params.frame.map(|frame| frame.id));
+        let (brief, address) = params.frame.map(|frame| (frame.id, frame.url)).unzip();
+        let address = address.flatten().or(params.url);
+        let frame = params.frame_id.or(brief);
         let is_main = session == self.session && frame.as_deref().is_none_or(|frame| frame == self.page);
         match event.method.as_str() {
             "Page.frameAttached" => {
@@ -526,6 +551,7 @@ impl PageState {
             }
             "Page.frameNavigated" => {
                 self.crashed = false;
+                self.url = address.unwrap_or_default();
                 self.navigation =
                     Navigation { pending: false, committed: self.navigation.committed + 1, ready: false };
             }
@@ -534,9 +560,13 @@ impl PageState {
                 self.navigation.pending = false;
                 self.navigation.ready = true;
             }
-            "Page.frameClearedScheduledNavigation"
-            | "Page.navigatedWithinDocument"
-            | "Page.downloadWillBegin" => self.navigation.pending = false,
+            "Page.navigatedWithinDocument" => {
+                self.navigation.pending = false;
+                self.url = address.unwrap_or_default();
+            }
+            "Page.frameClearedScheduledNavigation" | "Page.downloadWillBegin" => {
+                self.navigation.pending = false;
+            }
             _ => {}
         }
     }

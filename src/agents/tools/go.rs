@@ -71,7 +71,7 @@ impl Tool for Back {
         let held = call.floor().await?;
         call.session.say("goes back");
         if !tab.back(held.permit(), within(ACT)).await? {
-            return Err(Fault::new("no-history", "there is no page to go back to"));
+            return Err(Fault::new("no_history", "there is no page to go back to"));
         }
         drop(held);
         call.after("await page.goBack();".into()).await
@@ -90,7 +90,7 @@ impl Tool for Tabs {
         let tabs = browser.look_at_tabs().await;
         let at = |index: usize| {
             let found = tabs.get(index).and_then(|info| browser.tab(&info.target));
-            let none = || Fault::new("no-tab", format!("there is no tab {index}; there are {}", tabs.len()));
+            let none = || Fault::new("no_tab", format!("there is no tab {index}; there are {}", tabs.len()));
             found.ok_or_else(none)
         };
         match self.action {

@@ -70,7 +70,8 @@ impl Tool for Snapshot {
             return Ok(call.state(true).await);
         }
         let tab = call.tab().await?;
-        let snapshot = tab.snapshot(&SnapshotScope { below, depth: self.depth }).await?;
+        let snapshot =
+            tab.snapshot(&SnapshotScope { below, depth: self.depth, ..SnapshotScope::default() }).await?;
         Ok(Answer { snapshot: Some(snapshot), ..call.state(false).await })
     }
 }
@@ -93,7 +94,7 @@ impl Tool for Screenshot {
             Some(ImageKind::Jpeg) => (Picture::Jpeg, "image/jpeg"),
         };
         let tab = call.tab().await?;
-        let shot = Shot { format, full_page, element };
+        let shot = Shot { format, full_page, element, ..Shot::default() };
         let taken = tokio::time::timeout(PAGE, call.browser.screenshot(&tab, &shot)).await;
         let bytes = taken.map_err(|_| Fault::new("stuck", "the picture was not taken in time"))??;
         // A picture that had to shrink comes as JPEG whatever was asked for.
@@ -142,7 +143,7 @@ impl Tool for WaitFor {
                     Ok(Ok(_)) | Err(_) => {
                         let verb = if wanted { "appear" } else { "disappear" };
                         let text = format!("{text:?} did not {verb} within {} s", PAGE.as_secs());
-                        return Err(Fault::new("timeout", text));
+                        return Err(Fault::new("timed_out", text));
                     }
                 }
             }
