@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::client::CdpClient;
+use super::journal::Journal;
 use super::mux::{Door, Multiplexer, MuxError, Rules};
 use super::tabs::{self, Refresh, Tab, TabInfo, Tabs};
 use super::{Attached, BrowserError, BrowserSettings, CdpError};
@@ -42,6 +43,7 @@ pub struct Browser {
     door: Door,
     tabs: Tabs,
     refresh: mpsc::Sender<Refresh>,
+    journal: Journal,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -113,7 +115,9 @@ impl Browser {
             Err(_) => return Err(BrowserError::Silent { seconds: START.as_secs(), log: last_words() }),
         }
         restore_tabs(&client, &restore).await?;
-        let (tabs, refresh) = tabs::track(client.clone(), events.clone()).await?;
+        let journal = Journal::default();
+        let (tabs, refresh) =
+            tabs::track(client.clone(), mux.clone(), journal.clone(), events.clone()).await?;
         let door = Door::open(mux.clone(), CHROMIUMOXIDE).await.map_err(BrowserError::Pipe)?;
         let (chromium, mut handler) =
             chromiumoxide::Browser::connect_with_config(door.url(), handler_config())
@@ -137,7 +141,7 @@ impl Browser {
             // A room that no longer listens needs no news.
             let _ = events.send(BrowserEvent::Ended(exit)).await;
         });
-        Ok(Self { child, mux, client, chromium, door, tabs, refresh, tasks: vec![drive, watch] })
+        Ok(Self { child, mux, client, chromium, door, tabs, refresh, journal, tasks: vec![drive, watch] })
     }
 
     // Getters.
@@ -170,6 +174,11 @@ impl Browser {
     pub fn tab(&self, target: &str) -> Option<Arc<Tab>> {
         let tabs = self.tabs.borrow();
         tabs.iter().find(|(info, _)| info.target == target).map(|(_, tab)| Arc::clone(tab))
+    }
+
+    /// What happened, in order.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     pub fn cdp_client(&self) -> &CdpClient {

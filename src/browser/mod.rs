@@ -8,6 +8,7 @@ mod act;
 mod client;
 mod fault;
 mod frames;
+mod journal;
 mod keys;
 mod launch;
 mod locator;
@@ -17,11 +18,13 @@ mod navigate;
 mod settings;
 mod snapshot;
 mod tabs;
+mod watch;
 
 pub use act::{Acting, Click, Observer, PointerButton};
 pub use client::{CdpClient, CdpError, CdpEvent};
 pub use fault::ActError;
 pub use frames::Attending;
+pub use journal::{Fact, Journal, JournalEntry};
 pub use keys::{KeyError, Stroke};
 pub use launch::{Browser, BrowserEvent};
 pub use locator::{Locator, LocatorError};
@@ -31,6 +34,10 @@ pub use navigate::{AddressError, address};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use tabs::{Dialog, PageState, Tab, TabInfo};
+pub use watch::{
+    Body, Conditions, DeviceChange, Emulated, FieldChange, Geolocation, Glob, GlobError, Hop, Level, Media,
+    Message, Origin, Request, RequestMark, RequestState, Route, RouteAction, RouteRequest, SourcePlace, Watch,
+};
 
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 //! the browser and is the only one to write it down. Everybody else reads.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ use serde_json::json;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::client::{CdpClient, CdpError, CdpEvent};
+use super::journal::{Fact, Journal};
+use super::mux::Multiplexer;
+use super::watch::Seen;
 use super::{BrowserEvent, SCRIPT, WORLD};
 
 /// A tab, as others see it.
@@ -32,6 +35,12 @@ pub struct Tab {
     pub(super) last_ref: AtomicU64,
     /// How many agents attend to it; focus is emulated while there is one.
     pub(super) attended: AtomicUsize,
+    /// The tab whose page opened this one.
+    pub(super) opener: Option<String>,
+    pub(super) mux: Multiplexer,
+    pub(super) journal: Journal,
+    /// The watches of agents, oldest first. Held for a moment only.
+    pub(super) watches: Mutex<Vec<Weak<Seen>>>,
 }
 
 /// The page in a tab now.
@@ -89,6 +98,8 @@ pub(super) type Tabs = watch::Receiver<Vec<(TabInfo, Arc<Tab>)>>;
 
 struct Tracker {
     client: CdpClient,
+    mux: Multiplexer,
+    journal: Journal,
     tabs: HashMap<String, Known>,
     /// Page and frame sessions, with the tab they belong to.
     sessions: HashMap<String, String>,
@@ -131,14 +142,24 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// Starts to track. Returns when the tabs that are there are known.
 pub(super) async fn track(
     client: CdpClient,
+    mux: Multiplexer,
+    journal: Journal,
     events: mpsc::Sender<BrowserEvent>,
 ) -> Result<(Tabs, mpsc::Sender<Refresh>), CdpError> {
     let heard = client.events();
     let filter = json!([{ "type": "page" }, { "type": "tab" }]);
     client.send(None, "Target.setDiscoverTargets", &json!({ "discover": true, "filter": filter })).await?;
     let (shown, tabs) = watch::channel(Vec::new());
-    let mut tracker =
-        Tracker { client, tabs: HashMap::new(), sessions: HashMap::new(), shown, told: Vec::new(), events };
+    let mut tracker = Tracker {
+        client,
+        mux,
+        journal,
+        tabs: HashMap::new(),
+        sessions: HashMap::new(),
+        shown,
+        told: Vec::new(),
+        events,
+    };
     tracker.glance().await?;
     // When 16 ask at once, the next one waits.
     let (refresh, asked) = mpsc::channel(16);
@@ -296,6 +317,10 @@ impl Tracker {
             state: page,
             last_ref: AtomicU64::new(0),
             attended: AtomicUsize::new(0),
+            opener: None,
+            mux: self.mux.clone(),
+            journal: self.journal.clone(),
+            watches: Mutex::default(),
         });
         self.sessions.insert(session.id.clone(), info.target_id.clone());
         self.tabs.insert(info.target_id.clone(), Known { tab, state, session: session.id.clone() });
