@@ -151,6 +151,9 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
+        if let Some(tab) = self.seen.tab.upgrade() {
+            tab.remove_watch(&self.seen);
+        }
         // The client goes with its last clone, and all that it has set with it.
         self.seen.link.send_replace(Link::default());
         self.seen.routes.send_replace(Routes::default());
@@ -206,6 +209,11 @@ impl Tab {
     pub(super) fn add_watch(&self, watch: &Watch) {
         let mut watches = self.watches.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         watches.push(Arc::downgrade(&watch.seen));
+    }
+
+    fn remove_watch(&self, seen: &Arc<Seen>) {
+        let mut watches = self.watches.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        watches.retain(|watch| !std::ptr::eq(watch.as_ptr(), Arc::as_ptr(seen)));
     }
 
     /// All that agents have changed about this tab and that people might notice.

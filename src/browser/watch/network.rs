@@ -147,7 +147,7 @@ impl std::fmt::Display for Request {
 /// What was heard about one response's head apart from the response itself.
 #[derive(Default)]
 struct Early {
-    key: (String, String),
+    key: String,
     request: Option<Vec<(String, String)>>,
     response: Option<(u16, Vec<(String, String)>)>,
 }
@@ -165,7 +165,9 @@ pub(super) struct Network {
     /// The last request for a document in the main frame.
     document: Option<(u64, String)>,
     early: VecDeque<Early>,
-    open: HashMap<(String, String), u64>,
+    /// Requests by Chromium's id, which is the same in all sessions: the head
+    /// of a frame's document comes by its parent, the rest by its own process.
+    open: HashMap<String, u64>,
 }
 
 type Headers = HashMap<String, String>;
@@ -191,6 +193,15 @@ struct Response {
     from_service_worker: bool,
     #[serde(default)]
     protocol: String,
+    timing: Option<Timing>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Timing {
+    /// Seconds on the browser's clock; what follows is milliseconds after it.
+    request_time: f64,
+    receive_headers_end: f64,
 }
 
 impl Network {
@@ -226,9 +237,13 @@ impl Network {
     }
 
     fn find(&mut self, session: &str, id: &str) -> Option<&mut Request> {
-        let number = *self.open.get(&(session.to_owned(), id.to_owned()))?;
+        let number = *self.open.get(id)?;
         let at = self.at(number)?;
-        self.requests.get_mut(at)
+        let request = self.requests.get_mut(at)?;
+        if request.session != session {
+            session.clone_into(&mut request.session);
+        }
+        Some(request)
     }
 
     /// A request that a route has dealt with.
@@ -261,7 +276,11 @@ impl Network {
                 request.state = RequestState::Abandoned;
             }
         }
-        self.open.retain(|(of, _), _| of != session);
+        let requests = &self.requests;
+        self.open.retain(|_, number| {
+            let at = requests.binary_search_by_key(number, |request| request.number);
+            at.is_ok_and(|at| requests[at].session != session)
+        });
     }
 
     /// Nothing was heard for a while: what was open may have ended.
@@ -315,7 +334,7 @@ impl Network {
                 request.state = RequestState::Finished;
                 request.encoded_bytes = finished.encoded_data_length.max(0.0) as u64;
                 request.ended_after = Some((finished.timestamp - request.clock) * 1000.0);
-                self.open.remove(&(session.to_owned(), finished.request_id));
+                self.open.remove(&finished.request_id);
                 Some(())
             }
             "Network.loadingFailed" => {
@@ -332,7 +351,7 @@ impl Network {
                 request.state = RequestState::Failed(shortened(&failed.error_text, 200));
                 request.blocked = failed.blocked_reason;
                 request.ended_after = Some((failed.timestamp - request.clock) * 1000.0);
-                self.open.remove(&(session.to_owned(), failed.request_id));
+                self.open.remove(&failed.request_id);
                 Some(())
             }
             "Network.webSocketCreated" => {
@@ -377,7 +396,7 @@ impl Network {
                 }
                 let closed: Closed = event.params()?;
                 self.find(session, &closed.request_id)?.state = RequestState::Finished;
-                self.open.remove(&(session.to_owned(), closed.request_id));
+                self.open.remove(&closed.request_id);
                 Some(())
             }
             _ => None,
@@ -447,11 +466,11 @@ impl Network {
         if is_document {
             self.document = Some((number, loader));
         }
-        let key = (session.to_owned(), sent.request_id);
+        let key = sent.request_id;
         if let Some(at) = self.early.iter().position(|early| early.key == key)
             && let Some(early) = self.early.remove(at)
         {
-            let request = self.find(session, &key.1)?;
+            let request = self.find(session, &key)?;
             if let Some(list) = early.request {
                 request.request_headers = list;
             }
@@ -465,13 +484,15 @@ impl Network {
     fn add(&mut self, mut request: Request) -> u64 {
         self.last += 1;
         request.number = self.last;
-        self.open.insert((request.session.clone(), request.id.clone()), self.last);
+        self.open.insert(request.id.clone(), self.last);
         self.bytes += request.size();
         self.requests.push_back(request);
         while self.requests.len() > MOST || self.bytes > MOST_BYTES {
             let Some(oldest) = self.requests.pop_front() else { break };
             self.bytes = self.bytes.saturating_sub(oldest.size());
-            self.open.remove(&(oldest.session, oldest.id));
+            if self.open.get(&oldest.id) == Some(&oldest.number) {
+                self.open.remove(&oldest.id);
+            }
         }
         self.last
     }
@@ -503,7 +524,11 @@ impl Network {
         if let Some(address) = response.remote_address.filter(|address| !address.is_empty()) {
             request.remote_address = format!("{address}:{}", response.remote_port.unwrap_or_default());
         }
-        request.answered_after = Some((timestamp - request.clock) * 1000.0);
+        // The event itself is of the time when the renderer heard of it.
+        let heads = response.timing.filter(|timing| timing.receive_headers_end > 0.0);
+        let answered =
+            heads.map_or(timestamp, |timing| timing.request_time + timing.receive_headers_end / 1000.0);
+        request.answered_after = Some(((answered - request.clock) * 1000.0).max(0.0));
         if request.state == RequestState::Sent {
             request.state = RequestState::Answered;
         }
@@ -528,7 +553,7 @@ impl Network {
                 let after = request.size();
                 self.bytes = (self.bytes + after).saturating_sub(before);
             }
-            None => self.early(session, extra.request_id).request = Some(list),
+            None => self.early(extra.request_id).request = Some(list),
         }
         Some(())
     }
@@ -553,13 +578,12 @@ impl Network {
                 self.bytes = (self.bytes + after).saturating_sub(before);
             }
             Some(_) => {}
-            None => self.early(session, extra.request_id).response = Some((extra.status_code, list)),
+            None => self.early(extra.request_id).response = Some((extra.status_code, list)),
         }
         Some(())
     }
 
-    fn early(&mut self, session: &str, id: String) -> &mut Early {
-        let key = (session.to_owned(), id);
+    fn early(&mut self, key: String) -> &mut Early {
         let at = match self.early.iter().position(|early| early.key == key) {
             Some(at) => at,
             None => {
