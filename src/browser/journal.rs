@@ -15,19 +15,48 @@ const MOST: usize = 500;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "fact")]
 pub enum Fact {
-    Navigated { url: String },
-    TabOpened { url: String, opener: Option<String> },
-    TabClosed { url: String, title: String },
+    Navigated {
+        url: String,
+    },
+    TabOpened {
+        url: String,
+        opener: Option<String>,
+    },
+    TabClosed {
+        url: String,
+        title: String,
+    },
     /// A page opened too many; this one was closed again.
-    TabRefused { url: String, reason: String },
-    DialogOpened { kind: String, message: String },
-    DialogClosed { accepted: bool },
+    TabRefused {
+        url: String,
+        reason: String,
+    },
+    DialogOpened {
+        kind: String,
+        message: String,
+    },
+    DialogClosed {
+        accepted: bool,
+    },
     /// A page asks for files, and an agent is to answer.
-    ChooserOpened { multiple: bool },
-    DownloadStarted { number: u64, file: String },
-    DownloadEnded { number: u64, file: String, state: String },
-    Crashed { url: String },
-    ConsoleError { text: String },
+    ChooserOpened {
+        multiple: bool,
+    },
+    DownloadStarted {
+        number: u64,
+        file: String,
+    },
+    DownloadEnded {
+        number: u64,
+        file: String,
+        state: String,
+    },
+    Crashed {
+        url: String,
+    },
+    ConsoleError {
+        text: String,
+    },
     FieldChanged(FieldChange),
 }
 

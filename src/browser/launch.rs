@@ -10,9 +10,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::client::CdpClient;
+use super::downloads::Downloads;
 use super::journal::Journal;
 use super::mux::{Door, Multiplexer, MuxError, Rules};
 use super::tabs::{self, Refresh, Tab, TabInfo, Tabs};
+use super::uploads::Uploads;
 use super::{Attached, BrowserError, BrowserSettings, CdpError};
 use crate::process::{self, Child, Exit, Program};
 
@@ -44,6 +46,8 @@ pub struct Browser {
     tabs: Tabs,
     refresh: mpsc::Sender<Refresh>,
     journal: Journal,
+    pub(super) downloads: Downloads,
+    pub(super) uploads: Uploads,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -118,6 +122,10 @@ impl Browser {
         let journal = Journal::default();
         let (tabs, refresh) =
             tabs::track(client.clone(), mux.clone(), journal.clone(), events.clone()).await?;
+        let folder = &settings.download_dir;
+        let owner = settings.user.uid();
+        let downloads = Downloads::start(&client, folder, owner, tabs.clone(), journal.clone()).await?;
+        let uploads = Uploads::new(&settings.run_dir, &settings.user);
         let door = Door::open(mux.clone(), CHROMIUMOXIDE).await.map_err(BrowserError::Pipe)?;
         let (chromium, mut handler) =
             chromiumoxide::Browser::connect_with_config(door.url(), handler_config())
@@ -141,7 +149,19 @@ impl Browser {
             // A room that no longer listens needs no news.
             let _ = events.send(BrowserEvent::Ended(exit)).await;
         });
-        Ok(Self { child, mux, client, chromium, door, tabs, refresh, journal, tasks: vec![drive, watch] })
+        Ok(Self {
+            child,
+            mux,
+            client,
+            chromium,
+            door,
+            tabs,
+            refresh,
+            journal,
+            downloads,
+            uploads,
+            tasks: vec![drive, watch],
+        })
     }
 
     // Getters.

@@ -144,7 +144,7 @@ impl Tab {
     }
 
     /// An element as an object of the page's own world.
-    async fn in_page_world(
+    pub(super) async fn in_page_world(
         &self,
         locator: &Locator,
         place: &super::frames::Place,

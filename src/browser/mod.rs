@@ -6,8 +6,13 @@
 
 mod act;
 mod client;
+mod contexts;
+mod downloads;
 mod fault;
 mod frames;
+mod heap;
+mod hidden;
+mod highlight;
 mod journal;
 mod keys;
 mod launch;
@@ -17,13 +22,19 @@ mod mux;
 mod navigate;
 mod settings;
 mod snapshot;
+mod storage;
 mod tabs;
+mod trace;
+mod uploads;
 mod watch;
 
 pub use act::{Acting, Click, Observer, PointerButton};
 pub use client::{CdpClient, CdpError, CdpEvent};
+pub use downloads::{Download, DownloadState};
 pub use fault::ActError;
 pub use frames::Attending;
+pub use heap::{CpuProfile, HeapGroup, HeapSnapshot, HeapSummary, HotFunction, Profiling};
+pub use highlight::Colour;
 pub use journal::{Fact, Journal, JournalEntry};
 pub use keys::{KeyError, Stroke};
 pub use launch::{Browser, BrowserEvent};
@@ -33,10 +44,14 @@ pub use mux::{Attached, ClientId, Door, Multiplexer, MuxError, Rules, ToBrowser}
 pub use navigate::{AddressError, address};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
-pub use tabs::{Dialog, PageState, Tab, TabInfo};
+pub use storage::{Cookie, OriginState, StorageItem, StorageState, WebStorage};
+pub use tabs::{Chooser, Dialog, PageState, Tab, TabInfo};
+pub use trace::{Analysis, Interaction, LongTask, Recorded, SlowRequest, Trace};
+pub use uploads::{Interception, UploadFile};
 pub use watch::{
     Body, Conditions, DeviceChange, Emulated, FieldChange, Geolocation, Glob, GlobError, Hop, Level, Media,
-    Message, Origin, Request, RequestMark, RequestState, Route, RouteAction, RouteRequest, SourcePlace, Watch,
+    Message, Origin, Request, RequestMark, RequestState, Route, RouteAction, RouteRequest, SourcePlace,
+    Watch,
 };
 
 use std::path::PathBuf;

@@ -2,8 +2,8 @@
 //! the browser and is the only one to write it down. Everybody else reads.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, Weak};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -35,8 +35,15 @@ pub struct Tab {
     pub(super) last_ref: AtomicU64,
     /// How many agents attend to it; focus is emulated while there is one.
     pub(super) attended: AtomicUsize,
-    /// The tab whose page opened this one.
-    pub(super) opener: Option<String>,
+    /// The tab whose page opened this one, once its page is known.
+    opener: OnceLock<String>,
+    /// Its browser context, once its page is known.
+    context: OnceLock<String>,
+    /// Who has file choosers intercepted now, and the last chooser that was answered.
+    pub(super) intercepts: AtomicUsize,
+    pub(super) answered_chooser: AtomicU64,
+    /// Something is framed for people.
+    pub(super) highlighted: AtomicBool,
     pub(super) mux: Multiplexer,
     pub(super) journal: Journal,
     /// The watches of agents, oldest first. Held for a moment only.
@@ -54,6 +61,9 @@ pub struct PageState {
     pub(super) frames: BTreeMap<String, Frame>,
     next_frame: u32,
     pub dialog: Option<Dialog>,
+    /// A file chooser that a page opened while an agent had it intercepted.
+    pub(super) chooser: Option<Chooser>,
+    last_chooser: u64,
     pub(super) navigation: Navigation,
     pub crashed: bool,
     pub(super) closed: bool,
@@ -77,6 +87,17 @@ pub struct Dialog {
     pub message: String,
     #[serde(default)]
     pub default_prompt: Option<String>,
+}
+
+/// A page asks for files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chooser {
+    pub multiple: bool,
+    pub(super) number: u64,
+    pub(super) frame: String,
+    pub(super) session: String,
+    /// The file field, as the browser names it.
+    pub(super) node: i64,
 }
 
 /// Where the main frame is on its way.
@@ -103,6 +124,10 @@ struct Tracker {
     tabs: HashMap<String, Known>,
     /// Page and frame sessions, with the tab they belong to.
     sessions: HashMap<String, String>,
+    /// Which tab a tab descends from by opening, for the limit on popups.
+    families: HashMap<String, String>,
+    /// The context of people's own window.
+    home: Option<String>,
     shown: watch::Sender<Vec<(TabInfo, Arc<Tab>)>>,
     told: Vec<TabInfo>,
     events: mpsc::Sender<BrowserEvent>,
@@ -125,6 +150,8 @@ struct TargetInfo {
     subtype: Option<String>,
     parent_frame_id: Option<String>,
     embedder_data: Option<EmbedderData>,
+    opener_id: Option<String>,
+    browser_context_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +162,10 @@ struct EmbedderData {
     #[serde(default)]
     tab_strip_index: i64,
 }
+
+/// How many tabs that descend from one tab may be open: pages that open more
+/// of them would take the room away from people.
+const MOST_POPUPS: usize = 20;
 
 /// A glance at the tab strip at least this often: switching tabs is no event.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -156,6 +187,8 @@ pub(super) async fn track(
         journal,
         tabs: HashMap::new(),
         sessions: HashMap::new(),
+        families: HashMap::new(),
+        home: None,
         shown,
         told: Vec::new(),
         events,
@@ -172,8 +205,23 @@ impl Tab {
         &self.target
     }
 
+    /// The tab whose page opened this one, if a page did.
+    pub fn opener(&self) -> Option<&str> {
+        self.opener.get().map(String::as_str)
+    }
+
+    /// The browser context that it belongs to.
+    pub fn context(&self) -> Option<&str> {
+        self.context.get().map(String::as_str)
+    }
+
     pub fn state(&self) -> PageState {
         self.state.borrow().clone()
+    }
+
+    /// Its state, for who waits for a change of it.
+    pub fn subscribe(&self) -> watch::Receiver<PageState> {
+        self.state.clone()
     }
 
     pub fn dialog(&self) -> Option<Dialog> {
@@ -251,11 +299,23 @@ impl Tracker {
             .into_iter()
             .filter_map(|info| Some((info.embedder_data.as_ref()?.tab_strip_index, info)))
             .collect();
-        strip.sort_by_key(|(index, _)| *index);
+        if self.home.is_none() {
+            self.home = strip.first().and_then(|(_, info)| info.browser_context_id.clone());
+        }
+        // The window of people first; each isolated context has one of its own.
+        let home = self.home.clone();
+        let away = |info: &TargetInfo| match info.browser_context_id == home {
+            true => None,
+            false => info.browser_context_id.clone(),
+        };
+        strip.sort_by_key(|(index, info)| (away(info), *index));
         self.tabs.retain(|target, known| {
             let open = strip.iter().any(|(_, info)| info.target_id == *target);
             if !open {
                 known.state.send_modify(|state| state.closed = true);
+                self.families.remove(target);
+                let (url, title) = (known.tab.url(), known.tab.title());
+                self.journal.add(Some(target), Fact::TabClosed { url, title });
             }
             open
         });
@@ -294,6 +354,12 @@ impl Tracker {
             .collect();
         self.shown.send_replace(shown);
         self.told.clone_from(&infos);
+        // What is isolated ends with the browser; it is not brought back elsewhere.
+        let kept = |info: &TabInfo| {
+            let context = self.tabs.get(&info.target).and_then(|known| known.tab.context());
+            context.is_none() || context == self.home.as_deref()
+        };
+        let infos = infos.into_iter().filter(kept).collect();
         // A room that does not listen has gone.
         let _ = self.events.send(BrowserEvent::Tabs(infos)).await;
     }
@@ -317,7 +383,11 @@ impl Tracker {
             state: page,
             last_ref: AtomicU64::new(0),
             attended: AtomicUsize::new(0),
-            opener: None,
+            opener: OnceLock::new(),
+            context: OnceLock::new(),
+            intercepts: AtomicUsize::new(0),
+            answered_chooser: AtomicU64::new(0),
+            highlighted: AtomicBool::new(false),
             mux: self.mux.clone(),
             journal: self.journal.clone(),
             watches: Mutex::default(),
@@ -365,7 +435,15 @@ impl Tracker {
             method if method.starts_with("Page.") => {
                 let session = event.session.as_deref().unwrap_or_default();
                 if let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) {
-                    known.state.send_modify(|state| state.on_page_event(session, event));
+                    let mut fact = None;
+                    known.state.send_modify(|state| {
+                        let before = (state.dialog.is_some(), state.last_chooser);
+                        state.on_page_event(session, event);
+                        fact = state.fact(before, session, event);
+                    });
+                    if let Some(fact) = fact {
+                        self.journal.add(Some(&known.tab.target), fact);
+                    }
                 }
                 Ok(())
             }
@@ -383,6 +461,7 @@ impl Tracker {
         }
         known.state.send_modify(|state| state.crashed = true);
         let url = known.state.borrow().url.clone();
+        self.journal.add(Some(&known.tab.target), Fact::Crashed { url: url.clone() });
         let _ = self.events.send(BrowserEvent::TabCrashed { target: known.tab.target.clone(), url }).await;
         Ok(())
     }
@@ -408,15 +487,27 @@ impl Tracker {
             return Ok(());
         }
         let (state, target) = (known.state.clone(), known.tab.target.clone());
+        let intercepted = known.tab.intercepts.load(Ordering::Acquire) > 0;
+        if is_page && known.tab.context.get().is_none() {
+            if let Some(context) = &target_info.browser_context_id {
+                let _ = known.tab.context.set(context.clone());
+            }
+            if !self.on_opened(&target, &target_info).await? {
+                return Ok(());
+            }
+        }
         // First these, then the session is told of: whoever acts comes after them.
         self.enable(&session_id).await?;
+        if intercepted {
+            let on = json!({ "enabled": true });
+            drop(self.client.post(Some(&session_id), "Page.setInterceptFileChooserDialog", &on).await?);
+        }
         self.sessions.insert(session_id.clone(), target);
         state.send_modify(|state| {
             if is_page {
                 let (url, title) = (std::mem::take(&mut state.url), std::mem::take(&mut state.title));
-                let next_frame = state.next_frame;
-                let dialog = None;
-                *state = PageState { url, title, next_frame, dialog, ..PageState::default() };
+                let (next_frame, last_chooser) = (state.next_frame, state.last_chooser);
+                *state = PageState { url, title, next_frame, last_chooser, ..PageState::default() };
                 state.session.clone_from(&session_id);
                 state.page.clone_from(&target_info.target_id);
                 state.navigation.ready = true;
@@ -425,6 +516,33 @@ impl Tracker {
             state.add_frame(&target_info.target_id, parent, &session_id);
         });
         self.learn_frames(&session_id).await
+    }
+
+    /// A tab has its first page: who opened it, and whether it may stay.
+    async fn on_opened(&mut self, target: &str, page: &TargetInfo) -> Result<bool, CdpError> {
+        let opener = page.opener_id.as_ref().and_then(|opener| {
+            let parent = self.tabs.values().find(|known| known.state.borrow().page == *opener)?;
+            Some(parent.tab.target.clone())
+        });
+        let Some(opener) = opener else {
+            self.journal.add(Some(target), Fact::TabOpened { url: page.url.clone(), opener: None });
+            return Ok(true);
+        };
+        let family = self.families.get(&opener).cloned().unwrap_or_else(|| opener.clone());
+        let open = self.families.values().filter(|other| **other == family).count();
+        self.families.insert(target.to_owned(), family);
+        if let Some(known) = self.tabs.get(target) {
+            let _ = known.tab.opener.set(opener.clone());
+        }
+        if open >= MOST_POPUPS {
+            let reason = format!("the page had {open} tabs open already");
+            tracing::info!(open, "a page opened too many tabs; the new one was closed");
+            self.journal.add(Some(&opener), Fact::TabRefused { url: page.url.clone(), reason });
+            drop(self.client.post(None, "Target.closeTarget", &json!({ "targetId": target })).await?);
+            return Ok(false);
+        }
+        self.journal.add(Some(target), Fact::TabOpened { url: page.url.clone(), opener: Some(opener) });
+        Ok(true)
     }
 
     /// Turns on what the acts need in a new page or frame. Nobody waits for the answers.
@@ -539,6 +657,25 @@ impl PageState {
             }
             "Page.javascriptDialogOpening" => self.dialog = event.params(),
             "Page.javascriptDialogClosed" => self.dialog = None,
+            "Page.fileChooserOpened" => {
+                #[derive(Deserialize)]
+                #[serde(rename_all = "camelCase")]
+                struct Opened {
+                    frame_id: String,
+                    mode: String,
+                    backend_node_id: Option<i64>,
+                }
+                if let Some(Opened { frame_id, mode, backend_node_id: Some(node) }) = event.params() {
+                    self.last_chooser += 1;
+                    self.chooser = Some(Chooser {
+                        multiple: mode == "selectMultiple",
+                        number: self.last_chooser,
+                        frame: frame_id,
+                        session: session.to_owned(),
+                        node,
+                    });
+                }
+            }
             _ if !is_main => {}
             "Page.frameRequestedNavigation" | "Page.frameScheduledNavigation" => {
                 self.navigation.pending = true;
@@ -551,6 +688,7 @@ impl PageState {
             }
             "Page.frameNavigated" => {
                 self.crashed = false;
+                self.chooser = None;
                 self.navigation =
                     Navigation { pending: false, committed: self.navigation.committed + 1, ready: false };
             }
@@ -563,6 +701,49 @@ impl PageState {
             | "Page.navigatedWithinDocument"
             | "Page.downloadWillBegin" => self.navigation.pending = false,
             _ => {}
+        }
+    }
+
+    /// What an event means for somebody who was away.
+    fn fact(&self, before: (bool, u64), session: &str, event: &CdpEvent) -> Option<Fact> {
+        #[derive(Deserialize)]
+        struct Params {
+            result: Option<bool>,
+            url: Option<String>,
+            #[serde(rename = "frameId")]
+            frame_id: Option<String>,
+            frame: Option<FrameUrl>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct FrameUrl {
+            id: String,
+            url: String,
+            url_fragment: Option<String>,
+        }
+        let (had_dialog, last_chooser) = before;
+        let params = || event.params::<Params>();
+        match event.method.as_str() {
+            "Page.javascriptDialogOpening" if !had_dialog => self.dialog.as_ref().map(|dialog| {
+                let message = dialog.message.chars().take(300).collect();
+                Fact::DialogOpened { kind: dialog.kind.clone(), message }
+            }),
+            "Page.javascriptDialogClosed" if had_dialog => {
+                Some(Fact::DialogClosed { accepted: params()?.result.unwrap_or_default() })
+            }
+            "Page.fileChooserOpened" if self.last_chooser > last_chooser => {
+                Some(Fact::ChooserOpened { multiple: self.chooser.as_ref()?.multiple })
+            }
+            "Page.frameNavigated" if session == self.session => {
+                let frame = params()?.frame.filter(|frame| frame.id == self.page)?;
+                Some(Fact::Navigated { url: frame.url + frame.url_fragment.as_deref().unwrap_or_default() })
+            }
+            "Page.navigatedWithinDocument" if session == self.session => {
+                let params = params()?;
+                let is_main = params.frame_id.as_deref() == Some(&self.page);
+                is_main.then_some(Fact::Navigated { url: params.url? })
+            }
+            _ => None,
         }
     }
 }

@@ -235,7 +235,13 @@ fn console_call(event: &CdpEvent) -> Option<Message> {
     let level = match call.kind.as_str() {
         "error" | "assert" => Level::Error,
         "warning" => Level::Warning,
-        "debug" | "clear" | "endGroup" | "profile" | "profileEnd" | "startGroup" | "startGroupCollapsed"
+        "debug"
+        | "clear"
+        | "endGroup"
+        | "profile"
+        | "profileEnd"
+        | "startGroup"
+        | "startGroupCollapsed"
         | "trace" => Level::Debug,
         _ => Level::Info,
     };
@@ -368,7 +374,9 @@ impl Remote {
             (Some(Value::String(text)), ..) => text.clone(),
             (Some(value), ..) if self.kind != "object" || value.is_null() => value.to_string(),
             (_, Some(text), _) => text.clone(),
-            (_, _, Some(preview)) if !matches!(self.subtype.as_deref(), Some("error" | "node" | "regexp" | "date")) => {
+            (_, _, Some(preview))
+                if !matches!(self.subtype.as_deref(), Some("error" | "node" | "regexp" | "date")) =>
+            {
                 preview.show()
             }
             _ => self.description.clone().unwrap_or_else(|| self.kind.clone()),
@@ -409,7 +417,11 @@ impl Preview {
         let inside = parts.join(", ");
         match name {
             _ if is_list => format!("[{inside}]"),
-            name if self.entries.is_empty() && self.properties.is_empty() && !name.is_empty() && name != "Object" => {
+            name if self.entries.is_empty()
+                && self.properties.is_empty()
+                && !name.is_empty()
+                && name != "Object" =>
+            {
                 name.to_owned()
             }
             "" | "Object" => format!("{{{inside}}}"),
@@ -463,7 +475,10 @@ mod tests {
         console.add(message("bad", Level::Error));
         console.add(message("so", Level::Debug));
         let shown = console.list(Level::Warning, false);
-        assert_eq!(shown.iter().map(|one| (one.text.as_str(), one.times)).collect::<Vec<_>>(), [("again", 5), ("bad", 1)]);
+        assert_eq!(
+            shown.iter().map(|one| (one.text.as_str(), one.times)).collect::<Vec<_>>(),
+            [("again", 5), ("bad", 1)]
+        );
         assert_eq!(console.counts(), (1, 5));
         console.on_document();
         assert!(console.list(Level::Debug, false).is_empty());

@@ -134,14 +134,18 @@ impl Emulated {
 type Command = (&'static str, Value);
 
 fn media(media: &Media) -> Command {
-    let feature = |name: &str, value: &Option<String>| json!({ "name": name, "value": value.as_deref().unwrap_or("") });
+    let feature =
+        |name: &str, value: &Option<String>| json!({ "name": name, "value": value.as_deref().unwrap_or("") });
     let features = [
         feature("prefers-color-scheme", &media.color_scheme),
         feature("prefers-reduced-motion", &media.reduced_motion),
         feature("forced-colors", &media.forced_colors),
         feature("prefers-contrast", &media.contrast),
     ];
-    ("Emulation.setEmulatedMedia", json!({ "media": media.media.as_deref().unwrap_or(""), "features": features }))
+    (
+        "Emulation.setEmulatedMedia",
+        json!({ "media": media.media.as_deref().unwrap_or(""), "features": features }),
+    )
 }
 
 fn network(conditions: Option<&Conditions>) -> Command {
@@ -217,11 +221,14 @@ impl DeviceChange {
                 match fine {
                     true => Ok(()),
                     false => refused(
-                        "latitude is between -90 and 90, longitude between -180 and 180, accuracy in metres".into(),
+                        "latitude is between -90 and 90, longitude between -180 and 180, accuracy in metres"
+                            .into(),
                     ),
                 }
             }
-            DeviceChange::UserAgent(Some(text)) | DeviceChange::Timezone(Some(text)) | DeviceChange::Locale(Some(text))
+            DeviceChange::UserAgent(Some(text))
+            | DeviceChange::Timezone(Some(text))
+            | DeviceChange::Locale(Some(text))
                 if text.is_empty() || text.len() > 500 || text.chars().any(char::is_control) =>
             {
                 refused("the text is empty, too long or has control characters".into())
@@ -310,7 +317,10 @@ mod tests {
             DeviceChange::CpuSlowdown(Some(f64::NAN)),
             DeviceChange::Geolocation(Some(Geolocation { latitude: 91.0, longitude: 0.0, accuracy: 1.0 })),
             DeviceChange::UserAgent(Some("a\nb".into())),
-            DeviceChange::Network(Some(Conditions { download: 0.0, ..Conditions::named("offline").expect("known") })),
+            DeviceChange::Network(Some(Conditions {
+                download: 0.0,
+                ..Conditions::named("offline").expect("known")
+            })),
         ] {
             assert!(bad.check().is_err(), "{bad:?}");
         }
@@ -323,7 +333,11 @@ mod tests {
     #[test]
     fn a_new_session_is_told_only_what_was_changed() {
         assert!(Emulated::default().commands(true).is_empty());
-        let emulated = Emulated { timezone: Some("Asia/Tokyo".into()), network: Conditions::named("Offline"), ..Emulated::default() };
+        let emulated = Emulated {
+            timezone: Some("Asia/Tokyo".into()),
+            network: Conditions::named("Offline"),
+            ..Emulated::default()
+        };
         assert_eq!(emulated.commands(true).len(), 2);
         assert_eq!(emulated.commands(false).len(), 1);
         assert_eq!(emulated.describe().len(), 2);

@@ -102,7 +102,9 @@ impl Watch {
             let mut values = Vec::new();
             let mut left = MOST_FRAMES;
             for session in &sessions {
-                let Ok(tree) = client.send(Some(session), "Page.getFrameTree", &json!({})).await else { continue };
+                let Ok(tree) = client.send(Some(session), "Page.getFrameTree", &json!({})).await else {
+                    continue;
+                };
                 let mut frames = Vec::new();
                 read::<Tree>("Page.getFrameTree", tree.get())?.frame_tree.ids(&mut frames);
                 for frame in frames {
@@ -111,12 +113,15 @@ impl Watch {
                     }
                     left -= 1;
                     let params = json!({ "frameId": frame, "worldName": WORLD });
-                    let Ok(world) = client.send(Some(session), "Page.createIsolatedWorld", &params).await else {
+                    let Ok(world) = client.send(Some(session), "Page.createIsolatedWorld", &params).await
+                    else {
                         continue;
                     };
                     let world: World = read("Page.createIsolatedWorld", world.get())?;
                     let params = json!({ "expression": expression, "contextId": world.execution_context_id, "returnByValue": true });
-                    let Ok(outcome) = client.send(Some(session), "Runtime.evaluate", &params).await else { continue };
+                    let Ok(outcome) = client.send(Some(session), "Runtime.evaluate", &params).await else {
+                        continue;
+                    };
                     let outcome: Outcome = read("Runtime.evaluate", outcome.get())?;
                     values.extend(outcome.result.value);
                 }

@@ -50,7 +50,11 @@ enum End {
 }
 
 /// Lives until the watch is dropped or its tab has gone.
-pub(super) async fn run(seen: Arc<Seen>, mux: Multiplexer, mut barriers: mpsc::Receiver<oneshot::Sender<()>>) {
+pub(super) async fn run(
+    seen: Arc<Seen>,
+    mux: Multiplexer,
+    mut barriers: mpsc::Receiver<oneshot::Sender<()>>,
+) {
     let mut wait = Duration::from_millis(50);
     loop {
         match connect(&seen, &mux).await {
@@ -134,7 +138,12 @@ async fn hear(
 }
 
 /// Writes one event down; false when the tab has gone.
-async fn on_event(seen: &Arc<Seen>, client: &CdpClient, tab: &str, event: &CdpEvent) -> Result<bool, CdpError> {
+async fn on_event(
+    seen: &Arc<Seen>,
+    client: &CdpClient,
+    tab: &str,
+    event: &CdpEvent,
+) -> Result<bool, CdpError> {
     let session = event.session.as_deref().unwrap_or_default();
     let (domain, what) = event.method.split_once('.').unwrap_or_default();
     match (domain, what) {
@@ -171,7 +180,8 @@ async fn on_event(seen: &Arc<Seen>, client: &CdpClient, tab: &str, event: &CdpEv
                 && let Some(tab) = seen.tab.upgrade()
                 && tab.watches().first().is_some_and(|first| Arc::ptr_eq(first, seen))
             {
-                seen.journal.add(Some(&seen.target), Fact::ConsoleError { text: super::shortened(&text, 300) });
+                seen.journal
+                    .add(Some(&seen.target), Fact::ConsoleError { text: super::shortened(&text, 300) });
             }
         }
         ("Network", _) => {
@@ -192,7 +202,12 @@ async fn on_event(seen: &Arc<Seen>, client: &CdpClient, tab: &str, event: &CdpEv
     Ok(true)
 }
 
-async fn on_attached(seen: &Arc<Seen>, client: &CdpClient, tab: &str, event: &CdpEvent) -> Result<(), CdpError> {
+async fn on_attached(
+    seen: &Arc<Seen>,
+    client: &CdpClient,
+    tab: &str,
+    event: &CdpEvent,
+) -> Result<(), CdpError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Attached {
@@ -208,7 +223,8 @@ async fn on_attached(seen: &Arc<Seen>, client: &CdpClient, tab: &str, event: &Cd
         kind: String,
         subtype: Option<String>,
     }
-    let Some(Attached { session_id: session, target_info: info, waiting_for_debugger }) = event.params() else {
+    let Some(Attached { session_id: session, target_info: info, waiting_for_debugger }) = event.params()
+    else {
         return Ok(());
     };
     let by = event.session.as_deref();

@@ -35,11 +35,11 @@ use self::console::Console;
 use self::link::Link;
 use self::network::Network;
 use self::route::Routes;
+use super::CdpClient;
 use super::fault::ActError;
 use super::journal::Journal;
 use super::mux::Multiplexer;
 use super::tabs::Tab;
-use super::CdpClient;
 
 /// How long a page may take to answer before an agent goes on without its log.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -153,6 +153,9 @@ impl Drop for Watch {
         self.task.abort();
         if let Some(tab) = self.seen.tab.upgrade() {
             tab.remove_watch(&self.seen);
+            if tab.watches().is_empty() {
+                tab.drop_highlight();
+            }
         }
         // The client goes with its last clone, and all that it has set with it.
         self.seen.link.send_replace(Link::default());

@@ -675,7 +675,10 @@ mod tests {
     }
 
     fn end(id: &str) -> CdpEvent {
-        event("Network.loadingFinished", json!({ "requestId": id, "timestamp": 2.0, "encodedDataLength": 7.0 }))
+        event(
+            "Network.loadingFinished",
+            json!({ "requestId": id, "timestamp": 2.0, "encodedDataLength": 7.0 }),
+        )
     }
 
     #[test]
@@ -683,7 +686,9 @@ mod tests {
         let mut network = Network::default();
         network.on_event("S", &sent("0", "Fetch", "http://old/"));
         let mark = network.mark();
-        for (id, kind) in [("1", "Fetch"), ("2", "Image"), ("3", "Ping"), ("4", "EventSource"), ("5", "Media")] {
+        for (id, kind) in
+            [("1", "Fetch"), ("2", "Image"), ("3", "Ping"), ("4", "EventSource"), ("5", "Media")]
+        {
             network.on_event("S", &sent(id, kind, "http://a/"));
         }
         assert_eq!((network.unanswered(mark), network.unanswered(RequestMark::default())), (1, 2));
@@ -692,7 +697,10 @@ mod tests {
         network.on_event("S", &end("1"));
         assert_eq!(network.unanswered(mark), 0);
         let one = network.get(2).expect("there");
-        assert_eq!((one.state, one.encoded_bytes, one.ended_after), (RequestState::Finished, 7, Some(1000.0)));
+        assert_eq!(
+            (one.state, one.encoded_bytes, one.ended_after),
+            (RequestState::Finished, 7, Some(1000.0))
+        );
         network.on_session_gone("S");
         assert_eq!(network.unanswered(RequestMark::default()), 0);
     }
@@ -701,9 +709,18 @@ mod tests {
     fn redirects_are_one_request_with_its_hops_and_raw_headers_win_whenever_they_come() {
         let mut network = Network::default();
         let raw = |status: u16, value: &str| {
-            event("Network.responseReceivedExtraInfo", json!({ "requestId": "1", "statusCode": status, "headers": { "set-cookie": value } }))
+            event(
+                "Network.responseReceivedExtraInfo",
+                json!({ "requestId": "1", "statusCode": status, "headers": { "set-cookie": value } }),
+            )
         };
-        network.on_event("S", &event("Network.requestWillBeSentExtraInfo", json!({ "requestId": "1", "headers": { "cookie": "c=1" } })));
+        network.on_event(
+            "S",
+            &event(
+                "Network.requestWillBeSentExtraInfo",
+                json!({ "requestId": "1", "headers": { "cookie": "c=1" } }),
+            ),
+        );
         network.on_event("S", &sent("1", "Document", "http://a/one"));
         assert_eq!(network.get(1).expect("there").request_headers[0].0, "cookie");
         network.on_event("S", &raw(302, "hop"));
@@ -728,8 +745,13 @@ mod tests {
         let long = format!("http://a/{}", "x".repeat(20_000));
         for number in 0..2000 {
             network.on_event("S", &sent(&format!("l{number}"), "Fetch", &long));
-            network.on_event("S", &event("Network.requestWillBeSentExtraInfo",
-                json!({ "requestId": format!("unknown{number}"), "headers": { "a": "x".repeat(1000) } })));
+            network.on_event(
+                "S",
+                &event(
+                    "Network.requestWillBeSentExtraInfo",
+                    json!({ "requestId": format!("unknown{number}"), "headers": { "a": "x".repeat(1000) } }),
+                ),
+            );
         }
         assert!(network.bytes <= MOST_BYTES && network.early.len() <= MOST_EARLY);
         let whole: usize = network.requests.iter().map(Request::size).sum();

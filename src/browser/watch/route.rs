@@ -85,7 +85,10 @@ impl Routes {
     }
 
     pub fn describe(&self) -> Vec<String> {
-        self.active.iter().map(|active| format!("requests for {} are {}", active.pattern, active.action)).collect()
+        self.active
+            .iter()
+            .map(|active| format!("requests for {} are {}", active.pattern, active.action))
+            .collect()
     }
 
     /// The answer to a held request. None only when the event cannot be read.
@@ -117,7 +120,8 @@ impl Routes {
         };
         let Some(Paused { request, network_id: network }) = event.params() else { return Some(go_on) };
         // The last one that was set wins.
-        let Some(active) = self.active.iter().rev().find(|active| active.pattern.matches(&request.url)) else {
+        let Some(active) = self.active.iter().rev().find(|active| active.pattern.matches(&request.url))
+        else {
             return Some(go_on);
         };
         let (method, params) = match &active.action {
@@ -129,7 +133,8 @@ impl Routes {
                 };
                 let kept = request.headers.iter().filter(|(name, _)| !unwanted(name));
                 let kept = kept.map(|(name, value)| entry(name, value));
-                let headers: Vec<_> = kept.chain(set.iter().map(|(name, value)| entry(name, value))).collect();
+                let headers: Vec<_> =
+                    kept.chain(set.iter().map(|(name, value)| entry(name, value))).collect();
                 ("Fetch.continueRequest", json!({ "requestId": id, "headers": headers }))
             }
             RouteAction::Fulfil { status, body, content_type, headers } => {
@@ -149,7 +154,8 @@ impl Routes {
                     all.push(entry("access-control-allow-origin", origin));
                     all.push(entry("access-control-allow-credentials", "true"));
                 }
-                let preflight = asked("access-control-request-method").filter(|_| request.method == "OPTIONS");
+                let preflight =
+                    asked("access-control-request-method").filter(|_| request.method == "OPTIONS");
                 match preflight {
                     Some(method) => {
                         all.push(entry("access-control-allow-methods", method));
@@ -226,7 +232,9 @@ impl RouteAction {
 }
 
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() < 200 && name.chars().all(|c| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c))
+    !name.is_empty()
+        && name.len() < 200
+        && name.chars().all(|c| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c))
 }
 
 fn is_value(value: &str) -> bool {
@@ -326,7 +334,10 @@ mod tests {
         };
         let answer = routes("**", action).answer(&request("http://a/")).expect("an answer");
         let headers = answer.params["headers"].to_string();
-        assert!(!headers.contains("Cookie") && headers.contains("new") && !headers.contains("X-Old"), "{headers}");
+        assert!(
+            !headers.contains("Cookie") && headers.contains("new") && !headers.contains("X-Old"),
+            "{headers}"
+        );
     }
 
     #[test]
@@ -341,7 +352,8 @@ mod tests {
         let answer = routes.answer(&request("http://a/")).expect("an answer");
         assert_eq!((&answer.params["responseCode"], &answer.params["body"]), (&json!(201), &json!("aGk=")));
         assert!(answer.params["responseHeaders"].to_string().contains("http://o"));
-        let preflight = paused(json!({ "requestId": "r", "request": { "url": "http://a/", "method": "OPTIONS",
+        let preflight =
+            paused(json!({ "requestId": "r", "request": { "url": "http://a/", "method": "OPTIONS",
             "headers": { "Origin": "http://o", "Access-Control-Request-Method": "PUT" } } }));
         assert_eq!(routes.answer(&preflight).expect("an answer").params["responseCode"], 204);
     }
