@@ -120,7 +120,17 @@ impl Tab {
             params["url"] = url.into();
         }
         permit.check()?;
-        set_cookies(&self.client, self.context(), &[params]).await
+        set_cookies(&self.client, self.context(), &[params]).await?;
+        // Chromium drops some cookies without a word.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let lives = cookie.expires < 0.0 || cookie.expires > now.as_secs_f64();
+        let domain = cookie.domain.trim_start_matches('.').to_ascii_lowercase();
+        let found = self.cookies(None, None).await?;
+        let is_there = found.iter().any(|one| one.name == cookie.name && one.domain.ends_with(&domain));
+        match lives && !is_there {
+            true => Err(not_taken("it was dropped")),
+            false => Ok(()),
+        }
     }
 
     /// Deletes the cookies of a name, of a domain and path if asked for; returns how many there were.
@@ -343,11 +353,15 @@ async fn set_cookies(client: &CdpClient, context: Option<&str>, cookies: &[Value
     params["cookies"] = json!(cookies);
     match client.send(None, "Storage.setCookies", &params).await {
         Ok(_) => Ok(()),
-        Err(super::CdpError::Refused { message, .. }) => Err(ActError::Refused(format!(
-            "Chromium does not take the cookie: {message}; look at its domain, path, and secure with sameSite None"
-        ))),
+        Err(super::CdpError::Refused { message, .. }) => Err(not_taken(&message)),
         Err(error) => Err(error.into()),
     }
+}
+
+fn not_taken(why: &str) -> ActError {
+    ActError::Refused(format!(
+        "Chromium does not take the cookie: {why}; look at its domain, path, and secure with sameSite None"
+    ))
 }
 
 async fn clear_cookies(client: &CdpClient, context: Option<&str>) -> Result<(), ActError> {
@@ -367,6 +381,10 @@ fn as_param(cookie: &Cookie) -> Result<Value, ActError> {
         return refused(
             "a cookie's name and value have at most 4096 bytes and no ; = or control character".into(),
         );
+    }
+    let fine = |c: char| c.is_alphanumeric() || ".-:[]_".contains(c);
+    if cookie.domain.len() > 253 || !cookie.domain.chars().all(fine) {
+        return Err(not_taken("its domain is no host"));
     }
     if let Some(same_site) = cookie.same_site.as_deref()
         && !["Strict", "Lax", "None"].contains(&same_site)

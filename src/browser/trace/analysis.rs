@@ -177,19 +177,13 @@ impl Analysis {
             return Ok(analysis);
         }
         analysis.recorded = (last - first) / 1000.0;
-        let mut own: HashSet<i64> = HashSet::new();
-        for event in &events {
-            if event.name == "TracingStartedInBrowser" {
-                for one in event.data()["frames"].as_array().into_iter().flatten() {
-                    if one["frame"].as_str() == Some(frame) {
-                        own.extend(one["processId"].as_i64());
-                        analysis.url = one["url"].as_str().unwrap_or_default().to_owned();
-                    }
-                }
-            } else if event.name == "FrameCommittedInBrowser" && event.data()["frame"].as_str() == Some(frame)
-            {
-                own.extend(event.data()["processId"].as_i64());
-                analysis.url = event.data()["url"].as_str().unwrap_or_default().to_owned();
+        // Renderers name the frame that they work for; the browser's own process does so too.
+        let named = events.iter().filter(|event| event.ph != "M" && event.frame() == Some(frame));
+        let own: HashSet<i64> = named.map(|event| event.pid).collect();
+        let address = |event: &&Event| event.name == "navigationStart" && event.frame() == Some(frame);
+        for event in events.iter().filter(address) {
+            if let Some(url) = event.data()["documentLoaderURL"].as_str().filter(|url| !url.is_empty()) {
+                url.clone_into(&mut analysis.url);
             }
         }
         let main: HashSet<(i64, i64)> = events
@@ -335,6 +329,8 @@ impl Analysis {
         let mut inside: Vec<f64> = vec![0.0; work.len()];
         let mut stack: Vec<usize> = Vec::new();
         let mut forced: HashMap<String, f64> = HashMap::new();
+        // A task may run another one; the outermost is what blocks.
+        let mut tasks: Vec<usize> = Vec::new();
         // For the task that is open: what takes how long in it.
         let mut parts: HashMap<usize, HashMap<String, f64>> = HashMap::new();
         for (at, event) in work.iter().enumerate() {
@@ -355,18 +351,25 @@ impl Analysis {
                 *forced.entry(work[*script].source()).or_default() += event.dur;
             }
             if let Some(task) = stack.iter().find(|outer| is_task(&work[**outer].name)) {
-                let kind = category(&event.name);
-                if kind != "other" && stack.len() <= 4 {
-                    *parts.entry(*task).or_default().entry(event.source()).or_default() += event.dur;
+                if category(&event.name) != "other" && stack.len() <= 6 {
+                    let source = event.source();
+                    // A place in a source says more than a kind of event around it.
+                    let weight = if source.ends_with(')') { 1.0 } else { 0.8 };
+                    *parts.entry(*task).or_default().entry(source).or_default() += event.dur * weight;
                 }
+            } else if is_task(&event.name) {
+                tasks.push(at);
             }
             stack.push(at);
         }
         for (at, event) in work.iter().enumerate() {
             let own = (event.dur - inside[at]).max(0.0) / 1000.0;
             *self.main_thread.entry(category(&event.name).to_owned()).or_default() += own;
+        }
+        for at in tasks {
+            let event = work[at];
             let ms = event.dur / 1000.0;
-            if is_task(&event.name) && ms > LONG {
+            if ms > LONG {
                 let paint = self.first_contentful_paint.unwrap_or_default();
                 let begin = (event.ts - zero) / 1000.0;
                 // What blocks before anything is painted is not felt as blocking.
@@ -455,9 +458,7 @@ mod tests {
     fn read(events: Vec<Value>) -> Analysis {
         let mut all = vec![
             json!({ "name": "thread_name", "ph": "M", "pid": 1, "tid": 2, "args": { "name": "CrRendererMain" } }),
-            json!({ "name": "TracingStartedInBrowser", "ph": "I", "ts": 1000.0, "pid": 9, "tid": 9,
-                "args": { "data": { "frames": [{ "frame": "F", "url": "http://a/", "processId": 1 }] } } }),
-            json!({ "name": "navigationStart", "ph": "R", "ts": 1_000_000.0, "pid": 1, "tid": 2, "args": { "frame": "F", "data": {} } }),
+            json!({ "name": "navigationStart", "ph": "R", "ts": 1_000_000.0, "pid": 1, "tid": 2, "args": { "frame": "F", "data": { "documentLoaderURL": "http://a/" } } }),
         ];
         all.extend(events);
         Analysis::of(json!({ "traceEvents": all }).to_string().as_bytes(), "F").expect("read")

@@ -278,8 +278,16 @@ impl Watch {
                 client.send(Some(&page), method, &params).await?;
             }
             DeviceChange::Timezone(wanted) => {
+                // One is replaced by another unchecked; only a first one is looked at.
+                let (method, nothing) = timezone(None);
+                client.send(Some(&page), method, &nothing).await?;
                 let (method, params) = timezone(wanted.as_ref());
-                client.send(Some(&page), method, &params).await?;
+                if let Err(error) = client.send(Some(&page), method, &params).await {
+                    let before = self.seen.emulated.borrow().timezone.clone();
+                    let (method, params) = timezone(before.as_ref());
+                    drop(client.post(Some(&page), method, &params).await?);
+                    return Err(error.into());
+                }
             }
             DeviceChange::Locale(wanted) => {
                 if wanted.is_some() {

@@ -255,6 +255,8 @@ async fn on_attached(
         ("Target.setAutoAttach", inner_targets()),
     ];
     if has_page {
+        // Without it the script is not put into new documents.
+        commands.push(("Page.enable", json!({})));
         commands.push(("Page.addScriptToEvaluateOnNewDocument", fields::announce()));
         commands.extend(seen.routes.borrow().enable());
         commands.extend(seen.emulated.borrow().commands(is_page));
