@@ -22,6 +22,7 @@ mod mux;
 mod navigate;
 mod settings;
 mod snapshot;
+mod state;
 mod storage;
 mod tabs;
 mod trace;

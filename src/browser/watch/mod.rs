@@ -13,6 +13,7 @@ mod fields;
 mod glob;
 mod link;
 mod network;
+mod request;
 mod route;
 
 pub use console::{Level, Message, Origin, SourcePlace};
@@ -20,7 +21,7 @@ pub use emulate::{Conditions, DeviceChange, Emulated, Geolocation, Media};
 pub use exchange::Body;
 pub use fields::FieldChange;
 pub use glob::{Glob, GlobError};
-pub use network::{Hop, Request, RequestMark, RequestState};
+pub use request::{Hop, Request, RequestMark, RequestState};
 pub use route::{Route, RouteAction, RouteRequest};
 
 use std::sync::{Arc, Weak};
