@@ -366,8 +366,9 @@ async fn requests_are_listed_with_their_heads_bodies_and_ends() {
         desk.other("/fetch")
     ))
     .await;
-    agent.requested("localhost", |one| one.url.ends_with("/fetch") && ended(one)).await;
-    agent.requested("/slow?inner", |one| one.url.starts_with("http://localhost") && ended(one)).await;
+    agent.requested("localhost", |one| one.url.ends_with("/fetch") && one.status == Some(200)).await;
+    agent.js("void document.querySelector('iframe').contentWindow.postMessage('', '*')").await;
+    agent.requested("/slow?asked", |one| one.url.starts_with("http://localhost") && ended(one)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -561,14 +562,14 @@ async fn routes_answer_change_and_abort_and_end_with_the_agent() {
     );
     assert!(list[0].matched >= 2, "{list:?}");
     assert!(agent.tab.emulated().iter().any(|line| line.contains("**/slow* are aborted")));
-    // Also in a frame of another process, from its first request on.
-    route("**/log-inner", fulfil("<script>console.log('made up')</script>")).await.expect("routes");
-    let frame = format!(
-        "{{ const f = document.createElement('iframe'); f.src = '{}'; document.body.append(f); }}",
+    // Also in a frame of another process.
+    agent.js(&format!(
+        "new Promise(done => {{ const f = document.createElement('iframe'); f.onload = () => done(1); f.src = '{}'; document.body.append(f); }})",
         desk.other("/fetch")
-    );
-    agent.js(&format!("(() => {frame})()")).await;
-    agent.requested("localhost", |one| one.url.ends_with("/slow?inner") && one.routed).await;
+    ))
+    .await;
+    agent.js("void document.querySelector('iframe').contentWindow.postMessage('', '*')").await;
+    agent.requested("localhost", |one| one.url.ends_with("/slow?asked") && one.routed).await;
 
     assert_eq!(
         agent

@@ -285,11 +285,12 @@ fn buffers() -> Value {
     })
 }
 
-/// Frames in other processes and workers wait until they are listened to, so
-/// that nothing of what they begin with is missed.
+/// Nothing waits for us: a frame that is held at its start until it is listened
+/// to was seen to stand still for ever. What it asks for in its first moments
+/// may be missed for it.
 fn inner_targets() -> Value {
     json!({
-        "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true,
+        "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true,
         "filter": [{ "type": "iframe" }, { "type": "worker" }, { "type": "service_worker" }],
     })
 }

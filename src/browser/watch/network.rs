@@ -22,6 +22,7 @@ struct Early {
     key: String,
     request: Option<Vec<(String, String)>>,
     response: Option<(u16, Vec<(String, String)>)>,
+    routed: bool,
 }
 
 /// The requests of one tab.
@@ -120,8 +121,10 @@ impl Network {
 
     /// A request that a route has dealt with.
     pub fn on_routed(&mut self, session: &str, id: &str) {
-        if let Some(request) = self.find(session, id) {
-            request.routed = true;
+        match self.find(session, id) {
+            Some(request) => request.routed = true,
+            // It is held before the page tells of it.
+            None => self.early(id.to_owned()).routed = true,
         }
     }
 
@@ -343,6 +346,7 @@ impl Network {
             && let Some(early) = self.early.remove(at)
         {
             let request = self.find(session, &key)?;
+            request.routed |= early.routed;
             if let Some(list) = early.request {
                 request.request_headers = list;
             }
