@@ -864,6 +864,8 @@ async fn a_trace_names_what_blocked_and_a_highlight_is_seen_by_people_only() {
     agent.go(&desk.url("/busy")).await;
     agent.requested("/slow?busy", ended).await;
     agent.click("#work").await;
+    // An interaction is measured up to the frame that shows it.
+    agent.js("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))").await;
     let recorded = trace.stop().await.expect("ends");
     let analysis = &recorded.analysis;
     println!("{analysis}");

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_journal_is_bounded_and_says_when_something_is_lost() {
         let journal = Journal::default();
-        assert_eq!(journal.since(0).1, false);
+        assert!(!journal.since(0).1);
         for number in 0..MOST + 10 {
             journal.add(None, Fact::Navigated { url: number.to_string() });
         }
