@@ -53,6 +53,12 @@ pub struct CdpEvent {
 }
 
 impl CdpEvent {
+    #[cfg(test)]
+    pub(super) fn made(method: &str, params: &serde_json::Value) -> Self {
+        let params = serde_json::value::to_raw_value(params).expect("json");
+        Self { method: method.to_owned(), session: None, params }
+    }
+
     /// The parameters as `T`, if they have that shape.
     pub fn params<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
         serde_json::from_str(self.params.get()).ok()

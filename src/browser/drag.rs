@@ -1,16 +1,14 @@
 //! Dragging: by the mouse alone, and as the browser's own drag and drop, which
 //! takes over from the mouse as soon as a page allows it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Locator;
+use super::{Locator, UploadFile};
 use super::act::{Acting, Found, Frame, GLIDE, HOVERABLE, PointerButton, Tries};
 use super::fault::ActError;
-use super::files::check_files;
 use super::frames::{Place, Window};
 use super::pointer::{Grip, MOUSE, mouse};
 use super::reaction::{Done, Watch};
@@ -23,7 +21,7 @@ const DRAG: &str = "Input.dispatchDragEvent";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// Files, by the paths that the browser sees.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<UploadFile>,
     /// Data by MIME type.
     pub data: Vec<(String, String)>,
 }
@@ -168,7 +166,7 @@ impl Acting<'_> {
         if dropped.files.is_empty() && dropped.data.is_empty() {
             return Err(ActError::Refused("nothing is to be dropped; give paths or data".into()));
         }
-        let files = check_files(&dropped.files)?;
+        let files: Vec<_> = dropped.files.iter().map(UploadFile::path).collect();
         let items: Vec<_> =
             dropped.data.iter().map(|(mime, data)| json!({ "mimeType": mime, "data": data })).collect();
         // Copy, link and move: the page chooses.

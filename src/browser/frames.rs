@@ -13,6 +13,7 @@ use super::client::CdpError;
 use super::fault::ActError;
 use super::memory::World;
 use super::tabs::{Frame, PageState, Tab};
+use super::watch::Watch;
 use super::{SCRIPT, WORLD};
 use crate::base::Point;
 
@@ -56,6 +57,8 @@ struct RemoteObject {
 /// An agent works in this tab: it gets frames and focus also while it is hidden.
 pub struct Attending {
     tab: Arc<Tab>,
+    /// Goes with the agent, and all that it has set with it.
+    watch: Watch,
 }
 
 impl Window {
@@ -72,7 +75,14 @@ impl Attending {
     pub async fn start(tab: Arc<Tab>) -> Self {
         tab.attended.fetch_add(1, Ordering::AcqRel);
         tab.emulate_focus(true).await;
-        Self { tab }
+        let watch = Watch::start(&tab, tab.mux.clone(), tab.journal.clone()).await;
+        tab.add_watch(&watch);
+        Self { tab, watch }
+    }
+
+    /// Console, network, routes and emulation, as this agent has them.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     pub fn tab(&self) -> &Arc<Tab> {

@@ -11,9 +11,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::client::CdpClient;
+use super::downloads::Downloads;
 use super::frames::Window;
+use super::journal::Journal;
 use super::mux::{Door, GuestOptions, Multiplexer, MuxError, Rules};
 use super::tabs::{self, Refresh, Tab, TabInfo, Tabs};
+use super::uploads::Uploads;
 use super::{Attached, BrowserError, BrowserSettings, CdpError};
 use crate::process::{self, Child, Exit, Program};
 
@@ -46,6 +49,9 @@ pub struct Browser {
     executable: PathBuf,
     tabs: Tabs,
     refresh: mpsc::Sender<Refresh>,
+    journal: Journal,
+    pub(super) downloads: Downloads,
+    pub(super) uploads: Uploads,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -117,7 +123,13 @@ impl Browser {
             Err(_) => return Err(BrowserError::Silent { seconds: START.as_secs(), log: last_words() }),
         }
         restore_tabs(&client, &restore).await?;
-        let (tabs, refresh) = tabs::track(client.clone(), events.clone()).await?;
+        let journal = Journal::default();
+        let (tabs, refresh) =
+            tabs::track(client.clone(), mux.clone(), journal.clone(), events.clone()).await?;
+        let folder = &settings.download_dir;
+        let owner = settings.user.uid();
+        let downloads = Downloads::start(&client, folder, owner, tabs.clone(), journal.clone()).await?;
+        let uploads = Uploads::new(&settings.run_dir, &settings.user);
         let door = Door::open(mux.clone(), CHROMIUMOXIDE).await.map_err(BrowserError::Pipe)?;
         let (chromium, mut handler) =
             chromiumoxide::Browser::connect_with_config(door.url(), handler_config())
@@ -155,6 +167,9 @@ impl Browser {
             executable,
             tabs,
             refresh,
+            journal,
+            downloads,
+            uploads,
             tasks: vec![drive, watch],
         })
     }
@@ -189,6 +204,11 @@ impl Browser {
     pub fn tab(&self, target: &str) -> Option<Arc<Tab>> {
         let tabs = self.tabs.borrow();
         tabs.iter().find(|(info, _)| info.target == target).map(|(_, tab)| Arc::clone(tab))
+    }
+
+    /// What happened, in order.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     pub fn cdp_client(&self) -> &CdpClient {

@@ -199,7 +199,7 @@ impl Tab {
     }
 
     /// An element as an object of the page's own world.
-    async fn in_page_world(&self, locator: &Locator) -> Result<(Place, String), ActError> {
+    pub(super) async fn in_page_world(&self, locator: &Locator) -> Result<(Place, String), ActError> {
         #[derive(Deserialize)]
         struct Resolved {
             object: Object,

@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::act::PointerButton;
 use super::frames::Place;
-use super::reaction::Chooser;
 
 /// More frames than this are not remembered at once.
 const MOST_FRAMES: usize = 256;
@@ -35,7 +34,6 @@ struct Inner {
     owners: HashMap<String, (String, String)>,
     /// Role and name of the refs that were shown last.
     shown: HashMap<String, (String, String)>,
-    chooser: Option<Chooser>,
     pointer: (f64, f64),
     pressed: Vec<PointerButton>,
     /// Sessions whose network is listened to.
@@ -94,14 +92,6 @@ impl Memory {
 
     pub fn shown(&self, reference: &str) -> Option<(String, String)> {
         self.inner().shown.get(reference).cloned()
-    }
-
-    pub fn chooser(&self) -> Option<Chooser> {
-        self.inner().chooser.clone()
-    }
-
-    pub fn set_chooser(&self, chooser: Option<Chooser>) {
-        self.inner().chooser = chooser;
     }
 
     pub fn pointer(&self) -> (f64, f64) {

@@ -6,12 +6,18 @@
 
 mod act;
 mod client;
+mod contexts;
 mod css;
 mod delta;
+mod downloads;
 mod drag;
 mod fault;
 mod files;
 mod frames;
+mod heap;
+mod hidden;
+mod highlight;
+mod journal;
 mod keys;
 mod launch;
 mod locator;
@@ -26,16 +32,25 @@ mod reaction;
 mod selector;
 mod settings;
 mod snapshot;
+mod state;
 mod step;
+mod storage;
 mod tabs;
+mod trace;
 mod typing;
+mod uploads;
+mod watch;
 
 pub use act::{Acting, Click, Observer, PointerButton};
 pub use client::{CdpClient, CdpError, CdpEvent};
 pub use delta::Delta;
+pub use downloads::{Download, DownloadState};
 pub use drag::Dropped;
 pub use fault::{ActError, Obstacle, StaleRef};
 pub use frames::{Attending, Window};
+pub use heap::{CpuProfile, HeapGroup, HeapSnapshot, HeapSummary, HotFunction, Profiling};
+pub use highlight::Colour;
+pub use journal::{Fact, Journal, JournalEntry};
 pub use keys::{KeyError, Stroke};
 pub use launch::{Browser, BrowserEvent};
 pub use locator::{Locator, LocatorError};
@@ -46,10 +61,18 @@ pub use mux::{
 };
 pub use navigate::{AddressError, address};
 pub use outline::{Findings, Layout, Outline};
-pub use reaction::{Chooser, Done, Opened};
+pub use reaction::{Asked, Done, Opened};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
-pub use tabs::{Dialog, PageState, Tab, TabInfo};
+pub use storage::{Cookie, OriginState, StorageItem, StorageState, WebStorage};
+pub use tabs::{Chooser, Dialog, PageState, Tab, TabInfo};
+pub use trace::{Analysis, Interaction, LongTask, Recorded, SlowRequest, Trace};
+pub use uploads::UploadFile;
+pub use watch::{
+    Body, Conditions, DeviceChange, Emulated, FieldChange, Geolocation, Glob, GlobError, Hop, Level, Media,
+    Message, Origin, Request, RequestMark, RequestState, Route, RouteAction, RouteRequest, SourcePlace,
+    Watch,
+};
 
 use std::path::PathBuf;
 

@@ -24,7 +24,14 @@ const MOST_CLICKS: u32 = 10;
 pub(super) struct Grip {
     client: CdpClient,
     session: String,
-    releases: Vec<(&'static str, Value)>,
+    releases: Vec<Release>,
+}
+
+struct Release {
+    /// Where; the page's own session if none is named.
+    session: Option<String>,
+    method: &'static str,
+    params: Value,
 }
 
 impl Grip {
@@ -35,7 +42,11 @@ impl Grip {
 
     /// `release` lets go of what goes down now.
     pub fn hold(&mut self, method: &'static str, release: Value) {
-        self.releases.push((method, release));
+        self.releases.push(Release { session: None, method, params: release });
+    }
+
+    pub fn hold_in(&mut self, session: &str, method: &'static str, release: Value) {
+        self.releases.push(Release { session: Some(session.to_owned()), method, params: release });
     }
 
     pub fn replace(&mut self, method: &'static str, release: Value) {
@@ -51,8 +62,9 @@ impl Grip {
     /// Lets go, the last thing first.
     pub async fn release(&mut self) -> Result<Vec<Reply>, ActError> {
         let mut answers = Vec::new();
-        while let Some((method, params)) = self.releases.last() {
-            answers.push(self.client.post(Some(&self.session), method, params).await?);
+        while let Some(Release { session, method, params }) = self.releases.last() {
+            let session = session.as_deref().unwrap_or(&self.session);
+            answers.push(self.client.post(Some(session), method, params).await?);
             self.releases.pop();
         }
         Ok(answers)
@@ -65,12 +77,13 @@ impl Drop for Grip {
         if self.releases.is_empty() {
             return;
         }
-        let (client, session) = (self.client.clone(), self.session.clone());
+        let (client, own) = (self.client.clone(), self.session.clone());
         let releases = std::mem::take(&mut self.releases);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                for (method, params) in releases.into_iter().rev() {
-                    let _ = client.post(Some(&session), method, &params).await;
+                for Release { session, method, params } in releases.into_iter().rev() {
+                    let session = session.as_deref().unwrap_or(&own);
+                    let _ = client.post(Some(session), method, &params).await;
                 }
             });
         }

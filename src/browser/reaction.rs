@@ -31,7 +31,7 @@ pub struct Done {
     /// The dialog that it opened and that now waits for an answer.
     pub dialog: Option<Dialog>,
     /// The file chooser that it opened and that now waits for files.
-    pub chooser: Option<Chooser>,
+    pub chooser: Option<Asked>,
     /// Where it led, if it led elsewhere.
     pub went_to: Option<String>,
     /// It closed its own tab.
@@ -54,11 +54,10 @@ pub struct Opened {
     pub url: String,
 }
 
-/// A file input that waits for files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chooser {
-    pub(super) session: String,
-    pub(super) node: i64,
+/// A file chooser that waits for files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// More than one is taken.
     pub multiple: bool,
 }
 
@@ -72,7 +71,7 @@ pub(super) struct Watch {
     requests: HashSet<String>,
     asked_for_tab: bool,
     opened: Vec<Opened>,
-    chooser: Option<Chooser>,
+    chooser: Option<Asked>,
     /// A native drag that was caught, with its data.
     pub drag: Option<serde_json::Value>,
 }
@@ -156,9 +155,6 @@ impl Watch {
         self.catch_up();
         let state = tab.state.borrow();
         let moved = state.navigation.committed != self.committed || state.url != self.url;
-        if self.chooser.is_some() {
-            tab.memory.set_chooser(self.chooser.clone());
-        }
         Done {
             code,
             opened: self.opened,
@@ -205,14 +201,9 @@ impl Watch {
             }
             "Page.windowOpen" => self.asked_for_tab = true,
             "Page.fileChooserOpened" => {
-                if let (Some(chooser), Some(session)) = (event.params::<Opening>(), session) {
-                    let multiple = chooser.mode == "selectMultiple";
-                    self.chooser = chooser.backend_node_id.map(|node| Chooser {
-                        session: session.to_owned(),
-                        node,
-                        multiple,
-                    });
-                }
+                self.chooser = event
+                    .params::<Opening>()
+                    .map(|chooser| Asked { multiple: chooser.mode == "selectMultiple" });
             }
             "Input.dragIntercepted" => {
                 #[derive(Deserialize)]
@@ -276,5 +267,4 @@ struct Response {
 #[serde(rename_all = "camelCase")]
 struct Opening {
     mode: String,
-    backend_node_id: Option<i64>,
 }

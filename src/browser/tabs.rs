@@ -1,9 +1,9 @@
 //! What tabs there are and what goes on in each: one task that listens to
 //! the browser and is the only one to write it down. Everybody else reads.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,6 +11,11 @@ use serde_json::json;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::client::{CdpClient, CdpError, CdpEvent};
+use super::journal::{Fact, Journal};
+use super::mux::Multiplexer;
+pub(super) use super::state::Frame;
+pub use super::state::{Chooser, Dialog, PageState};
+use super::watch::Seen;
 use super::{BrowserEvent, SCRIPT, WORLD};
 
 /// A tab, as others see it.
@@ -34,53 +39,18 @@ pub struct Tab {
     pub(super) attended: AtomicUsize,
     /// What the acts remember of its page.
     pub(super) memory: super::memory::Memory,
-}
-
-/// The page in a tab now.
-#[derive(Clone, Debug, Default)]
-pub struct PageState {
-    pub(super) session: String,
-    /// The page's own target, which is also its main frame.
-    pub(super) page: String,
-    pub(super) url: String,
-    pub(super) title: String,
-    pub(super) frames: BTreeMap<String, Frame>,
-    next_frame: u32,
-    pub dialog: Option<Dialog>,
-    pub(super) navigation: Navigation,
-    pub crashed: bool,
-    pub(super) closed: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub parent: Option<String>,
-    /// The session that speaks for it: its own, when it runs in another process.
-    pub session: String,
-    /// Its number in refs; the main frame has 0 and none is shown.
-    pub number: u32,
-}
-
-/// A JavaScript dialog that is open.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Dialog {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub message: String,
-    #[serde(default)]
-    pub default_prompt: Option<String>,
-}
-
-/// Where the main frame is on its way.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Navigation {
-    /// One was asked for or begun and has neither arrived nor failed.
-    pub pending: bool,
-    /// How many have arrived.
-    pub committed: u64,
-    /// The document is parsed.
-    pub ready: bool,
+    /// The tab whose page opened this one, once its page is known.
+    opener: OnceLock<String>,
+    /// Its browser context, once its page is known.
+    context: OnceLock<String>,
+    /// The last file chooser that was answered.
+    pub(super) answered_chooser: AtomicU64,
+    /// Something is framed for people.
+    pub(super) highlighted: AtomicBool,
+    pub(super) mux: Multiplexer,
+    pub(super) journal: Journal,
+    /// The watches of agents, oldest first. Held for a moment only.
+    pub(super) watches: Mutex<Vec<Weak<Seen>>>,
 }
 
 /// Asks the tracker to look at the browser now.
@@ -91,9 +61,15 @@ pub(super) type Tabs = watch::Receiver<Vec<(TabInfo, Arc<Tab>)>>;
 
 struct Tracker {
     client: CdpClient,
+    mux: Multiplexer,
+    journal: Journal,
     tabs: HashMap<String, Known>,
     /// Page and frame sessions, with the tab they belong to.
     sessions: HashMap<String, String>,
+    /// Which tab a tab descends from by opening, for the limit on popups.
+    families: HashMap<String, String>,
+    /// The context of people's own window.
+    home: Option<String>,
     shown: watch::Sender<Vec<(TabInfo, Arc<Tab>)>>,
     told: Vec<TabInfo>,
     events: mpsc::Sender<BrowserEvent>,
@@ -118,6 +94,8 @@ struct TargetInfo {
     subtype: Option<String>,
     parent_frame_id: Option<String>,
     embedder_data: Option<EmbedderData>,
+    opener_id: Option<String>,
+    browser_context_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -132,12 +110,19 @@ struct EmbedderData {
 /// Changes of one moment are looked at together. Each glance holds the events of
 /// the pages up, and acts wait for those.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// How many tabs that descend from one tab may be open: pages that open more
+/// of them would take the room away from people.
+const MOST_POPUPS: usize = 20;
+
 /// A glance at the tab strip at least this often: switching tabs is no event.
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// Starts to track. Returns when the tabs that are there are known.
 pub(super) async fn track(
     client: CdpClient,
+    mux: Multiplexer,
+    journal: Journal,
     events: mpsc::Sender<BrowserEvent>,
 ) -> Result<(Tabs, mpsc::Sender<Refresh>), CdpError> {
     let heard = client.events();
@@ -146,8 +131,12 @@ pub(super) async fn track(
     let (shown, tabs) = watch::channel(Vec::new());
     let mut tracker = Tracker {
         client,
+        mux,
+        journal,
         tabs: HashMap::new(),
         sessions: HashMap::new(),
+        families: HashMap::new(),
+        home: None,
         shown,
         told: Vec::new(),
         events,
@@ -165,8 +154,23 @@ impl Tab {
         &self.target
     }
 
+    /// The tab whose page opened this one, if a page did.
+    pub fn opener(&self) -> Option<&str> {
+        self.opener.get().map(String::as_str)
+    }
+
+    /// The browser context that it belongs to.
+    pub fn context(&self) -> Option<&str> {
+        self.context.get().map(String::as_str)
+    }
+
     pub fn state(&self) -> PageState {
         self.state.borrow().clone()
+    }
+
+    /// Its state, for who waits for a change of it.
+    pub fn subscribe(&self) -> watch::Receiver<PageState> {
+        self.state.clone()
     }
 
     pub fn dialog(&self) -> Option<Dialog> {
@@ -250,11 +254,23 @@ impl Tracker {
             .into_iter()
             .filter_map(|info| Some((info.embedder_data.as_ref()?.tab_strip_index, info)))
             .collect();
-        strip.sort_by_key(|(index, _)| *index);
+        if self.home.is_none() {
+            self.home = strip.first().and_then(|(_, info)| info.browser_context_id.clone());
+        }
+        // The window of people first; each isolated context has one of its own.
+        let home = self.home.clone();
+        let away = |info: &TargetInfo| match info.browser_context_id == home {
+            true => None,
+            false => info.browser_context_id.clone(),
+        };
+        strip.sort_by_key(|(index, info)| (away(info), *index));
         self.tabs.retain(|target, known| {
             let open = strip.iter().any(|(_, info)| info.target_id == *target);
             if !open {
                 known.state.send_modify(|state| state.closed = true);
+                self.families.remove(target);
+                let (url, title) = (known.tab.url(), known.tab.title());
+                self.journal.add(Some(target), Fact::TabClosed { url, title });
             }
             open
         });
@@ -293,6 +309,12 @@ impl Tracker {
             .collect();
         self.shown.send_replace(shown);
         self.told.clone_from(&infos);
+        // What is isolated ends with the browser; it is not brought back elsewhere.
+        let kept = |info: &TabInfo| {
+            let context = self.tabs.get(&info.target).and_then(|known| known.tab.context());
+            context.is_none() || context == self.home.as_deref()
+        };
+        let infos = infos.into_iter().filter(kept).collect();
         // A room that does not listen has gone.
         let _ = self.events.send(BrowserEvent::Tabs(infos)).await;
     }
@@ -317,6 +339,13 @@ impl Tracker {
             last_ref: AtomicU64::new(0),
             attended: AtomicUsize::new(0),
             memory: super::memory::Memory::default(),
+            opener: OnceLock::new(),
+            context: OnceLock::new(),
+            answered_chooser: AtomicU64::new(0),
+            highlighted: AtomicBool::new(false),
+            mux: self.mux.clone(),
+            journal: self.journal.clone(),
+            watches: Mutex::default(),
         });
         self.sessions.insert(session.id.clone(), info.target_id.clone());
         self.tabs.insert(info.target_id.clone(), Known { tab, state, session: session.id.clone() });
@@ -361,7 +390,15 @@ impl Tracker {
             method if method.starts_with("Page.") => {
                 let session = event.session.as_deref().unwrap_or_default();
                 if let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) {
-                    known.state.send_modify(|state| state.on_page_event(session, event));
+                    let mut fact = None;
+                    known.state.send_modify(|state| {
+                        let before = (state.dialog.is_some(), state.last_chooser);
+                        state.on_page_event(session, event);
+                        fact = state.fact(before, session, event);
+                    });
+                    if let Some(fact) = fact {
+                        self.journal.add(Some(&known.tab.target), fact);
+                    }
                 }
                 Ok(())
             }
@@ -379,6 +416,7 @@ impl Tracker {
         }
         known.state.send_modify(|state| state.crashed = true);
         let url = known.state.borrow().url.clone();
+        self.journal.add(Some(&known.tab.target), Fact::Crashed { url: url.clone() });
         let _ = self.events.send(BrowserEvent::TabCrashed { target: known.tab.target.clone(), url }).await;
         Ok(())
     }
@@ -404,15 +442,22 @@ impl Tracker {
             return Ok(());
         }
         let (state, target) = (known.state.clone(), known.tab.target.clone());
+        if is_page && known.tab.context.get().is_none() {
+            if let Some(context) = &target_info.browser_context_id {
+                let _ = known.tab.context.set(context.clone());
+            }
+            if !self.on_opened(&target, &target_info).await? {
+                return Ok(());
+            }
+        }
         // First these, then the session is told of: whoever acts comes after them.
         self.enable(&session_id).await?;
         self.sessions.insert(session_id.clone(), target);
         state.send_modify(|state| {
             if is_page {
                 let (url, title) = (std::mem::take(&mut state.url), std::mem::take(&mut state.title));
-                let next_frame = state.next_frame;
-                let dialog = None;
-                *state = PageState { url, title, next_frame, dialog, ..PageState::default() };
+                let (next_frame, last_chooser) = (state.next_frame, state.last_chooser);
+                *state = PageState { url, title, next_frame, last_chooser, ..PageState::default() };
                 state.session.clone_from(&session_id);
                 state.page.clone_from(&target_info.target_id);
                 state.navigation.ready = true;
@@ -421,6 +466,33 @@ impl Tracker {
             state.add_frame(&target_info.target_id, parent, &session_id);
         });
         self.learn_frames(&session_id).await
+    }
+
+    /// A tab has its first page: who opened it, and whether it may stay.
+    async fn on_opened(&mut self, target: &str, page: &TargetInfo) -> Result<bool, CdpError> {
+        let opener = page.opener_id.as_ref().and_then(|opener| {
+            let parent = self.tabs.values().find(|known| known.state.borrow().page == *opener)?;
+            Some(parent.tab.target.clone())
+        });
+        let Some(opener) = opener else {
+            self.journal.add(Some(target), Fact::TabOpened { url: page.url.clone(), opener: None });
+            return Ok(true);
+        };
+        let family = self.families.get(&opener).cloned().unwrap_or_else(|| opener.clone());
+        let open = self.families.values().filter(|other| **other == family).count();
+        self.families.insert(target.to_owned(), family);
+        if let Some(known) = self.tabs.get(target) {
+            let _ = known.tab.opener.set(opener.clone());
+        }
+        if open >= MOST_POPUPS {
+            let reason = format!("the page had {open} tabs open already");
+            tracing::info!(open, "a page opened too many tabs; the new one was closed");
+            self.journal.add(Some(&opener), Fact::TabRefused { url: page.url.clone(), reason });
+            drop(self.client.post(None, "Target.closeTarget", &json!({ "targetId": target })).await?);
+            return Ok(false);
+        }
+        self.journal.add(Some(target), Fact::TabOpened { url: page.url.clone(), opener: Some(opener) });
+        Ok(true)
     }
 
     /// Turns on what the acts need in a new page or frame. Nobody waits for the answers.
@@ -482,92 +554,5 @@ impl Tracker {
             }
         });
         Ok(())
-    }
-}
-
-impl PageState {
-    fn add_frame(&mut self, id: &str, parent: Option<String>, session: &str) {
-        if let Some(frame) = self.frames.get_mut(id) {
-            // A frame that moved to its own process is spoken for by that one.
-            if id != self.page && session != self.session {
-                session.clone_into(&mut frame.session);
-            }
-            frame.parent = frame.parent.take().or(parent);
-            return;
-        }
-        let number = if id == self.page {
-            0
-        } else {
-            self.next_frame += 1;
-            self.next_frame
-        };
-        self.frames.insert(id.to_owned(), Frame { parent, session: session.to_owned(), number });
-    }
-
-    fn on_page_event(&mut self, session: &str, event: &CdpEvent) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Params {
-            frame_id: Option<String>,
-            parent_frame_id: Option<String>,
-            frame: Option<FrameBrief>,
-            reason: Option<String>,
-            navigation_type: Option<String>,
-            url: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct FrameBrief {
-            id: String,
-            url: Option<String>,
-        }
-        let Some(params) = event.params::<Params>() else { return };
-        let (brief, address) = params.frame.map(|frame| (frame.id, frame.url)).unzip();
-        let address = address.flatten().or(params.url);
-        let frame = params.frame_id.or(brief);
-        let is_main = session == self.session && frame.as_deref().is_none_or(|frame| frame == self.page);
-        match event.method.as_str() {
-            "Page.frameAttached" => {
-                if let Some(frame) = frame {
-                    self.add_frame(&frame, params.parent_frame_id, session);
-                }
-            }
-            "Page.frameDetached" => {
-                // "swap" means that it lives on in another process.
-                if let Some(frame) = frame.filter(|_| params.reason.as_deref() != Some("swap")) {
-                    self.frames.remove(&frame);
-                }
-            }
-            "Page.javascriptDialogOpening" => self.dialog = event.params(),
-            "Page.javascriptDialogClosed" => self.dialog = None,
-            _ if !is_main => {}
-            "Page.frameRequestedNavigation" | "Page.frameScheduledNavigation" => {
-                self.navigation.pending = true;
-            }
-            "Page.frameStartedNavigating" => {
-                let within = params.navigation_type.as_deref().is_some_and(|kind| {
-                    kind.starts_with("sameDocument") || kind.starts_with("historySameDocument")
-                });
-                self.navigation.pending |= !within;
-            }
-            "Page.frameNavigated" => {
-                self.crashed = false;
-                self.url = address.unwrap_or_default();
-                self.navigation =
-                    Navigation { pending: false, committed: self.navigation.committed + 1, ready: false };
-            }
-            "Page.domContentEventFired" => self.navigation.ready = true,
-            "Page.frameStoppedLoading" => {
-                self.navigation.pending = false;
-                self.navigation.ready = true;
-            }
-            "Page.navigatedWithinDocument" => {
-                self.navigation.pending = false;
-                self.url = address.unwrap_or_default();
-            }
-            "Page.frameClearedScheduledNavigation" | "Page.downloadWillBegin" => {
-                self.navigation.pending = false;
-            }
-            _ => {}
-        }
     }
 }

@@ -34,8 +34,8 @@ impl Tool for Evaluate {
         call.session.say("runs a script");
         let value = tab.evaluate(held.permit(), &self.function, element.as_ref(), within(PAGE)).await?;
         drop(held);
-        let text =
-            serde_json::to_string_pretty(&value).map_err(|error| Fault::new("page_error", error.to_string()))?;
+        let text = serde_json::to_string_pretty(&value)
+            .map_err(|error| Fault::new("page_error", error.to_string()))?;
         let code = match &self.target {
             Some(target) => {
                 format!("await page.locator({}).evaluate({});", quoted(target), quoted(&self.function))
