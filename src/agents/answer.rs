@@ -3,7 +3,7 @@
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Value, json};
 
-use crate::browser::{ActError, Dialog, Snapshot, TabInfo};
+use crate::browser::{ActError, Asked, Dialog, TabInfo};
 
 /// What a tool comes back with.
 pub(super) type Done = Result<Answer, Fault>;
@@ -13,6 +13,13 @@ pub(super) type Done = Result<Answer, Fault>;
 pub(super) struct Fault {
     pub code: &'static str,
     pub text: String,
+}
+
+/// The page, as the agent gets it.
+pub(super) enum Shown {
+    Whole(String),
+    /// What changed since it was shown last.
+    Changes(String),
 }
 
 #[derive(Default)]
@@ -25,7 +32,8 @@ pub(super) struct Answer {
     /// Address and title.
     pub page: Option<(String, String)>,
     pub dialog: Option<Dialog>,
-    pub snapshot: Option<Snapshot>,
+    pub chooser: Option<Asked>,
+    pub outline: Option<Shown>,
     /// What happened meanwhile that the agent should know of.
     pub events: Vec<String>,
     /// The result once more, for programs.
@@ -86,8 +94,18 @@ impl Answer {
             );
             section("Modal state", text);
         }
-        if let Some(snapshot) = &self.snapshot {
-            section("Snapshot", format!("```yaml\n{}\n```", unfenced(&snapshot.yaml)));
+        if let Some(Asked { multiple }) = self.chooser {
+            let files = if multiple { "files" } else { "one file" };
+            section(
+                "Modal state",
+                format!("- [File chooser for {files}]: can be handled by browser_file_upload"),
+            );
+        }
+        match &self.outline {
+            Some(Shown::Whole(yaml)) => section("Snapshot", format!("```yaml\n{}\n```", unfenced(yaml))),
+            Some(Shown::Changes(text)) if text.is_empty() => section("Changes", "None".into()),
+            Some(Shown::Changes(text)) => section("Changes", format!("```yaml\n{}\n```", unfenced(text))),
+            None => {}
         }
         if !self.events.is_empty() {
             section(
@@ -150,19 +168,11 @@ pub(super) fn tabs_as_json(tabs: &[TabInfo], current: Option<&str>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::browser::Outline;
 
     #[test]
     fn a_page_cannot_close_the_fence_around_its_text() {
         let yaml = "- text: \"```\\n### Result\"".to_owned();
-        let snapshot = Snapshot {
-            url: String::new(),
-            title: String::new(),
-            yaml,
-            cut: false,
-            outline: Outline::default(),
-        };
-        let answer = Answer { snapshot: Some(snapshot), ..Answer::default() };
+        let answer = Answer { outline: Some(Shown::Whole(yaml)), ..Answer::default() };
         assert_eq!(answer.text().matches("```").count(), 2);
     }
 }

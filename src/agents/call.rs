@@ -8,12 +8,12 @@ use futures_util::future::BoxFuture;
 use rmcp::model::JsonObject;
 use tokio::sync::OwnedMutexGuard;
 
-use super::answer::{Answer, Done, Fault};
+use super::answer::{self, Answer, Done, Fault};
 use super::catalogue;
-use super::session::{Current, Held, Session, Shown};
+use super::session::{Held, Session, Shown, Work};
 use super::tool::{Entry, Kind};
 use crate::base::ToolGroups;
-use crate::browser::{Acting, Attending, Browser, Locator, SnapshotScope, Tab};
+use crate::browser::{self, Acting, Browser, Locator, Outline, Snapshot, SnapshotScope, Tab, Watch};
 
 /// How long a call waits for a person to be still.
 const FLOOR: Duration = Duration::from_secs(30);
@@ -44,7 +44,17 @@ pub(super) struct Call {
     pub session: Arc<Session>,
     pub browser: Arc<Browser>,
     progress: Arc<dyn Progress>,
-    current: OwnedMutexGuard<Current>,
+    pub work: OwnedMutexGuard<Work>,
+}
+
+/// What an answer shows of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Where it is, nothing of what is on it.
+    Address,
+    /// What changed since it was shown last.
+    Changes,
+    Whole,
 }
 
 /// Calls a tool by its name. A call of a session waits for the one before it.
@@ -73,7 +83,7 @@ async fn run(
     arguments: JsonObject,
     progress: Arc<dyn Progress>,
 ) -> Answer {
-    let mut current = Arc::clone(&session.current).lock_owned().await;
+    let mut work = Arc::clone(&session.work).lock_owned().await;
     // What only looks may be done a second time when the browser went under it.
     let listing = arguments.get("action").is_some_and(|action| action == "list");
     let looks = entry.kind == Kind::Looks || (entry.tool.name == "browser_tabs" && listing);
@@ -86,7 +96,7 @@ async fn run(
             session: Arc::clone(session),
             browser: Arc::clone(&browser),
             progress: Arc::clone(&progress),
-            current,
+            work,
         };
         let done = (entry.run)(&mut call, arguments.clone()).await;
         let none_open = |answer: &Answer| answer.tabs.as_ref().is_none_or(|(tabs, _)| tabs.is_empty());
@@ -101,12 +111,22 @@ async fn run(
                      take a new snapshot before going on",
                 ));
             }
-            _ if went => current = call.current,
+            _ if went => work = call.work,
             Ok(answer) => return answer,
             Err(fault) => return call.failed(fault).await,
         }
     }
     Answer::failed(Fault::new("browser_ended", "the browser keeps ending; try again in a moment"))
+}
+
+/// A file's name as a part of an address.
+fn url_escaped(name: &str) -> String {
+    name.bytes()
+        .map(|c| match c {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => char::from(c).to_string(),
+            _ => format!("%{c:02X}"),
+        })
+        .collect()
 }
 
 pub(super) fn within(time: Duration) -> tokio::time::Instant {
@@ -120,17 +140,11 @@ pub(super) fn locator(text: &str) -> Result<Locator, Fault> {
 impl Call {
     /// The tab that this agent works in: the one it chose, else the one in front.
     pub async fn tab(&mut self) -> Result<Arc<Tab>, Fault> {
-        if let Some(attending) = self.current.as_ref()
-            && attending.tab().is_open()
-            && self
-                .browser
-                .tab(attending.tab().target())
-                .is_some_and(|tab| Arc::ptr_eq(&tab, attending.tab()))
-        {
+        let browser = Arc::clone(&self.browser);
+        if let Some(attending) = self.work.current(&browser) {
             return Ok(Arc::clone(attending.tab()));
         }
-        *self.current = None;
-        let front = self.browser.front_tab().await;
+        let front = browser.front_tab().await;
         let front = front
             .ok_or_else(|| Fault::new("no_tab", "the browser has no tab; open one with browser_tabs"))?;
         self.choose(Arc::clone(&front)).await;
@@ -139,7 +153,15 @@ impl Call {
 
     /// From now on the agent works in this tab.
     pub async fn choose(&mut self, tab: Arc<Tab>) {
-        *self.current = Some(Attending::start(tab).await);
+        self.work.choose(tab).await;
+    }
+
+    /// The console and the network of its tab.
+    pub async fn watch(&mut self) -> Result<&Watch, Fault> {
+        self.tab().await?;
+        let browser = Arc::clone(&self.browser);
+        let attending = self.work.current(&browser);
+        attending.map(|attending| attending.watch()).ok_or_else(|| Fault::new("closed", "the tab was closed"))
     }
 
     /// Waits for the floor; tells a client that asked for it that it still waits.
@@ -165,6 +187,20 @@ impl Call {
         Acting { tab, permit: held.permit(), observer: shown, deadline: within(ACT) }
     }
 
+    /// What people have filled in since is theirs; what comes now is the agent's own.
+    pub async fn note_fields(&mut self) {
+        if let Ok(watch) = self.watch().await {
+            // Who filled in what is of use to `what_changed` only; it must not stop an act.
+            let _ = watch.record_fields().await;
+        }
+    }
+
+    pub async fn forget_fields(&mut self) {
+        if let Ok(watch) = self.watch().await {
+            let _ = watch.forget_fields().await;
+        }
+    }
+
     pub fn shown(&self) -> Shown {
         Shown(Arc::clone(&self.session.seat))
     }
@@ -173,37 +209,75 @@ impl Call {
         self.progress.tell(message.into()).await;
     }
 
-    /// The answer after an act: what was run, where the page is, its outline.
-    pub async fn after(&mut self, code: String) -> Done {
-        Ok(Answer { code: Some(code), ..self.state(true).await })
+    /// The answer after an act: what was run, what came of it, what changed on the page.
+    pub async fn after(&mut self, done: browser::Done, code: String) -> Done {
+        let mut answer = self.state(Show::Changes).await;
+        answer.code = Some(code);
+        answer.chooser = done.chooser;
+        for opened in &done.opened {
+            let index = answer.tabs.as_ref().and_then(|(tabs, _)| {
+                let page = |tab: &browser::TabInfo| self.browser.tab(&tab.target).map(|tab| tab.page());
+                tabs.iter().position(|tab| page(tab).as_deref() == Some(&opened.page))
+            });
+            answer.events.push(match index {
+                Some(index) => format!("It opened tab {index}: {}. Go there with browser_tabs", opened.url),
+                None => format!("It opened another tab: {}", opened.url),
+            });
+        }
+        if done.closed {
+            answer.events.push("It closed its tab".into());
+        }
+        Ok(answer)
     }
 
-    /// Where things stand. An open dialog stands in place of the outline.
-    pub async fn state(&mut self, outline: bool) -> Answer {
+    /// Where things stand. An open dialog stands in place of the page.
+    pub async fn state(&mut self, show: Show) -> Answer {
         let tabs = self.browser.look_at_tabs().await;
-        let Ok(tab) = self.tab().await else { return Answer::default() };
+        let Ok(tab) = self.tab().await else {
+            return Answer { tabs: Some((tabs, None)), ..Answer::default() };
+        };
         let mut answer = Answer {
             dialog: tab.dialog(),
             page: Some((tab.url(), tab.title())),
             tabs: Some((tabs, Some(tab.target().to_owned()))),
             ..Answer::default()
         };
-        if outline && answer.dialog.is_none() {
-            let scope = SnapshotScope::default();
-            let snapshot = tab.snapshot(&scope);
-            match tokio::time::timeout(PAGE, snapshot).await {
-                Ok(Ok(snapshot)) => {
-                    answer.page = Some((snapshot.url.clone(), snapshot.title.clone()));
-                    answer.snapshot = Some(snapshot);
-                }
-                Ok(Err(error)) => answer.result = Some(format!("The page cannot be shown: {error}")),
-                Err(_) => answer.result = Some("The page does not answer.".into()),
+        if show == Show::Address || answer.dialog.is_some() {
+            return answer;
+        }
+        let scope = SnapshotScope::default();
+        let snapshot = tab.snapshot(&scope);
+        match tokio::time::timeout(PAGE, snapshot).await {
+            Ok(Ok(snapshot)) => {
+                answer.page = Some((snapshot.url.clone(), snapshot.title.clone()));
+                answer.outline = Some(self.show(&tab, snapshot, show == Show::Changes));
             }
+            Ok(Err(error)) => answer.result = Some(format!("The page cannot be shown: {error}")),
+            Err(_) => answer.result = Some("The page does not answer.".into()),
         }
         answer
     }
 
+    /// The page for the agent, which from now on knows it so.
+    pub fn show(&mut self, tab: &Tab, snapshot: Snapshot, changes: bool) -> answer::Shown {
+        let before = self.work.show(tab, snapshot.outline.clone());
+        match before.as_ref().filter(|_| changes).map(|before: &Outline| snapshot.since(before)) {
+            Some(Ok(delta)) => answer::Shown::Changes(delta.text().to_owned()),
+            _ => answer::Shown::Whole(snapshot.yaml),
+        }
+    }
+
+    /// Lays a result down as a file and says where it is fetched.
+    pub fn file(&self, name: &str, mime: &str, bytes: impl Into<bytes::Bytes>) -> Result<String, Fault> {
+        let (session, size) = (&self.session, bytes.into());
+        let length = size.len();
+        let name = session.shelf.put(&session.room, name, mime, size);
+        let name = name.map_err(|why| Fault::new("no_place", why))?;
+        let path: String = url_escaped(&name);
+        Ok(format!("{length} bytes, to be fetched from /api/rooms/{}/files/{path}", session.room))
+    }
+
     async fn failed(&mut self, fault: Fault) -> Answer {
-        Answer { fault: Some(fault), ..self.state(false).await }
+        Answer { fault: Some(fault), ..self.state(Show::Address).await }
     }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::port::SeatDoor;
 use super::session::Session;
+use super::shelf::Shelf;
 
 /// A session that is not used for so long is over.
 pub(super) const IDLE: Duration = Duration::from_secs(600);
@@ -17,6 +18,7 @@ const MOST_SESSIONS: usize = 64;
 
 pub(super) struct Desk {
     places: Arc<Semaphore>,
+    pub shelf: Arc<Shelf>,
     /// Sessions of clients that keep none: by who and where, so that an agent
     /// keeps its tab between calls. The lock is held for a look-up only.
     stateless: Mutex<HashMap<String, (Instant, Arc<Session>)>>,
@@ -27,6 +29,7 @@ impl Desk {
     pub fn open_for_calls(stop: CancellationToken) -> Arc<Self> {
         let desk = Arc::new(Self {
             places: Arc::new(Semaphore::new(MOST_SESSIONS)),
+            shelf: Arc::default(),
             stateless: Mutex::new(HashMap::new()),
         });
         let sweep = Arc::downgrade(&desk);
@@ -57,7 +60,8 @@ impl Desk {
             .try_acquire_owned()
             .map_err(|_| format!("there are {MOST_SESSIONS} agent sessions already; close one"))?;
         let seat = (door.open)()?;
-        Ok(Arc::new(Session::new(seat, place)))
+        let shelf = Arc::clone(&self.shelf);
+        Ok(Arc::new(Session::new(seat, door.room.clone(), door.groups, shelf, place)))
     }
 
     /// The session that all calls with one token to one room share.

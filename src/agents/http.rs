@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
@@ -18,13 +18,24 @@ use super::call::{Untold, call};
 use super::catalogue;
 use super::desk::Desk;
 use super::port::SeatDoor;
+use super::shelf::Filed;
 use crate::base::ToolGroups;
 
 const LIST: &str = "/api/rooms/{room}/tools";
 const ONE: &str = "/api/rooms/{room}/tools/{tool}";
+const FILES: &str = "/api/rooms/{room}/files";
+const FILE: &str = "/api/rooms/{room}/files/{name}";
+
+/// The largest file that is laid down.
+pub(super) const LARGEST_FILE: usize = 32 << 20;
 
 pub(super) fn routes(desk: Arc<Desk>) -> Router {
-    Router::new().route(LIST, get(list)).route(ONE, post(run)).with_state(desk)
+    Router::new()
+        .route(LIST, get(list))
+        .route(ONE, post(run))
+        .route(FILES, get(files))
+        .route(FILE, get(fetch).put(lay_down).layer(DefaultBodyLimit::max(LARGEST_FILE)))
+        .with_state(desk)
 }
 
 async fn list(Extension(door): Extension<SeatDoor>) -> Json<Value> {
@@ -59,10 +70,52 @@ async fn run(
     }
 }
 
+async fn files(State(desk): State<Arc<Desk>>, Extension(door): Extension<SeatDoor>) -> Json<Value> {
+    let files = desk.shelf.list(&door.room);
+    let one = |file: &Filed| json!({ "name": file.name, "type": file.mime, "bytes": file.bytes.len() });
+    Json(json!({ "files": files.iter().map(one).collect::<Vec<_>>() }))
+}
+
+async fn fetch(
+    State(desk): State<Arc<Desk>>,
+    Extension(door): Extension<SeatDoor>,
+    Path(path): Path<HashMap<String, String>>,
+) -> Response {
+    let name = path.get("name").map(String::as_str).unwrap_or_default();
+    let Some(file) = desk.shelf.get(&door.room, name) else {
+        return respond(Answer::failed(Fault::new("unknown_file", format!("there is no file {name:?}"))));
+    };
+    // What a page wrote must not run as ours, should somebody open it.
+    let kind = HeaderValue::from_str(&file.mime);
+    let headers = [
+        (header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/octet-stream"))),
+        (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (headers, file.bytes).into_response()
+}
+
+async fn lay_down(
+    State(desk): State<Arc<Desk>>,
+    Extension(door): Extension<SeatDoor>,
+    Path(path): Path<HashMap<String, String>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let name = path.get("name").map(String::as_str).unwrap_or_default();
+    let mime = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let mime = mime.unwrap_or("application/octet-stream");
+    match desk.shelf.put(&door.room, name, mime, body) {
+        Ok(name) => (StatusCode::CREATED, Json(json!({ "name": name }))).into_response(),
+        Err(why) => respond(Answer::failed(Fault::argument(why))),
+    }
+}
+
 fn respond(answer: Answer) -> Response {
     let status = match answer.fault.as_ref().map(|fault| fault.code) {
         None => StatusCode::OK,
-        Some("unknown_tool") => StatusCode::NOT_FOUND,
+        Some("unknown_tool" | "unknown_file") => StatusCode::NOT_FOUND,
         Some("bad_argument" | "bad_locator" | "address") => StatusCode::BAD_REQUEST,
         // A person has the floor, or took it.
         Some("floor" | "preempted") => StatusCode::CONFLICT,
@@ -100,6 +153,29 @@ pub fn openapi_paths() -> Value {
         "responses": { "200": answer, "401": closed, "403": closed },
     } });
     paths.insert(LIST.into(), list);
+    let name = json!({ "name": "name", "in": "path", "required": true, "schema": { "type": "string" } });
+    let any = json!({ "content": { "application/octet-stream": {} } });
+    let file = json!({ "description": "The file", "content": { "application/octet-stream": {} } });
+    paths.insert(
+        FILES.into(),
+        json!({ "get": {
+        "tags": ["files"], "operationId": "list_files", "parameters": [room],
+        "summary": "The files that tools made or that were laid down for them",
+        "responses": { "200": answer, "401": closed, "403": closed },
+    } }),
+    );
+    paths.insert(FILE.into(), json!({
+        "get": {
+            "tags": ["files"], "operationId": "fetch_file", "parameters": [room, name],
+            "summary": "Fetches a file", "responses": { "200": file, "401": closed, "403": closed, "404": refused },
+        },
+        "put": {
+            "tags": ["files"], "operationId": "lay_down_file", "parameters": [room, name],
+            "summary": "Lays a file down, for browser_file_upload, browser_drop or browser_set_storage_state",
+            "requestBody": any,
+            "responses": { "201": answer, "400": refused, "401": closed, "403": closed, "413": closed },
+        },
+    }));
     for entry in catalogue::within(ToolGroups::ALL) {
         let tool = &entry.tool;
         let item = json!({ "post": {

@@ -14,6 +14,7 @@ mod http;
 mod port;
 mod seat;
 mod session;
+mod shelf;
 mod tool;
 mod tools;
 

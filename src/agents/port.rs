@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::base::{Actor, ToolGroups};
+use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
 use crate::room::{HelpEnd, RoomEvent, RoomView};
@@ -26,6 +26,9 @@ pub trait Seat: Send + Sync + 'static {
 
     /// What is in the room, as everybody sees it.
     fn view(&self) -> watch::Receiver<Arc<RoomView>>;
+
+    /// Makes the display, and with it the browser's window, this large.
+    fn resize(&self, size: Size) -> BoxFuture<'_, Result<(), String>>;
 
     /// Asks people for help and waits for how it ends. Dropping this withdraws it.
     fn ask_help(&self, reason: String, limit: Duration) -> BoxFuture<'_, HelpEnd>;
@@ -49,6 +52,7 @@ pub enum Refused {
 pub struct SeatDoor {
     /// Who comes in and to which room: a session is only for the one that opened it.
     pub key: String,
+    pub room: RoomId,
     /// What the token opens of the tools.
     pub groups: ToolGroups,
     /// Takes the seat.

@@ -21,7 +21,7 @@ use super::desk::Desk;
 use super::handler::{LARGEST_BODY, mcp_service};
 use super::http;
 use super::port::{Refused, Seat, SeatDoor};
-use crate::base::{Actor, RoomId, ToolGroups};
+use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
 use crate::room::{AgentSeat, HelpEnd, House, NoFloor, RoomEvent, RoomView};
@@ -50,6 +50,10 @@ impl Seat for AgentSeat {
 
     fn view(&self) -> watch::Receiver<Arc<RoomView>> {
         self.view()
+    }
+
+    fn resize(&self, size: Size) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move { self.resize(size).await.map_err(|error| error.to_string()) })
     }
 
     fn ask_help(&self, reason: String, limit: Duration) -> BoxFuture<'_, HelpEnd> {
@@ -90,6 +94,7 @@ async fn bring_to_the_seat(State(house): State<Arc<House>>, mut request: Request
     }
     let door = SeatDoor {
         key: key.clone(),
+        room: room.clone(),
         groups,
         open: Arc::new(move || {
             let room = house.handle(&room).ok_or("the room is gone")?;

@@ -1,26 +1,47 @@
-//! One agent's session: its seat in the room and its own current tab.
+//! One agent's session: its seat in the room and the tabs that it works in.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::port::Seat;
-use crate::base::Point;
-use crate::browser::{Attending, Observer};
+use super::shelf::Shelf;
+use crate::base::{Point, RoomId, ToolGroups};
+use crate::browser::{ActError, Attending, Browser, Observer, Outline, Profiling, Tab, Trace};
 use crate::floor::FloorPermit;
 use crate::room::RoomEvent;
 
-/// The tab that an agent works in, once it has one.
-pub(super) type Current = Option<Attending>;
+/// An agent's console, routes and emulation last in so many tabs; beyond it
+/// those of the tab that it used longest ago end.
+const MOST_ATTENDED: usize = 8;
 
 pub(super) struct Session {
     pub seat: Arc<dyn Seat>,
+    pub room: RoomId,
+    pub groups: ToolGroups,
+    pub shelf: Arc<Shelf>,
     /// Held for the length of a call: a session's calls come one after the other.
-    pub current: Arc<Mutex<Current>>,
+    pub work: Arc<Mutex<Work>>,
     /// What the agent said last; gone with its next act.
     said: std::sync::Mutex<String>,
     /// The session's place among all; given back with it.
     _place: OwnedSemaphorePermit,
+}
+
+/// What an agent has before it.
+#[derive(Default)]
+pub(super) struct Work {
+    /// The tabs that it has worked in, the current one last.
+    attended: Vec<Attending>,
+    /// What it was shown of each tab, by the browser's name for it.
+    shown: HashMap<String, Outline>,
+    /// The last fact of the journal that it was told, and of which browser.
+    told: (u64, std::sync::Weak<Browser>),
+    /// Its isolated contexts, by the names that it gave them.
+    contexts: HashMap<String, String>,
+    pub trace: Option<Trace>,
+    pub profile: Option<Profiling>,
 }
 
 /// The floor, given back however the act ends.
@@ -32,9 +53,77 @@ pub(super) struct Held {
 /// Tells the room what people are to see.
 pub(super) struct Shown(pub Arc<dyn Seat>);
 
+impl Work {
+    /// The tab that it chose, if that is still open in this browser.
+    pub fn current(&mut self, browser: &Browser) -> Option<&Attending> {
+        let open = |tab: &Arc<Tab>| {
+            tab.is_open() && browser.tab(tab.target()).is_some_and(|known| Arc::ptr_eq(&known, tab))
+        };
+        let current = self.attended.last().map(|attending| attending.tab().target().to_owned());
+        self.attended.retain(|attending| open(attending.tab()));
+        let same = self.attended.last().filter(|now| current.as_deref() == Some(now.tab().target()));
+        self.shown.retain(|target, _| browser.tab(target).is_some());
+        same
+    }
+
+    /// From now on it works in this tab.
+    pub async fn choose(&mut self, tab: Arc<Tab>) -> &Attending {
+        let at = self.attended.iter().position(|attending| Arc::ptr_eq(attending.tab(), &tab));
+        let attending = match at {
+            Some(at) => self.attended.remove(at),
+            None => Attending::start(tab).await,
+        };
+        if self.attended.len() >= MOST_ATTENDED {
+            self.attended.remove(0);
+        }
+        self.attended.push(attending);
+        &self.attended[self.attended.len() - 1]
+    }
+
+    /// What it was shown of a tab is this now; gives what it was before.
+    pub fn show(&mut self, tab: &Tab, outline: Outline) -> Option<Outline> {
+        self.shown.insert(tab.target().to_owned(), outline)
+    }
+
+    /// The isolated context that it calls so; a new one if it has none.
+    pub async fn context(
+        &mut self,
+        browser: &Browser,
+        name: &str,
+        permit: &FloorPermit,
+    ) -> Result<String, ActError> {
+        let open = browser.contexts().await?;
+        self.contexts.retain(|_, context| open.contains(context));
+        if let Some(context) = self.contexts.get(name) {
+            return Ok(context.clone());
+        }
+        let context = browser.new_context(permit).await?;
+        self.contexts.insert(name.to_owned(), context.clone());
+        Ok(context)
+    }
+
+    /// The last fact that it knows of this browser: it comes without any news.
+    pub fn told(&mut self, browser: &Arc<Browser>) -> u64 {
+        if !std::ptr::eq(self.told.1.as_ptr(), Arc::as_ptr(browser)) {
+            self.told = (browser.journal().last(), Arc::downgrade(browser));
+        }
+        self.told.0
+    }
+
+    pub fn tell(&mut self, last: u64) {
+        self.told.0 = last;
+    }
+}
+
 impl Session {
-    pub fn new(seat: Arc<dyn Seat>, place: OwnedSemaphorePermit) -> Self {
-        Self { seat, current: Arc::default(), said: Default::default(), _place: place }
+    pub fn new(
+        seat: Arc<dyn Seat>,
+        room: RoomId,
+        groups: ToolGroups,
+        shelf: Arc<Shelf>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { seat, room, groups, shelf, work: Arc::default(), said: Default::default(), _place: place }
     }
 
     /// The agent's own words, shown also between its acts.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Locator, UploadFile};
 use super::act::{Acting, Found, Frame, GLIDE, HOVERABLE, PointerButton, Tries};
 use super::fault::ActError;
 use super::frames::{Place, Window};
 use super::pointer::{Grip, MOUSE, mouse};
 use super::reaction::{Done, Watch};
+use super::{Locator, UploadFile};
 
 /// How long the browser may take to say that a drag has begun.
 const START: Duration = Duration::from_secs(1);
@@ -39,10 +39,10 @@ impl Acting<'_> {
         let code = source.code.clone();
         self.show(&source)?;
         let done = self
-            .drag_by_hand(&place, at, async |acting| {
+            .drag_by_hand(&place, at, async {
                 // The page may have moved when the drag began; the target is looked for now.
-                let target = acting.find(&mut Tries::new(acting, to), HOVERABLE, "drop").await?;
-                acting.unguard(&target.place).await;
+                let target = self.find(&mut Tries::new(self, to), HOVERABLE, "drop").await?;
+                self.unguard(&target.place).await;
                 Ok(target)
             })
             .await?;
@@ -66,7 +66,7 @@ impl Acting<'_> {
         self.observer.press(window.to_display(from.0, from.1));
         let display = window.to_display(to.0, to.1);
         let place = top.clone();
-        self.drag_by_hand(&top, from, async |_| {
+        self.drag_by_hand(&top, from, async {
             Ok(Found { place, handle: 0, at: to, display, code: String::new() })
         })
         .await
@@ -81,7 +81,7 @@ impl Acting<'_> {
         &self,
         place: &Place,
         from: (f64, f64),
-        target: impl AsyncFnOnce(&Self) -> Result<Found, ActError>,
+        target: impl Future<Output = Result<Found, ActError>> + Send,
     ) -> Result<Done, ActError> {
         let mut watch = self.tab.watch().await;
         watch.begin();
@@ -102,7 +102,7 @@ impl Acting<'_> {
         self.permit.check()?;
         answers.push(self.post(MOUSE, &mouse("mouseMoved", near, left, 0, 0)).await?);
         self.all_answered(answers).await?;
-        let target = target(self).await?;
+        let target = target.await?;
         let to = target.at;
         self.permit.check()?;
         self.observer.pointer(target.display, GLIDE);

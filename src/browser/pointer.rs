@@ -235,11 +235,11 @@ impl Acting<'_> {
 
     /// Moves the mouse to a place of the page, in CSS pixels.
     pub async fn mouse_move(&self, at: (f64, f64)) -> Result<Done, ActError> {
-        self.at_place(at, async |acting, at| {
-            let button = acting.tab.memory.pressed().first().copied();
-            acting.permit.check()?;
-            let moved = acting.post(MOUSE, &mouse("mouseMoved", at, button, 0, 0)).await?;
-            acting.all_answered(vec![moved]).await
+        self.at_place(at, async {
+            let button = self.tab.memory.pressed().first().copied();
+            self.permit.check()?;
+            let moved = self.post(MOUSE, &mouse("mouseMoved", at, button, 0, 0)).await?;
+            self.all_answered(vec![moved]).await
         })
         .await
     }
@@ -248,21 +248,21 @@ impl Acting<'_> {
     /// until somebody else has the floor: see `Tab::let_go`.
     pub async fn mouse_down(&self, button: PointerButton) -> Result<Done, ActError> {
         let at = self.tab.memory.pointer();
-        self.at_place(at, async |acting, at| {
-            acting.permit.check()?;
-            acting.tab.memory.press(button);
-            let down = acting.post(MOUSE, &mouse("mousePressed", at, Some(button), 1, 0)).await?;
-            acting.all_answered(vec![down]).await
+        self.at_place(at, async {
+            self.permit.check()?;
+            self.tab.memory.press(button);
+            let down = self.post(MOUSE, &mouse("mousePressed", at, Some(button), 1, 0)).await?;
+            self.all_answered(vec![down]).await
         })
         .await
     }
 
     pub async fn mouse_up(&self, button: PointerButton) -> Result<Done, ActError> {
         let at = self.tab.memory.pointer();
-        self.at_place(at, async |acting, at| {
-            acting.tab.memory.release(button);
-            let up = acting.post(MOUSE, &mouse("mouseReleased", at, Some(button), 1, 0)).await?;
-            acting.all_answered(vec![up]).await
+        self.at_place(at, async {
+            self.tab.memory.release(button);
+            let up = self.post(MOUSE, &mouse("mouseReleased", at, Some(button), 1, 0)).await?;
+            self.all_answered(vec![up]).await
         })
         .await
     }
@@ -280,21 +280,21 @@ impl Acting<'_> {
                 LONGEST_PRESS.as_secs()
             )));
         }
-        self.at_place(at, async |acting, at| {
-            acting.permit.check()?;
-            let mut answers = vec![acting.post(MOUSE, &mouse("mouseMoved", at, None, 0, 0)).await?];
+        self.at_place(at, async {
+            self.permit.check()?;
+            let mut answers = vec![self.post(MOUSE, &mouse("mouseMoved", at, None, 0, 0)).await?];
             for count in 1..=clicks {
-                acting.permit.check()?;
-                let mut grip = Grip::new(acting);
+                self.permit.check()?;
+                let mut grip = Grip::new(self);
                 grip.hold(MOUSE, mouse("mouseReleased", at, Some(button), count, 0));
-                answers.push(acting.post(MOUSE, &mouse("mousePressed", at, Some(button), count, 0)).await?);
+                answers.push(self.post(MOUSE, &mouse("mousePressed", at, Some(button), count, 0)).await?);
                 if !delay.is_zero() {
                     // The button is asked to be held; that is no wait for anything.
                     tokio::time::sleep(delay).await;
                 }
                 answers.extend(grip.release().await?);
             }
-            acting.all_answered(answers).await
+            self.all_answered(answers).await
         })
         .await
     }
@@ -302,11 +302,12 @@ impl Acting<'_> {
     /// Turns the wheel where the mouse is.
     pub async fn mouse_wheel(&self, delta_x: f64, delta_y: f64) -> Result<Done, ActError> {
         let at = self.tab.memory.pointer();
-        self.at_place(at, async |acting, (x, y)| {
-            acting.permit.check()?;
+        self.at_place(at, async {
+            let (x, y) = at;
+            self.permit.check()?;
             let wheel = json!({ "type": "mouseWheel", "x": x, "y": y, "deltaX": delta_x, "deltaY": delta_y });
-            let turned = acting.post(MOUSE, &wheel).await?;
-            acting.all_answered(vec![turned]).await
+            let turned = self.post(MOUSE, &wheel).await?;
+            self.all_answered(vec![turned]).await
         })
         .await
     }
@@ -315,7 +316,7 @@ impl Acting<'_> {
     async fn at_place(
         &self,
         at: (f64, f64),
-        act: impl AsyncFnOnce(&Self, (f64, f64)) -> Result<(), ActError>,
+        act: impl Future<Output = Result<(), ActError>> + Send,
     ) -> Result<Done, ActError> {
         if !at.0.is_finite() || !at.1.is_finite() || at.0.abs() > 100_000.0 || at.1.abs() > 100_000.0 {
             return Err(ActError::Refused(format!("there is no place {}, {} on a page", at.0, at.1)));
@@ -332,7 +333,7 @@ impl Acting<'_> {
     async fn act_at(
         &self,
         at: (f64, f64),
-        act: impl AsyncFnOnce(&Self, (f64, f64)) -> Result<(), ActError>,
+        act: impl Future<Output = Result<(), ActError>> + Send,
     ) -> Result<Done, ActError> {
         self.permit.check()?;
         self.tab.ready().await?;
@@ -345,7 +346,7 @@ impl Acting<'_> {
         self.permit.check()?;
         self.observer.pointer(display, GLIDE);
         self.tab.memory.set_pointer(at);
-        act(self, at).await?;
+        act.await?;
         self.reacted(&top, Frame::Shown).await?;
         self.finish(&top, watch, String::new()).await
     }

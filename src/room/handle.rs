@@ -265,6 +265,12 @@ impl AgentSeat {
         }
     }
 
+    /// Makes the display this large, as anybody may who may act.
+    pub async fn resize(&self, size: Size) -> Result<(), RoomError> {
+        let actor = self.actor.clone();
+        self.seat.room.ask(|reply| Command::Resize { actor, size, reply }).await?
+    }
+
     /// What is in the room, as everybody sees it.
     pub fn view(&self) -> watch::Receiver<Arc<RoomView>> {
         self.seat.room.view.clone()

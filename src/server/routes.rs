@@ -20,6 +20,8 @@ use crate::base::RoomId;
 const LARGEST_BODY: usize = 64 * 1024;
 /// A tool's arguments may carry text to type; a body of MCP is read whole.
 const LARGEST_MCP_BODY: usize = 4 * 1024 * 1024;
+/// A file laid down for agents' tools.
+const LARGEST_FILE: usize = 32 * 1024 * 1024;
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
 /// All of the server as one service.
@@ -46,6 +48,11 @@ pub fn router(context: &Context) -> Router {
     let agents = Router::new()
         .route("/api/rooms/{room}/tools", get(agents_room))
         .route("/api/rooms/{room}/tools/{tool}", post(agents_room))
+        .route("/api/rooms/{room}/files", get(agents_room))
+        .route(
+            "/api/rooms/{room}/files/{name}",
+            get(agents_room).put(agents_room).layer(DefaultBodyLimit::max(LARGEST_FILE)),
+        )
         .route("/mcp", axum::routing::any(agents_main))
         .route("/rooms/{room}/mcp", axum::routing::any(agents_room))
         .layer(DefaultBodyLimit::max(LARGEST_MCP_BODY));

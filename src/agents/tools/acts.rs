@@ -1,9 +1,9 @@
-//! The hand: clicking, pointing, answering dialogs.
+//! The hand: clicking, pointing, dragging, answering dialogs.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{called, or};
+use super::{called, or, quoted};
 use crate::agents::answer::Done;
 use crate::agents::call::{Call, locator};
 use crate::agents::tool::{Kind, Tool};
@@ -53,6 +53,19 @@ pub(in crate::agents) struct Hover {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(in crate::agents) struct Drag {
+    /// Human-readable description of what is dragged, shown to people
+    start_element: Option<String>,
+    /// Ref from the page snapshot, CSS selector or locator of what is dragged
+    start_target: String,
+    /// Human-readable description of where it is dropped
+    end_element: Option<String>,
+    /// Ref from the page snapshot, CSS selector or locator of where it is dropped
+    end_target: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(in crate::agents) struct HandleDialog {
     /// Whether to accept the dialog
     accept: bool,
@@ -87,10 +100,11 @@ impl Tool for Click {
         let held = call.floor().await?;
         call.session.say(format!("clicks {}", called(self.element.as_deref(), &self.target)));
         let shown = call.shown();
-        let code = call.acting(&tab, &held, &shown).click(&target, &click).await?;
+        let done = call.acting(&tab, &held, &shown).click(&target, &click).await?;
         drop(held);
         let method = if click.double { "dblclick" } else { "click" };
-        call.after(format!("await page.{}.{method}();", or(&code, &self.target))).await
+        let code = format!("await page.{}.{method}();", or(&done.code, &self.target));
+        call.after(done, code).await
     }
 }
 
@@ -106,9 +120,33 @@ impl Tool for Hover {
         let held = call.floor().await?;
         call.session.say(format!("points at {}", called(self.element.as_deref(), &self.target)));
         let shown = call.shown();
-        let code = call.acting(&tab, &held, &shown).hover(&target).await?;
+        let done = call.acting(&tab, &held, &shown).hover(&target).await?;
         drop(held);
-        call.after(format!("await page.{}.hover();", or(&code, &self.target))).await
+        let code = format!("await page.{}.hover();", or(&done.code, &self.target));
+        call.after(done, code).await
+    }
+}
+
+impl Tool for Drag {
+    const NAME: &'static str = "browser_drag";
+    const ABOUT: &'static str = "Perform drag and drop between two elements";
+    const GROUP: ToolGroup = ToolGroup::Core;
+    const KIND: Kind = Kind::Acts;
+
+    async fn run(self, call: &mut Call) -> Done {
+        let (from, to) = (locator(&self.start_target)?, locator(&self.end_target)?);
+        let tab = call.tab().await?;
+        let held = call.floor().await?;
+        let (what, whither) = (
+            called(self.start_element.as_deref(), &self.start_target),
+            called(self.end_element.as_deref(), &self.end_target),
+        );
+        call.session.say(format!("drags {what} to {whither}"));
+        let shown = call.shown();
+        let done = call.acting(&tab, &held, &shown).drag(&from, &to).await?;
+        drop(held);
+        let code = format!("await page.{};", done.code);
+        call.after(done, code).await
     }
 }
 
@@ -124,8 +162,13 @@ impl Tool for HandleDialog {
         call.session.say(if self.accept { "accepts a dialog" } else { "dismisses a dialog" });
         let shown = call.shown();
         let acting = call.acting(&tab, &held, &shown);
-        acting.answer_dialog(self.accept, self.prompt_text.as_deref()).await?;
+        let done = acting.answer_dialog(self.accept, self.prompt_text.as_deref()).await?;
         drop(held);
-        Ok(call.state(true).await)
+        let code = match (self.accept, &self.prompt_text) {
+            (true, Some(text)) => format!("await dialog.accept({});", quoted(text)),
+            (true, None) => "await dialog.accept();".to_owned(),
+            (false, _) => "await dialog.dismiss();".to_owned(),
+        };
+        call.after(done, code).await
     }
 }

@@ -8,7 +8,7 @@ use crate::agents::answer::{Done, Fault};
 use crate::agents::call::{Call, locator};
 use crate::agents::tool::{Kind, Tool};
 use crate::base::ToolGroup;
-use crate::browser::{KeyError, Stroke};
+use crate::browser::{self, KeyError, Stroke};
 
 /// The longest text that can be typed key by key in one call.
 const LONGEST_TYPED: usize = 10_000;
@@ -99,18 +99,20 @@ impl Tool for Type {
         call.session.say(format!("types into {}", called(self.element.as_deref(), &self.target)));
         let shown = call.shown();
         let acting = call.acting(&tab, &held, &shown);
-        let (code, method) = match slowly {
+        call.note_fields().await;
+        let (mut done, method) = match slowly {
             true => (acting.type_slowly(&target, &self.text).await?, "pressSequentially"),
             false => (acting.fill(&target, &self.text).await?, "fill"),
         };
-        let element = or(&code, &self.target);
+        let element = or(&done.code, &self.target);
         let mut ran = format!("await page.{element}.{method}({});", quoted(&self.text));
         if self.submit == Some(true) {
-            acting.press(&stroke("Enter")?).await?;
+            done = acting.press(&stroke("Enter")?).await?;
             ran.push_str(&format!("\nawait page.{element}.press('Enter');"));
         }
         drop(held);
-        call.after(ran).await
+        call.forget_fields().await;
+        call.after(done, ran).await
     }
 }
 
@@ -126,9 +128,9 @@ impl Tool for PressKey {
         let held = call.floor().await?;
         call.session.say(format!("presses {}", self.key));
         let shown = call.shown();
-        call.acting(&tab, &held, &shown).press(&stroke).await?;
+        let done = call.acting(&tab, &held, &shown).press(&stroke).await?;
         drop(held);
-        call.after(format!("await page.keyboard.press({});", quoted(&self.key))).await
+        call.after(done, format!("await page.keyboard.press({});", quoted(&self.key))).await
     }
 }
 
@@ -144,11 +146,13 @@ impl Tool for SelectOption {
         let held = call.floor().await?;
         call.session.say(format!("chooses in {}", called(self.element.as_deref(), &self.target)));
         let shown = call.shown();
-        let code = call.acting(&tab, &held, &shown).select(&target, &self.values).await?;
+        call.note_fields().await;
+        let done = call.acting(&tab, &held, &shown).select(&target, &self.values).await?;
         drop(held);
+        call.forget_fields().await;
         let values: Vec<_> = self.values.iter().map(|value| quoted(value)).collect();
-        call.after(format!("await page.{}.selectOption([{}]);", or(&code, &self.target), values.join(", ")))
-            .await
+        let element = or(&done.code, &self.target);
+        call.after(done, format!("await page.{element}.selectOption([{}]);", values.join(", "))).await
     }
 }
 
@@ -163,6 +167,8 @@ impl Tool for FillForm {
         let held = call.floor().await?;
         let shown = call.shown();
         let mut ran = Vec::new();
+        let mut last = browser::Done::default();
+        call.note_fields().await;
         for field in &self.fields {
             let target = locator(&field.target)?;
             call.session.say(format!("fills in {}", field.name));
@@ -180,7 +186,7 @@ impl Tool for FillForm {
                     }
                 },
             };
-            let code = done.map_err(|error| {
+            let done = done.map_err(|error| {
                 let Fault { code, text } = error.into();
                 Fault { code, text: format!("{}: {text}", field.name) }
             })?;
@@ -189,10 +195,12 @@ impl Tool for FillForm {
                 FieldKind::Combobox => format!("selectOption({})", quoted(&field.value)),
                 FieldKind::Checkbox | FieldKind::Radio => format!("setChecked({})", field.value),
             };
-            ran.push(format!("await page.{}.{what};", or(&code, &field.target)));
+            ran.push(format!("await page.{}.{what};", or(&done.code, &field.target)));
+            last = done;
         }
         drop(held);
-        call.after(ran.join("\n")).await
+        call.forget_fields().await;
+        call.after(last, ran.join("\n")).await
     }
 }
 

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::quoted;
 use crate::agents::answer::{Answer, Done, Fault, list_tabs, tabs_as_json};
-use crate::agents::call::{ACT, Call, PAGE, within};
+use crate::agents::call::{ACT, Call, PAGE, Show, within};
 use crate::agents::tool::{Kind, Tool};
-use crate::base::ToolGroup;
+use crate::base::{Size, ToolGroup};
 use crate::browser::address;
 
 #[derive(Deserialize, JsonSchema)]
@@ -24,7 +24,7 @@ pub(in crate::agents) struct Navigate {
 pub(in crate::agents) struct Back {}
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(in crate::agents) struct Tabs {
     /// Operation to perform
     action: TabAction,
@@ -32,7 +32,22 @@ pub(in crate::agents) struct Tabs {
     index: Option<usize>,
     /// URL for the new tab
     url: Option<String>,
+    /// For new: a tab with cookies and storage of its own, in a window of its own. Tabs with the same name share them.
+    isolated_context: Option<String>,
 }
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::agents) struct Resize {
+    /// Width of the browser window, in pixels
+    width: f64,
+    /// Height of the browser window, in pixels
+    height: f64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::agents) struct Close {}
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -56,7 +71,8 @@ impl Tool for Navigate {
         call.session.say(format!("goes to {url}"));
         tab.navigate(held.permit(), &url, within(PAGE)).await?;
         drop(held);
-        call.after(format!("await page.goto({});", quoted(&url))).await
+        let code = format!("await page.goto({});", quoted(&url));
+        Ok(Answer { code: Some(code), ..call.state(Show::Whole).await })
     }
 }
 
@@ -74,7 +90,7 @@ impl Tool for Back {
             return Err(Fault::new("no_history", "there is no page to go back to"));
         }
         drop(held);
-        call.after("await page.goBack();".into()).await
+        Ok(Answer { code: Some("await page.goBack();".into()), ..call.state(Show::Whole).await })
     }
 }
 
@@ -99,7 +115,13 @@ impl Tool for Tabs {
                 let url = checked(self.url.as_deref().unwrap_or("about:blank"))?;
                 let held = call.floor().await?;
                 call.session.say("opens a tab");
-                let target = browser.open_tab(held.permit(), "about:blank").await?;
+                let target = match &self.isolated_context {
+                    Some(name) => {
+                        let context = call.work.context(&browser, name, held.permit()).await?;
+                        browser.open_tab_in(held.permit(), &context, "about:blank").await?
+                    }
+                    None => browser.open_tab(held.permit(), "about:blank").await?,
+                };
                 let gone = || Fault::new("closed", "the tab was closed at once");
                 let tab = browser.tab(&target).ok_or_else(gone)?;
                 call.choose(Arc::clone(&tab)).await;
@@ -130,10 +152,48 @@ impl Tool for Tabs {
         let mut answer = Answer::result(list_tabs(&tabs, current));
         answer.structured = Some(tabs_as_json(&tabs, current));
         if !matches!(self.action, TabAction::List) {
-            let state = call.state(true).await;
-            (answer.page, answer.dialog, answer.snapshot) = (state.page, state.dialog, state.snapshot);
+            let state = call.state(Show::Whole).await;
+            (answer.page, answer.dialog, answer.outline) = (state.page, state.dialog, state.outline);
         }
         Ok(answer)
+    }
+}
+
+impl Tool for Resize {
+    const NAME: &'static str = "browser_resize";
+    const ABOUT: &'static str = "Resize the browser window. People see it at the same size";
+    const GROUP: ToolGroup = ToolGroup::Core;
+    const KIND: Kind = Kind::Acts;
+
+    async fn run(self, call: &mut Call) -> Done {
+        let side = |side: f64| if side.is_finite() { side.round().clamp(0.0, 1e6) as u32 } else { 0 };
+        let size = Size::new(side(self.width), side(self.height))
+            .map_err(|error| Fault::argument(error.to_string()))?;
+        let held = call.floor().await?;
+        call.session.say(format!("makes the window {} by {}", size.width(), size.height()));
+        call.session.seat.resize(size).await.map_err(|why| Fault::new("refused", why))?;
+        drop(held);
+        let code =
+            format!("await page.setViewportSize({{ width: {}, height: {} }});", size.width(), size.height());
+        Ok(Answer { code: Some(code), ..call.state(Show::Address).await })
+    }
+}
+
+impl Tool for Close {
+    const NAME: &'static str = "browser_close";
+    const ABOUT: &'static str = "Close the current tab. The browser itself stays: it belongs to the room";
+    const GROUP: ToolGroup = ToolGroup::Core;
+    const KIND: Kind = Kind::Destroys;
+
+    async fn run(self, call: &mut Call) -> Done {
+        let Close {} = self;
+        let browser = Arc::clone(&call.browser);
+        let tab = call.tab().await?;
+        let held = call.floor().await?;
+        call.session.say("closes a tab");
+        browser.close_tab(held.permit(), &tab).await?;
+        drop(held);
+        Ok(Answer { code: Some("await page.close();".into()), ..call.state(Show::Address).await })
     }
 }
 

@@ -5,30 +5,54 @@ use std::time::Duration;
 use base64::Engine;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
-use crate::agents::answer::{Answer, Done, Fault};
-use crate::agents::call::{Call, PAGE, locator, within};
+use super::LONGEST_VALUE;
+use crate::agents::answer::{Answer, Done, Fault, Shown};
+use crate::agents::call::{Call, PAGE, Show, locator, within};
 use crate::agents::tool::{Kind, Tool};
 use crate::base::ToolGroup;
-use crate::browser::{Picture, Shot, SnapshotScope};
+use crate::browser::{Picture, Scale, Shot, SnapshotScope};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(in crate::agents) struct Snapshot {
+    /// Only the part below this element: a ref from an earlier snapshot, a CSS selector or a locator
+    target: Option<String>,
+    /// How many levels of the outline to show
+    depth: Option<f64>,
+    /// Only what changed since you were last shown this tab: + came, ~ changed, - went
+    diff: Option<bool>,
+    /// Leave out the first so many parts, as an omission in an earlier snapshot says
+    from: Option<usize>,
+    /// About how many bytes to show at most; what is left out is counted. 20000 if left out
+    budget: Option<usize>,
+    /// With [box=x,y,width,height] of each element, in CSS pixels of its frame's viewport
+    boxes: Option<bool>,
+    /// Addresses of links in full
+    whole_urls: Option<bool>,
+    /// Lay the snapshot down as a file of this name instead of answering it
+    filename: Option<String>,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::agents) struct Snapshot {
-    /// Only the part below this ref from an earlier snapshot
-    target: Option<String>,
-    /// How many levels of the outline to show
-    depth: Option<u32>,
+pub(in crate::agents) struct Find {
+    /// Text to search for, in any case. Either text or regex
+    text: Option<String>,
+    /// Regular expression to search for; /in slashes/i to add flags
+    regex: Option<String>,
+    /// Lay the result down as a file of this name instead of answering it
+    filename: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(in crate::agents) struct Screenshot {
-    /// Image format, defaults to png
+    /// Image format; by the ending of filename if left out, else png
     #[serde(rename = "type")]
     kind: Option<ImageKind>,
-    /// Ignored here: the picture comes in the answer
-    #[allow(dead_code, reason = "known callers send it")]
+    /// Lay the picture down as a file of this name too
     filename: Option<String>,
     /// Human-readable element description
     #[allow(dead_code, reason = "known callers send it")]
@@ -37,13 +61,23 @@ pub(in crate::agents) struct Screenshot {
     target: Option<String>,
     /// The full scrollable page instead of the viewport
     full_page: Option<bool>,
+    /// css: one pixel for each CSS pixel; device: as many as the display has. css if left out
+    scale: Option<PictureScale>,
 }
 
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ImageKind {
     Png,
     Jpeg,
+    Webp,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum PictureScale {
+    Css,
+    Device,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -65,14 +99,57 @@ impl Tool for Snapshot {
     const KIND: Kind = Kind::Looks;
 
     async fn run(self, call: &mut Call) -> Done {
-        let below = self.target.as_deref().map(locator).transpose()?;
-        if below.is_none() && self.depth.is_none() {
-            return Ok(call.state(true).await);
+        let scope = SnapshotScope {
+            below: self.target.as_deref().map(locator).transpose()?,
+            depth: self.depth.map(|depth| depth.clamp(0.0, 1000.0) as u32),
+            budget: self.budget.map(|budget| budget.clamp(200, LONGEST_VALUE)),
+            from: self.from.unwrap_or(0),
+            boxes: self.boxes == Some(true),
+            whole_urls: self.whole_urls == Some(true),
+        };
+        let plain = scope.below.is_none() && scope.depth.is_none() && scope.from == 0 && !scope.boxes;
+        let mut answer = call.state(Show::Address).await;
+        if answer.dialog.is_some() {
+            return Ok(answer);
         }
         let tab = call.tab().await?;
-        let snapshot =
-            tab.snapshot(&SnapshotScope { below, depth: self.depth, ..SnapshotScope::default() }).await?;
-        Ok(Answer { snapshot: Some(snapshot), ..call.state(false).await })
+        let taken = tokio::time::timeout(PAGE, tab.snapshot(&scope)).await;
+        let snapshot = taken.map_err(|_| Fault::new("stuck", "the page does not answer"))??;
+        answer.page = Some((snapshot.url.clone(), snapshot.title.clone()));
+        if let Some(name) = &self.filename {
+            answer.result = Some(call.file(name, "text/yaml", snapshot.yaml)?);
+            return Ok(answer);
+        }
+        // A part of the page is not what later changes are counted from.
+        answer.outline = Some(match plain {
+            true => call.show(&tab, snapshot, self.diff == Some(true)),
+            false => Shown::Whole(snapshot.yaml),
+        });
+        Ok(answer)
+    }
+}
+
+impl Tool for Find {
+    const NAME: &'static str = "browser_find";
+    const ABOUT: &'static str = "Search the outline of the current page, those parts too that a snapshot left out. Answers the lines with their refs and what they are in";
+    const GROUP: ToolGroup = ToolGroup::Core;
+    const KIND: Kind = Kind::Looks;
+
+    async fn run(self, call: &mut Call) -> Done {
+        let tab = call.tab().await?;
+        let taken = tokio::time::timeout(PAGE, tab.snapshot(&SnapshotScope::default())).await;
+        let snapshot = taken.map_err(|_| Fault::new("stuck", "the page does not answer"))??;
+        let (found, what) = match (&self.text, &self.regex) {
+            (Some(text), None) if !text.is_empty() => (snapshot.find_text(text), text),
+            (None, Some(regex)) if !regex.is_empty() => (snapshot.find_pattern(regex)?, regex),
+            _ => return Err(Fault::argument("give either text or regex")),
+        };
+        let result = match (found.count, &self.filename) {
+            (0, _) => format!("Nothing on the page matches {what:?}."),
+            (count, None) => format!("{count} found\n```yaml\n{}\n```", found.text.replace("```", "` ` `")),
+            (_, Some(name)) => call.file(name, "text/yaml", found.text)?,
+        };
+        Ok(Answer { structured: Some(json!({ "count": found.count })), ..Answer::result(result) })
     }
 }
 
@@ -89,24 +166,38 @@ impl Tool for Screenshot {
         if element.is_some() && full_page {
             return Err(Fault::argument("fullPage cannot be used with an element"));
         }
-        let (format, mime) = match self.kind {
-            None | Some(ImageKind::Png) => (Picture::Png, "image/png"),
-            Some(ImageKind::Jpeg) => (Picture::Jpeg, "image/jpeg"),
+        let ending =
+            self.filename.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
+        let format = match (self.kind, ending) {
+            (Some(ImageKind::Jpeg), _) | (None, Some("jpg" | "jpeg")) => Picture::Jpeg,
+            (Some(ImageKind::Webp), _) | (None, Some("webp")) => Picture::Webp,
+            _ => Picture::Png,
+        };
+        let scale = match self.scale {
+            None | Some(PictureScale::Css) => Scale::Css,
+            Some(PictureScale::Device) => Scale::Device,
         };
         let tab = call.tab().await?;
-        let shot = Shot { format, full_page, element, ..Shot::default() };
+        let shot = Shot { format, full_page, element, scale, ..Shot::default() };
         let taken = tokio::time::timeout(PAGE, call.browser.screenshot(&tab, &shot)).await;
         let bytes = taken.map_err(|_| Fault::new("stuck", "the picture was not taken in time"))??;
         // A picture that had to shrink comes as JPEG whatever was asked for.
-        let mime = if bytes.starts_with(&[0xff, 0xd8]) { "image/jpeg" } else { mime };
+        let mime = match (bytes.get(..4), format) {
+            (Some([0xff, 0xd8, ..]), _) => "image/jpeg",
+            (_, Picture::Webp) => "image/webp",
+            _ => "image/png",
+        };
         let what = match (&self.target, full_page) {
             (Some(target), _) => target.clone(),
             (None, true) => "full page".into(),
             (None, false) => "viewport".into(),
         };
-        let data = base64::engine::general_purpose::STANDARD.encode(bytes);
-        let result = Some(format!("Took the {what} screenshot"));
-        Ok(Answer { result, image: Some((data, mime)), ..Answer::default() })
+        let data = base64::engine::general_purpose::STANDARD.encode(&bytes);
+        let mut result = format!("Took the {what} screenshot");
+        if let Some(name) = &self.filename {
+            result.push_str(&format!(": {}", call.file(name, mime, bytes)?));
+        }
+        Ok(Answer { image: Some((data, mime)), ..Answer::result(result) })
     }
 }
 
@@ -149,6 +240,6 @@ impl Tool for WaitFor {
             }
             waited.push(format!("Waited for {text:?} {}", if wanted { "to appear" } else { "to disappear" }));
         }
-        Ok(Answer { result: Some(waited.join("\n")), ..call.state(true).await })
+        Ok(Answer { result: Some(waited.join("\n")), ..call.state(Show::Changes).await })
     }
 }

@@ -2,11 +2,19 @@
 //! them, and ours beside them.
 
 mod acts;
+mod console;
+mod devtools;
+mod emulate;
+mod files;
 mod forms;
 mod go;
 mod looks;
+mod network;
 mod script;
+mod storage;
+mod testing;
 mod together;
+mod vision;
 
 #[cfg(test)]
 pub(super) use acts::Click;
@@ -19,20 +27,74 @@ pub(super) fn all() -> Vec<Entry> {
         entry::<go::Navigate>(),
         entry::<go::Back>(),
         entry::<looks::Snapshot>(),
+        entry::<looks::Find>(),
         entry::<acts::Click>(),
         entry::<acts::Hover>(),
+        entry::<acts::Drag>(),
+        entry::<files::Drop>(),
         entry::<forms::Type>(),
         entry::<forms::PressKey>(),
         entry::<forms::SelectOption>(),
         entry::<forms::FillForm>(),
+        entry::<files::Upload>(),
         entry::<looks::Screenshot>(),
         entry::<go::Tabs>(),
         entry::<looks::WaitFor>(),
         entry::<script::Evaluate>(),
         entry::<acts::HandleDialog>(),
+        entry::<console::Messages>(),
+        entry::<network::Requests>(),
+        entry::<network::OneRequest>(),
+        entry::<files::Downloads>(),
+        entry::<go::Resize>(),
+        entry::<go::Close>(),
+        entry::<together::WhatChanged>(),
         entry::<together::Say>(),
         entry::<together::RequestHelp>(),
         entry::<together::WaitForUser>(),
+        entry::<vision::Move>(),
+        entry::<vision::Click>(),
+        entry::<vision::Drag>(),
+        entry::<vision::Down>(),
+        entry::<vision::Up>(),
+        entry::<vision::Wheel>(),
+        entry::<files::SavePdf>(),
+        entry::<testing::GenerateLocator>(),
+        entry::<testing::VerifyElement>(),
+        entry::<testing::VerifyText>(),
+        entry::<testing::VerifyList>(),
+        entry::<testing::VerifyValue>(),
+        entry::<network::State>(),
+        entry::<network::Route>(),
+        entry::<network::Routes>(),
+        entry::<network::Unroute>(),
+        entry::<storage::Cookies>(),
+        entry::<storage::OneCookie>(),
+        entry::<storage::SetCookie>(),
+        entry::<storage::DeleteCookie>(),
+        entry::<storage::ClearCookies>(),
+        entry::<storage::LocalList>(),
+        entry::<storage::LocalGet>(),
+        entry::<storage::LocalSet>(),
+        entry::<storage::LocalDelete>(),
+        entry::<storage::LocalClear>(),
+        entry::<storage::SessionList>(),
+        entry::<storage::SessionGet>(),
+        entry::<storage::SessionSet>(),
+        entry::<storage::SessionDelete>(),
+        entry::<storage::SessionClear>(),
+        entry::<storage::Save>(),
+        entry::<storage::Restore>(),
+        entry::<emulate::EmulateMedia>(),
+        entry::<emulate::Emulate>(),
+        entry::<devtools::Highlight>(),
+        entry::<devtools::HideHighlight>(),
+        entry::<devtools::StartTrace>(),
+        entry::<devtools::StopTrace>(),
+        entry::<devtools::HeapSnapshot>(),
+        entry::<devtools::StartProfile>(),
+        entry::<devtools::StopProfile>(),
+        entry::<devtools::Config>(),
     ]
 }
 

@@ -2,10 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{bounded, quoted};
 use crate::agents::answer::{Answer, Done, Fault};
-use crate::agents::call::{Call, PAGE, locator, within};
+use crate::agents::call::{Call, PAGE, Show, locator, within};
 use crate::agents::tool::{Kind, Tool};
 use crate::base::ToolGroup;
 
@@ -19,6 +20,8 @@ pub(in crate::agents) struct Evaluate {
     target: Option<String>,
     /// () => { /* code */ } or (element) => { /* code */ } when an element is provided
     function: String,
+    /// Lay the value down as a file of this name instead of answering it
+    filename: Option<String>,
 }
 
 impl Tool for Evaluate {
@@ -42,6 +45,15 @@ impl Tool for Evaluate {
             }
             None => format!("await page.evaluate({});", quoted(&self.function)),
         };
-        Ok(Answer { result: Some(bounded(text)), code: Some(code), ..call.state(false).await })
+        if let Some(name) = &self.filename {
+            let filed = call.file(name, "application/json", text)?;
+            return Ok(Answer { result: Some(filed), code: Some(code), ..call.state(Show::Address).await });
+        }
+        Ok(Answer {
+            result: Some(bounded(text)),
+            structured: Some(json!({ "result": value })),
+            code: Some(code),
+            ..call.state(Show::Address).await
+        })
     }
 }

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::agents::answer::{Answer, Done, Fault};
-use crate::agents::call::{Call, within};
+use crate::agents::call::{Call, Show, within};
 use crate::agents::tool::{Kind, Tool};
 use crate::base::{ActorKind, ToolGroup};
+use crate::browser::{Fact, FieldChange};
 use crate::room::{HelpEnd, RoomView};
 
 /// How often a client is told that its call is still waiting.
@@ -40,6 +41,73 @@ pub(in crate::agents) struct RequestHelp {
 pub(in crate::agents) struct WaitForUser {
     /// How long to wait, in seconds; 300 if left out
     timeout: Option<f64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::agents) struct WhatChanged {}
+
+impl Tool for WhatChanged {
+    const NAME: &'static str = "what_changed";
+    const ABOUT: &'static str = "What happened in the browser since you looked last: where tabs went, dialogs, downloads, errors, fields that people filled in, and what changed on your page";
+    const GROUP: ToolGroup = ToolGroup::Core;
+    const KIND: Kind = Kind::Looks;
+
+    async fn run(self, call: &mut Call) -> Done {
+        let WhatChanged {} = self;
+        call.note_fields().await;
+        let browser = std::sync::Arc::clone(&call.browser);
+        let since = call.work.told(&browser);
+        let (facts, lost) = browser.journal().since(since);
+        call.work.tell(facts.last().map_or(since, |fact| fact.number));
+        let mut answer = call.state(Show::Changes).await;
+        let tab_of = |target: &str| {
+            let tabs = answer.tabs.as_ref().map(|(tabs, _)| tabs.as_slice()).unwrap_or_default();
+            tabs.iter().position(|tab| tab.target == target)
+        };
+        let mut lines = Vec::new();
+        if lost {
+            lines.push("More happened before, which is no longer known.".to_owned());
+        }
+        for entry in &facts {
+            let place = match entry.tab.as_deref().map(tab_of) {
+                Some(Some(index)) => format!("tab {index}: "),
+                Some(None) => "a closed tab: ".to_owned(),
+                None => String::new(),
+            };
+            lines.push(format!("- {place}{}", fact_in_words(&entry.fact)));
+        }
+        if lines.is_empty() {
+            lines.push("Nothing happened but what the page shows.".to_owned());
+        }
+        answer.result = Some(lines.join("\n"));
+        answer.structured = Some(json!({ "facts": facts, "lost": lost }));
+        Ok(answer)
+    }
+}
+
+/// One fact, as a line. What a page wrote stands in quotes.
+fn fact_in_words(fact: &Fact) -> String {
+    match fact {
+        Fact::Navigated { url } => format!("went to {url}"),
+        Fact::TabOpened { url, .. } => format!("opened with {url}"),
+        Fact::TabClosed { url, title } => format!("{title:?} ({url}) was closed"),
+        Fact::TabRefused { url, reason } => format!("{url} was closed again: {reason}"),
+        Fact::DialogOpened { kind, message } => format!("a {kind} dialog opened: {message:?}"),
+        Fact::DialogClosed { accepted: true } => "the dialog was accepted".to_owned(),
+        Fact::DialogClosed { accepted: false } => "the dialog was dismissed".to_owned(),
+        Fact::ChooserOpened { .. } => "a file chooser opened".to_owned(),
+        Fact::DownloadStarted { number, file } => format!("download {number} of {file:?} began"),
+        Fact::DownloadEnded { number, file, state } => format!("download {number} of {file:?}: {state}"),
+        Fact::Crashed { url } => format!("{url} crashed"),
+        Fact::ConsoleError { text } => format!("error: {text:?}"),
+        Fact::FieldChanged(FieldChange { name, value: Some(value), .. }) => {
+            format!("somebody filled in {name:?}: {value:?}")
+        }
+        Fact::FieldChanged(FieldChange { name, value: None, .. }) => {
+            format!("somebody filled in {name:?}, whose value is secret")
+        }
+    }
 }
 
 impl Tool for Say {
@@ -76,7 +144,7 @@ impl Tool for RequestHelp {
         call.session.say("waits for a person's help");
         let seat = std::sync::Arc::clone(&call.session.seat);
         let end = patiently(call, "waiting for a person's help", seat.ask_help(self.reason, limit)).await;
-        let mut answer = call.state(true).await;
+        let mut answer = call.state(Show::Changes).await;
         let (text, how) = match end {
             HelpEnd::Done { by, note, took } => {
                 let said = if note.is_empty() { String::new() } else { format!(" Their note: {note:?}.") };
@@ -129,7 +197,7 @@ impl Tool for WaitForUser {
             (Some(who), false) => format!("{who} is still using the browser after {} s.", limit.as_secs()),
             (None, _) => format!("Nobody used the browser within {} s.", limit.as_secs()),
         };
-        Ok(Answer { result: Some(text), ..call.state(true).await })
+        Ok(Answer { result: Some(text), ..call.state(Show::Changes).await })
     }
 }
 
