@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use axum::response::Html;
 use futures_util::{SinkExt, StreamExt};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::{Value, json};
 use tandem::base::{Button, Input, Point};
 use tandem::bench::viewer::{Viewer, ViewerOptions};
@@ -61,9 +62,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
-        let deadline = Instant::now() + Duration::from_secs(8);
-        while Instant::now() < deadline && matches!(self.0.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(20));
+        if let Ok(ended) = pidfd_open(Pid::from_child(&self.0), PidfdFlags::empty()) {
+            let patience = Timespec { tv_sec: 8, tv_nsec: 0 };
+            let _ = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&patience));
         }
         let _ = self.0.kill();
         let _ = self.0.wait();
