@@ -330,8 +330,11 @@ async fn every_door_asks_for_a_token() {
     ];
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
-            let path =
-                path.replace("{room}", "main").replace("{id}", "0123456789ab").replace("{player}", "x");
+            let path = path
+                .replace("{room}", "main")
+                .replace("{id}", "0123456789ab")
+                .replace("{player}", "x")
+                .replace("{what}", "list");
             doors.push((method.to_uppercase(), path));
         }
     }

@@ -101,6 +101,8 @@ impl BrowserSettings {
             "--media-router=0",
             // Pages in hidden tabs and covered windows are still worked on by agents.
             "--disable-backgrounding-occluded-windows",
+            // CDP clients wait for a load that a page out of this cache never has.
+            "--disable-back-forward-cache",
             "--disable-renderer-backgrounding",
             // There is no GPU; without this Chromium tries one and falls back slowly.
             "--disable-gpu",

@@ -11,7 +11,7 @@ await main(async () => {
       let text = '';
       driver.stdout.on('data', (data) => {
         text += data;
-        const found = /on port (\d+)/.exec(text);
+        const found = /successfully on port (\d+)/.exec(text);
         if (found) done(found[1]);
       });
       driver.once('error', failed).once('exit', (code) => failed(new Error(`chromedriver ended with ${code}: ${text}`)));

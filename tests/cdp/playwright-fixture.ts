@@ -35,7 +35,10 @@ async function launch(options: { args?: string[] } = {}): Promise<Browser> {
   const bridge = spawn(TANDEM, args, { env: { ...process.env, TANDEM_TOKEN: TOKEN }, stdio: 'ignore' });
   await listens(Number(port), bridge);
   const close = browser.close.bind(browser);
+  // A room always has a tab; those of earlier tests go.
+  for (const page of browser.contexts()[0].pages().slice(1)) await page.close();
   browser.close = async () => {
+    if (bridge.signalCode !== null || bridge.exitCode !== null) return close();
     const ended = new Promise((done) => bridge.once('exit', done));
     bridge.kill();
     await ended;

@@ -88,6 +88,8 @@ pub(super) struct Guest {
     pages: HashMap<String, Page>,
     permit: Option<Arc<FloorPermit>>,
     used: Instant,
+    /// When the permit was looked at last.
+    looked: Instant,
     /// The floor was asked for and the answer is not there yet.
     pub asked: bool,
     pub held: VecDeque<Held>,
@@ -184,6 +186,7 @@ impl Guest {
             pages: HashMap::new(),
             permit: None,
             used: now,
+            looked: now,
             asked: false,
             held: VecDeque::new(),
             held_bytes: 0,
@@ -553,6 +556,7 @@ impl Guest {
     /// What is due by now.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<OwnCall> {
         let mut calls = Vec::new();
+        self.looked = now;
         for (session, page) in &mut self.pages {
             if page.starts_by.is_some_and(|by| by <= now) {
                 page.starts_by = None;
@@ -582,11 +586,11 @@ impl Guest {
         calls
     }
 
-    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         let holds = self.pages.values().any(Page::holds);
         let pages = self.pages.values().flat_map(|page| page.starts_by.iter().chain(page.paused.values()));
         let idle = self.permit.as_ref().map(|_| self.used + IDLE);
-        pages.copied().chain(idle.filter(|_| !holds)).chain(holds.then_some(now + LOOK)).min()
+        pages.copied().chain(idle.filter(|_| !holds)).chain(holds.then_some(self.looked + LOOK)).min()
     }
 }
 
@@ -648,7 +652,8 @@ fn judge_dialog(page: Option<&Page>, params: Option<&RawValue>) -> Verdict {
         accept: bool,
     }
     let Some((page, dialog)) = page.and_then(|page| Some((page, page.dialog.as_ref()?))) else {
-        return Verdict::Act;
+        // It is closed already, as far as the client could know. A late answer must not hit the next one.
+        return Verdict::Silent;
     };
     let accept = message::read::<Part>(params).is_some_and(|part| part.accept);
     match dialog.own || (accept && !dialog.before_unload) {

@@ -189,7 +189,7 @@ async fn run(
     // while it is not empty, since no order is taken then.
     let mut backlog = std::collections::VecDeque::new();
     loop {
-        let due = mux.poll_timeout(Instant::now());
+        let due = mux.poll_timeout();
         let timer = async {
             match due {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -243,7 +243,12 @@ async fn run(
                 }
                 None => return,
             },
-            () = timer, if backlog.is_empty() => mux.handle_timeout(Instant::now()),
+            () = timer, if backlog.is_empty() => {}
+        }
+        // Also when messages come without a pause: a hand must not stay down for that.
+        let now = Instant::now();
+        if due.is_some_and(|at| at <= now) {
+            mux.handle_timeout(now);
         }
         while let Some(output) = mux.poll_output() {
             match output {
