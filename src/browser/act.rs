@@ -294,7 +294,7 @@ impl Acting<'_> {
     pub(super) async fn reacted(&self, place: &Place, frame: Frame) -> Result<Option<String>, ActError> {
         let most = match frame {
             Frame::Shown => 250,
-            Frame::Soon => 6,
+            Frame::Soon => 4,
         };
         let argument = json!({ "most": most });
         let seen = tokio::time::timeout(REACTION, self.tab.call::<Outcome>(place, "settle", &argument)).await;

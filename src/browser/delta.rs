@@ -389,12 +389,8 @@ mod tests {
     #[test]
     fn a_change_is_told_where_it_is_and_no_more() {
         let row = |n: usize| {
-            node(
-                "row",
-                "",
-                "",
-                vec![node("cell", &format!("cell {n}"), "", vec![]), node("cell", "x", "", vec![])],
-            )
+            let cells = [format!("cell {n}"), "x".to_owned()];
+            node("row", "", "", cells.iter().map(|said| node("cell", "", "", vec![text(said)])).collect())
         };
         let page = |status: &str, rows: std::ops::Range<usize>| {
             outline(vec![
@@ -423,7 +419,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_counted_and_can_be_asked_for() {
         let rows = (0..500)
-            .map(|n| node("row", "", "", vec![node("cell", &format!("cell {n}"), "", vec![])]))
+            .map(|n| node("row", "", "", vec![node("cell", "", "", vec![text(&format!("cell {n}"))])]))
             .collect();
         let page = outline(vec![
             node("heading", "Orders", "e1", vec![]),

@@ -135,7 +135,7 @@ fn expression(text: &str) -> Option<&str> {
     let text = text.strip_prefix("await ").unwrap_or(text);
     let text =
         ["page.", "frame.", "this.page."].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
-    let name: String = text.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let name: String = text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     let called = text[name.len()..].trim_start().starts_with('(');
     let known = METHODS.contains(&name.as_str()) || name.starts_with("getBy") || name.starts_with("get_by");
     (called && (known || nearest(&name).is_some())).then_some(text)

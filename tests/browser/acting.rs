@@ -254,7 +254,10 @@ async fn pictures_come_in_the_format_scale_and_size_that_is_asked_for() {
     let small = hand.browser.screenshot(&hand.tab, &small).await.expect("a picture");
     assert!(image::load_from_memory(&small).expect("a PNG").width() <= 301);
     match hand.browser.pdf(&hand.tab).await {
-        Ok(pdf) => assert!(pdf.starts_with(b"%PDF")),
+        Ok(pdf) => {
+            println!("a PDF of {} bytes", pdf.len());
+            assert!(pdf.starts_with(b"%PDF"));
+        }
         Err(error) => assert!(error.to_string().contains("does not print"), "{error}"),
     }
 }

@@ -19,6 +19,7 @@ const namedRegions = new Set(['group', 'heading', 'img', 'list', 'radiogroup', '
 // Inside of a line they are just text.
 const plainRoles = new Set(['code', 'emphasis', 'mark', 'paragraph', 'strong', 'subscript', 'superscript', 'time']);
 const fieldRoles = new Set(['textbox', 'searchbox', 'slider', 'spinbutton', 'progressbar', 'meter', 'scrollbar', 'combobox']);
+const itemRoles = new Set(['article', 'listitem', 'option', 'row', 'treeitem']);
 const saidByContent = new Set(['row', 'cell', 'gridcell', 'columnheader', 'rowheader']);
 const mediaTags = new Set(['canvas', 'video', 'audio']);
 const silent = new Set(['datalist', 'noscript', 'script', 'style', 'template', 'head']);
@@ -28,7 +29,7 @@ const outline = ({ start, ref, boxes, urls }) =>
     lastRef = Math.max(lastRef, start);
     const root = ref ? refElement(ref) : bodyOf(document) || htmlOf(document);
     if (!root || !isConnected(root)) return { gone: true };
-    const heirs = orphans();
+    const named = [];
     const active = focused();
     const frames = [];
     let nodes = 0;
@@ -187,11 +188,12 @@ const outline = ({ start, ref, boxes, urls }) =>
       const seen = new Map();
       for (const child of node.c) {
         if (typeof child === 'string') continue;
-        // What has no name is known by what it says.
-        const what = `${child.r}\u0001${child.n || said(child)}`;
+        // An item without a name is known by what it says.
+        const item = itemRoles.has(child.r) || (child.r === 'generic' && child.acts && child.c.length < MANY);
+        const what = `${child.r}\u0001${child.n || (item ? said(child) : '')}`;
         seen.set(what, (seen.get(what) || 0) + 1);
         const below = `${key}\u0002${what}`;
-        if (child.wanted || child.c.length >= MANY) child.e = giveRef(child.el, child.r, child.n, `${below}\u0003${seen.get(what)}`, heirs);
+        if (child.wanted || child.c.length >= MANY) named.push({ node: child, key: `${below}\u0003${seen.get(what)}` });
         finish(child, below);
       }
     };
@@ -225,6 +227,8 @@ const outline = ({ start, ref, boxes, urls }) =>
 
     const top = { el: root, r: 'root', n: '', s: [], c: tidy(clean(build(root, false))) };
     finish(top, '');
+    const heirs = heirsOf(named);
+    for (const { node, key } of named) node.e = giveRef(node.el, node.r, node.n, key, heirs);
     const answer = strip(top);
     return { root: answer, holders: frames.filter((node) => node.e).map((node) => node.e), whole, last: lastRef, title: titleOf(document) };
   });

@@ -24,16 +24,36 @@ const giveRef = (el, role, name, key, heirs) => {
   if (refs.size > MOST_REFS) refs.delete(refs.keys().next().value);
   return ref;
 };
-// Refs whose element has gone, by role, name and place. Where two would
-// answer to one key, nothing is certain and neither is passed on.
-const orphans = () => {
-  const found = new Map();
+const whoOf = (role, name) => `${role}\u0001${name}`;
+// Which ref of an element that has gone each new one takes over: the one that
+// had its role, name and place, or else, if it has a name, the only one that had
+// its role and name. Where two would answer, nothing is certain and neither does.
+const heirsOf = (nodes) => {
+  const once = (map, key, value) => map.set(key, map.has(key) ? null : value);
+  const byKey = new Map();
+  const byName = new Map();
   for (const [ref, known] of refs) {
     const el = known.element.deref();
     if (el && isConnected(el)) continue;
-    found.set(known.key, found.has(known.key) ? null : ref);
+    once(byKey, known.key, ref);
+    if (known.name) once(byName, whoOf(known.role, known.name), ref);
   }
-  return found;
+  const shown = new Map();
+  for (const { node } of nodes) once(shown, whoOf(node.r, node.n), node);
+  const heirs = new Map();
+  const taken = new Set();
+  const takeOver = (find) => {
+    for (const { node, key } of nodes) {
+      if (heirs.has(key) || refs.get(given.get(node.el))?.name === node.n) continue;
+      const ref = find(node, key);
+      if (!ref || taken.has(ref)) continue;
+      taken.add(ref);
+      heirs.set(key, ref);
+    }
+  };
+  takeOver((node, key) => byKey.get(key));
+  takeOver((node) => shown.get(whoOf(node.r, node.n)) && byName.get(whoOf(node.r, node.n)));
+  return heirs;
 };
 // What a ref was, and what has the same role and name now.
 const heirOf = ({ ref, role, name, start }) =>
