@@ -543,6 +543,9 @@ impl Seat for TestSeat {
     fn view(&self) -> tokio::sync::watch::Receiver<Arc<RoomView>> {
         unreachable!("no tool in this test looks at the room")
     }
+    fn resize(&self, _: Size) -> futures_util::future::BoxFuture<'_, Result<(), String>> {
+        unreachable!("no tool in this test resizes the display")
+    }
     fn ask_help(&self, _: String, _: Duration) -> futures_util::future::BoxFuture<'_, HelpEnd> {
         unreachable!("no tool in this test asks for help")
     }
@@ -586,6 +589,7 @@ async fn an_agent_works_over_mcp() {
     let open = Arc::clone(&seat);
     let door = SeatDoor {
         key: "main/bot".into(),
+        room: tandem::base::RoomId::main(),
         groups: ToolGroups::default(),
         open: Arc::new(move || Ok(Arc::clone(&open) as Arc<dyn Seat>)),
     };
