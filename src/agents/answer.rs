@@ -85,7 +85,7 @@ impl Answer {
             section("Open tabs", list_tabs(tabs, current.as_deref()));
         }
         if let Some((url, title)) = &self.page {
-            section("Page", format!("- Page URL: {url}\n- Page Title: {title}"));
+            section("Page", format!("- Page URL: {}\n- Page Title: {}", short(url), one_line(title)));
         }
         if let Some(dialog) = &self.dialog {
             let text = format!(
@@ -135,6 +135,20 @@ impl Answer {
         };
         result
     }
+}
+
+/// An address that is mostly data says nothing by its middle.
+fn short(url: &str) -> String {
+    const MOST: usize = 500;
+    match url.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}… ({} bytes)", one_line(&url[..at]), url.len()),
+        None => one_line(url),
+    }
+}
+
+/// What a page says of itself stays on its line.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect()
 }
 
 /// A page cannot end the fence that its text stands in.

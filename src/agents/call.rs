@@ -99,7 +99,7 @@ async fn run(
             work,
         };
         let done = (entry.run)(&mut call, arguments.clone()).await;
-        let none_open = |answer: &Answer| answer.tabs.as_ref().is_none_or(|(tabs, _)| tabs.is_empty());
+        let none_open = |answer: &Answer| answer.tabs.as_ref().is_some_and(|(tabs, _)| tabs.is_empty());
         let doubtful = done.as_ref().map_or(true, none_open);
         // The pipe closes a moment after its last command has failed.
         let went = doubtful && tokio::time::timeout(LAST_BREATH, browser.gone()).await.is_ok();
