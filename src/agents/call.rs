@@ -247,7 +247,9 @@ impl Call {
         }
         let scope = SnapshotScope::default();
         let snapshot = tab.snapshot(&scope);
-        match tokio::time::timeout(PAGE, snapshot).await {
+        // A page that hangs with an act is not waited for as long as one that is asked for.
+        let limit = if show == Show::Changes { ACT } else { PAGE };
+        match tokio::time::timeout(limit, snapshot).await {
             Ok(Ok(snapshot)) => {
                 answer.page = Some((snapshot.url.clone(), snapshot.title.clone()));
                 answer.outline = Some(self.show(&tab, snapshot, show == Show::Changes));

@@ -267,9 +267,9 @@ impl Acting<'_> {
         Ok(self.tab.client.post(Some(&session), method, params).await?)
     }
 
-    pub(super) async fn answered(&self, answer: Reply) -> Result<(), ActError> {
+    async fn answered(&self, answer: Reply, deadline: Instant) -> Result<(), ActError> {
         let answer = async {
-            match tokio::time::timeout(NAVIGATION, answer).await {
+            match tokio::time::timeout_at(deadline, answer).await {
                 Ok(Ok(result)) => result.map(|_| ()),
                 // A page that is busy with the event answers late; the event has arrived.
                 Ok(Err(_)) | Err(_) => Ok(()),
@@ -280,8 +280,9 @@ impl Acting<'_> {
 
     /// The same for inputs: a dialog that one opened, or a page that it left, means that it was done.
     pub(super) async fn all_answered(&self, answers: Vec<Reply>) -> Result<(), ActError> {
+        let deadline = Instant::now() + NAVIGATION;
         for answer in answers {
-            match self.answered(answer).await {
+            match self.answered(answer, deadline).await {
                 Err(ActError::Dialog(_) | ActError::Closed) => return Ok(()),
                 Err(error) if error.is_gone() => return Ok(()),
                 other => other?,
