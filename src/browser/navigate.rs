@@ -26,6 +26,8 @@ pub enum AddressError {
 }
 
 const LONGEST: usize = 65_536;
+/// A page that does not answer for so long while it is left loops.
+const LOOPING: Duration = Duration::from_secs(2);
 
 /// Checks an address and adds a scheme if it has none.
 pub fn address(text: &str) -> Result<String, AddressError> {
@@ -69,6 +71,44 @@ pub fn address(text: &str) -> Result<String, AddressError> {
 impl Tab {
     /// Goes to an address and waits until its document can be read.
     pub async fn navigate(&self, permit: &FloorPermit, url: &str, deadline: Instant) -> Result<(), ActError> {
+        tokio::select! {
+            biased;
+            went = self.go(permit, url, deadline) => went,
+            error = self.end_a_loop(permit) => Err(error),
+        }
+    }
+
+    /// A page in an endless loop holds up the next page of its site, which has
+    /// the same process. While it is the page that is left, its script is ended.
+    async fn end_a_loop(&self, permit: &FloorPermit) -> ActError {
+        let (session, before) = {
+            let state = self.state.borrow();
+            (state.session.clone(), state.navigation.committed)
+        };
+        loop {
+            tokio::time::sleep(LOOPING).await;
+            let question = json!({ "expression": "0" });
+            let Ok(answer) = self.client.post(Some(&session), "Runtime.evaluate", &question).await else {
+                return std::future::pending().await;
+            };
+            let answers = tokio::time::timeout(LOOPING, answer).await.is_ok();
+            if answers || self.state.borrow().navigation.committed != before {
+                return std::future::pending().await;
+            }
+            if let Err(preempted) = permit.check() {
+                return preempted.into();
+            }
+            self.end_script(&session).await;
+        }
+    }
+
+    async fn end_script(&self, session: &str) {
+        tracing::info!("a page did not answer while it was left; its script was ended");
+        // It is heard in the middle of the loop; a page that has gone needs it no more.
+        let _ = self.client.post(Some(session), "Runtime.terminateExecution", &json!({})).await;
+    }
+
+    async fn go(&self, permit: &FloorPermit, url: &str, deadline: Instant) -> Result<(), ActError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Went {
@@ -240,7 +280,13 @@ impl Browser {
         let params = json!({ "targetId": tab.target() });
         self.cdp_client().send(None, "Target.closeTarget", &params).await?;
         let closed = state.wait_for(|state| state.closed || state.dialog.is_some());
-        let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
+        if tokio::time::timeout(Duration::from_secs(2), closed).await.is_err() {
+            permit.check()?;
+            let session = tab.state.borrow().session.clone();
+            tab.end_script(&session).await;
+            let closed = state.wait_for(|state| state.closed || state.dialog.is_some());
+            let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
+        }
         self.look_at_tabs().await;
         match tab.dialog() {
             Some(dialog) => Err(ActError::Dialog(dialog)),
