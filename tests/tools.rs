@@ -439,7 +439,7 @@ async fn a_token_opens_its_groups_and_each_agent_has_its_own_tabs() {
         agent.ok("browser_type", json!({ "target": "#name", "text": "mine" })),
         other.ok("browser_snapshot", json!({})),
     );
-    assert!(mine.text.contains("Page Title: Tools"), "{mine}");
+    assert!(mine.text.contains("fill(\"mine\")"), "{mine}");
     assert!(theirs.text.contains("Page Title: Other"), "{theirs}");
     // One closes its tab: the other goes on in its own.
     other.ok("browser_close", json!({})).await;

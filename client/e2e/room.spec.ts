@@ -105,6 +105,30 @@ test("an agent asks for help and hears what the person says", async ({ page, tan
   await expect(card.getByRole("group")).toHaveCount(0);
 });
 
+test("a page calls the agents' tools through its own connection", async ({
+  page,
+  tandem,
+  pages,
+}) => {
+  await page.goto(tandem.page());
+  await expectColour(page, RED);
+  const call = (tool: string, args: object) =>
+    page.evaluate(
+      ([tool, args]) => {
+        const room = document.querySelector("tandem-room") as unknown as {
+          call(tool: string, args: object): Promise<{ isError: boolean }>;
+        };
+        return room.call(tool, args);
+      },
+      [tool, args] as const,
+    );
+  expect((await call("browser_navigate", { url: pages.second })).isError).toBe(false);
+  await expectColour(page, YELLOW);
+  const wrong = await call("browser_clik", {});
+  expect(wrong.isError).toBe(true);
+  expect(JSON.stringify(wrong)).toContain("browser_click");
+});
+
 test("two viewers see the same; the one who may only watch cannot act", async ({
   browser,
   tandem,

@@ -217,13 +217,22 @@ impl Tab {
     ) -> Result<T, ActError> {
         self.ready().await?;
         let top = self.top();
-        let context = self.world(&top).await?.context;
         let arguments: Vec<_> = arguments.iter().map(|value| json!({ "value": value })).collect();
-        let params = json!({
-            "functionDeclaration": function, "executionContextId": context, "returnByValue": true,
-            "arguments": arguments,
-        });
-        match self.run(&top, "Runtime.callFunctionOn", &params).await {
+        let ask = async || {
+            let context = self.world(&top).await?.context;
+            let params = json!({
+                "functionDeclaration": function, "executionContextId": context, "returnByValue": true,
+                "arguments": arguments,
+            });
+            self.run(&top, "Runtime.callFunctionOn", &params).await
+        };
+        let mut value = ask().await;
+        if value.as_ref().is_err_and(ActError::is_stale) {
+            // The document that was remembered has gone; nothing was asked of it.
+            self.memory.forget(&top.id);
+            value = ask().await;
+        }
+        match value {
             Ok(value) => Ok(read("Runtime.callFunctionOn", value.get())?),
             Err(ActError::Page(error)) if error.contains("SecurityError") => {
                 Err(ActError::Refused("this page has no storage; navigate to a page of the web first".into()))

@@ -21,8 +21,9 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use http::Method;
+use http_body_util::BodyExt as _;
+use tokio::net::TcpListener;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -30,7 +31,8 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message as Upstream};
 
 use super::args::print;
 use super::failure::Failure;
-use crate::base::{Redacted, RoomId};
+use super::remote::{Connection, Reach, Remote};
+use crate::base::RoomId;
 use crate::browser::LONGEST_FROM_CLIENT;
 
 /// How long the server may take to answer.
@@ -40,27 +42,17 @@ const LONGEST_ANSWER: usize = 256 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Bridge {
-    /// The server's address, http://host:port. For one behind TLS, go through
-    /// a tunnel (ssh -L): this command speaks plain HTTP only
-    #[arg(long, default_value = "http://127.0.0.1:8080", env = "TANDEM_SERVER")]
-    server: String,
-    /// The room
-    #[arg(long, default_value = "main")]
-    room: RoomId,
-    /// A token with the role admin, controller or agent
-    #[arg(long, env = "TANDEM_TOKEN", hide_env_values = true)]
-    token: String,
+    #[command(flatten)]
+    reach: Reach,
     /// Where to listen; loopback only
     #[arg(long, default_value = "127.0.0.1:9222")]
     listen: SocketAddr,
 }
 
-/// Where requests go, and with what.
+/// Where requests go.
 struct Far {
-    /// Host and port, as in the Host header.
-    host: String,
+    remote: Remote,
     room: RoomId,
-    token: Redacted<String>,
 }
 
 /// An answer of the server.
@@ -76,13 +68,9 @@ pub(super) async fn run(bridge: Bridge) -> Result<ExitCode, Failure> {
             "--listen is an address that others reach; the port has no password, so only loopback is taken",
         ));
     }
-    let host = host(&bridge.server)?;
-    if bridge.token.is_empty() || !bridge.token.bytes().all(|c| c.is_ascii_graphic()) {
-        return Err(Failure::new("--token is no token; make one with 'tandem token create --role agent'"));
-    }
-    let far = Arc::new(Far { host, room: bridge.room, token: Redacted::new(bridge.token) });
-    let first = far.get("GET", "/json/version").await.map_err(|error| {
-        Failure::new(format!("the server at {} does not answer: {error}; see --server", far.host))
+    let far = Arc::new(Far { remote: bridge.reach.remote()?, room: bridge.reach.room });
+    let first = far.get(Method::GET, "/json/version").await.map_err(|error| {
+        Failure::new(format!("the server at {} does not answer: {error}; see --server", far.remote.host()))
     })?;
     if !first.status.is_success() {
         let told: Option<serde_json::Value> = serde_json::from_slice(&first.body).ok();
@@ -101,24 +89,6 @@ pub(super) async fn run(bridge: Bridge) -> Result<ExitCode, Failure> {
     });
     served.await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The host and port out of an address.
-fn host(server: &str) -> Result<String, Failure> {
-    let wrong = || Failure::new(format!("--server {server} is no address; write it as http://host:port"));
-    if server.starts_with("https://") {
-        return Err(Failure::new(
-            "--server is behind TLS, which this command does not speak; go through a tunnel: \
-             ssh -L 8080:127.0.0.1:8080 HOST, then --server http://127.0.0.1:8080",
-        ));
-    }
-    let rest = server.strip_prefix("http://").ok_or_else(wrong)?;
-    let host = rest.strip_suffix('/').unwrap_or(rest);
-    let plain = |c: u8| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c);
-    if host.is_empty() || !host.bytes().all(plain) {
-        return Err(wrong());
-    }
-    Ok(host.to_owned())
 }
 
 /// As Chromium does it: no rebound name, no page.
@@ -163,9 +133,9 @@ async fn pass(
             Err(error) => error,
         };
     }
-    let method = match request.method().as_str() {
-        "PUT" => "PUT",
-        "GET" | "HEAD" => "GET",
+    let method = match *request.method() {
+        Method::PUT => Method::PUT,
+        Method::GET | Method::HEAD => Method::GET,
         _ => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
     };
     if !path.starts_with("/json") {
@@ -193,29 +163,31 @@ impl Far {
 
     /// The server's addresses as this port has them.
     fn as_seen_here(&self, text: &str, near: &str) -> String {
-        let there = format!("{}{}", self.host, self.path("/"));
-        text.replace(&there, &format!("{near}/"))
+        let there = format!("{}{}", self.remote.host(), self.remote.path(&self.path("/")));
+        text.replace(&format!("wss://{there}"), &format!("ws://{near}/"))
+            .replace(&format!("wss={there}"), &format!("ws={near}/"))
+            .replace(&there, &format!("{near}/"))
     }
 
-    /// One request with an answer that is read whole. HTTP/1.0, so that it comes in one piece.
-    async fn get(&self, method: &str, path: &str) -> std::io::Result<Answer> {
+    /// One request with an answer that is read whole.
+    async fn get(&self, method: Method, path: &str) -> std::io::Result<Answer> {
         let asked = async {
-            let mut stream = TcpStream::connect(&self.host).await?;
-            let request = format!(
-                "{method} {} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
-                self.path(path),
-                self.host,
-                self.token.reveal()
-            );
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = Vec::new();
-            stream.take(LONGEST_ANSWER as u64).read_to_end(&mut answer).await?;
-            parse(&answer).ok_or_else(|| std::io::Error::other("its answer is no HTTP"))
+            let mut request = Request::builder().method(method).uri("/").body(Bytes::new());
+            if let Ok(request) = &mut request {
+                *request.uri_mut() = self.path(path).parse().map_err(std::io::Error::other)?;
+            }
+            let answer = self.remote.send(request.map_err(std::io::Error::other)?).await?;
+            let status = answer.status();
+            let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            let kind = kind.unwrap_or("text/plain").to_owned();
+            let body = http_body_util::Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
+            let body = body.map_err(std::io::Error::other)?.to_bytes().to_vec();
+            Ok(Answer { status, kind, body })
         };
         tokio::time::timeout(PATIENCE, asked).await.map_err(std::io::Error::other)?
     }
 
-    async fn socket(&self, path: &str) -> Result<WebSocketStream<TcpStream>, Response> {
+    async fn socket(&self, path: &str) -> Result<WebSocketStream<Connection>, Response> {
         let failed = |error: WsError| match error {
             WsError::Http(refusal) => {
                 let body = refusal.body().clone().unwrap_or_default();
@@ -226,13 +198,10 @@ impl Far {
             }
         };
         let asked = async {
-            let mut request = format!("ws://{}{}", self.host, self.path(path)).into_client_request()?;
-            let token = HeaderValue::from_str(&format!("Bearer {}", self.token.reveal()));
-            request
-                .headers_mut()
-                .insert(header::AUTHORIZATION, token.map_err(|error| WsError::HttpFormat(error.into()))?);
-            let stream = TcpStream::connect(&self.host).await?;
-            stream.set_nodelay(true)?;
+            let path = self.remote.path(&self.path(path));
+            let mut request = format!("ws://{}{path}", self.remote.host()).into_client_request()?;
+            request.headers_mut().insert(header::AUTHORIZATION, self.remote.authorization()?);
+            let stream = self.remote.connect().await?;
             let config = WebSocketConfig::default()
                 .max_message_size(Some(LONGEST_ANSWER))
                 .max_frame_size(Some(LONGEST_ANSWER));
@@ -245,23 +214,8 @@ impl Far {
     }
 }
 
-fn parse(answer: &[u8]) -> Option<Answer> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&answer[..end]).ok()?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let kind = lines.filter_map(|line| line.split_once(':'));
-    let kind =
-        kind.filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value.trim());
-    Some(Answer {
-        status,
-        kind: kind.last().unwrap_or("text/plain").to_owned(),
-        body: answer[end + 4..].to_vec(),
-    })
-}
-
 /// Carries messages both ways until one side ends; the pressure goes through.
-async fn pump(near: WebSocket, far: WebSocketStream<TcpStream>) {
+async fn pump(near: WebSocket, far: WebSocketStream<Connection>) {
     let (mut near_out, mut near_in) = near.split();
     let (mut far_out, mut far_in) = far.split();
     let out = async {
@@ -320,37 +274,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_own_names_are_served_and_only_plain_http_is_asked() {
+    fn only_our_own_names_are_served() {
         for ours in ["127.0.0.1:9222", "localhost:9222", "[::1]:9222", "LOCALHOST"] {
             assert!(is_ours(ours), "{ours}");
         }
         for other in ["evil.example:9222", "", "localhost.evil.example", "192.168.0.9:9222"] {
             assert!(!is_ours(other), "{other}");
         }
-        assert_eq!(host("http://127.0.0.1:8080/").ok().as_deref(), Some("127.0.0.1:8080"));
-        for wrong in ["https://a", "127.0.0.1:8080", "http://", "http://a/b", "http://a\r\nX: y"] {
-            assert!(host(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]
     fn the_servers_addresses_are_given_as_this_port_has_them() {
-        let far = Far { host: "t:8080".into(), room: RoomId::main(), token: Redacted::new("x".into()) };
+        let far = Far { remote: Remote::to("t:8080", false), room: RoomId::main() };
         let text = r#"{"a":"ws://t:8080/cdp/main/devtools/page/1","b":"inspector.html?ws=t:8080/cdp/main/devtools/page/1"}"#;
         let seen = far.as_seen_here(text, "localhost:9222");
         assert_eq!(
             seen,
             r#"{"a":"ws://localhost:9222/devtools/page/1","b":"inspector.html?ws=localhost:9222/devtools/page/1"}"#
         );
-    }
-
-    #[test]
-    fn an_answer_is_taken_apart_or_refused() {
-        let answer = parse(b"HTTP/1.0 404 Not Found\r\nContent-Type: text/x\r\n\r\nbody").expect("http");
-        assert_eq!(
-            (answer.status.as_u16(), answer.kind.as_str(), answer.body.as_slice()),
-            (404, "text/x", &b"body"[..])
-        );
-        assert!(parse(b"nonsense").is_none() && parse(b"HTTP/1.1 x\r\n\r\n").is_none());
     }
 }

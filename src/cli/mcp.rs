@@ -282,12 +282,12 @@ async fn reason(answer: Response<Incoming>) -> String {
 /// The data of the next whole event, if it is there.
 fn next_event(buffer: &mut BytesMut) -> Option<Bytes> {
     loop {
-        let end = buffer.windows(2).position(|two| two == b"\n\n" || two == b"\n\r")?;
-        let mut event = buffer.split_to(end + 1);
-        // The rest of the blank line.
+        // The rest of a blank line that came in two pieces.
         while let [b'\r' | b'\n', ..] = &buffer[..] {
             let _ = buffer.split_to(1);
         }
+        let end = buffer.windows(2).position(|two| two == b"\n\n" || two == b"\n\r")?;
+        let mut event = buffer.split_to(end + 1);
         let mut data = Vec::new();
         for line in event.split_mut(|byte| *byte == b'\n') {
             if let Some(rest) = line.trim_ascii_end().strip_prefix(b"data:") {
@@ -318,6 +318,7 @@ mod tests {
             events.extend(next_event(&mut buffer));
         }
         assert_eq!(events, [Bytes::from_static(b"{\"a\":\n1}"), Bytes::from_static(b"{}")]);
+        assert!(next_event(&mut buffer).is_none());
         assert_eq!(&buffer[..], b"data: cut");
     }
 }

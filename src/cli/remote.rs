@@ -76,6 +76,11 @@ impl Reach {
 }
 
 impl Remote {
+    #[cfg(test)]
+    pub(super) fn to(host: &str, secure: bool) -> Self {
+        Self { secure, host: host.to_owned(), prefix: String::new(), token: Redacted::new("x".to_owned()) }
+    }
+
     pub(super) fn host(&self) -> &str {
         &self.host
     }
@@ -123,7 +128,10 @@ impl Remote {
         // Ends with its one answer, or when nobody wants that any more.
         tokio::spawn(connection);
         let (mut parts, body) = request.into_parts();
-        parts.uri = self.path(parts.uri.path()).parse().map_err(std::io::Error::other)?;
+        parts.uri = self
+            .path(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
+            .parse()
+            .map_err(std::io::Error::other)?;
         parts.headers.insert(HOST, HeaderValue::from_str(&self.host).map_err(std::io::Error::other)?);
         parts.headers.insert(AUTHORIZATION, self.authorization()?);
         let request = Request::from_parts(parts, http_body_util::Full::new(body));

@@ -111,7 +111,8 @@ async fn agents_room(
     agents(&context, &caller, room, request).await
 }
 
-async fn agents(
+/// Takes a request to the agents' edge, as the caller's agent.
+pub(super) async fn agents(
     context: &Context,
     caller: &Caller,
     id: RoomId,

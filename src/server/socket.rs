@@ -15,6 +15,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::broadcast;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::api::{RoomPath, no_room};
@@ -32,6 +33,9 @@ const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// A room that takes longer to answer an offer has lost its viewer anyway.
 const LONGEST_OFFER: Duration = Duration::from_secs(10);
 const MOST_MALFORMED: u32 = 10;
+/// Tools that one page calls at once.
+const MOST_CALLS: usize = 8;
+const LARGEST_RESULT: usize = 192 * 1024;
 const MOST_REPORTED: usize = 64;
 /// Longer than this is no input-to-photon time but a page that slept.
 const LONGEST_PHOTON_MS: f32 = 10_000.0;
@@ -99,6 +103,8 @@ struct Session<'a> {
     seat: Box<dyn ViewerSeat>,
     socket: WebSocket,
     malformed: u32,
+    /// Tools on their way. Dropping them cancels them.
+    calls: JoinSet<ServerMessage>,
 }
 
 impl<'a> Session<'a> {
@@ -117,7 +123,7 @@ impl<'a> Session<'a> {
             }
         };
         tracing::info!(room = %id, actor = %caller.actor.id, "a page is connected");
-        let mut session = Self { context, id, caller, seat, socket, malformed: 0 };
+        let mut session = Self { context, id, caller, seat, socket, malformed: 0, calls: JoinSet::new() };
         let closing = match session.serve(room).await {
             Ok(never) => match never {},
             Err(closing) => closing,
@@ -176,6 +182,10 @@ impl<'a> Session<'a> {
                     // Losing one harms nothing: what must not be lost is in the view.
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => events_live = false,
+                },
+                Some(called) = self.calls.join_next() => match called {
+                    Ok(called) => self.send(&called).await?,
+                    Err(error) => tracing::error!(%error, "a tool's call ended without an answer"),
                 },
                 _ = pings.tick() => {
                     if heard.elapsed() > LONGEST_SILENCE {
@@ -243,6 +253,16 @@ impl<'a> Session<'a> {
                     Err(error) => self.send(&refusal(self.id, &error)).await,
                 }
             }
+            ClientMessage::Call { id, tool, arguments } => {
+                if self.calls.len() >= MOST_CALLS {
+                    let text = format!("{MOST_CALLS} calls are on their way already; wait for one");
+                    return self.send(&failed_call(id, "busy", &text)).await;
+                }
+                let (context, caller) = (self.context.clone(), self.caller.clone());
+                let room = self.id.clone();
+                self.calls.spawn(async move { call(&context, &caller, room, id, &tool, arguments).await });
+                Ok(())
+            }
             ClientMessage::Ping { t } => self.send(&ServerMessage::Pong { t }).await,
             ClientMessage::Report { photon_ms } => {
                 let sane = |ms: &f32| (0.0..=LONGEST_PHOTON_MS).contains(ms);
@@ -306,6 +326,51 @@ impl<'a> Session<'a> {
     async fn send(&mut self, message: &ServerMessage) -> Result<(), Closing> {
         send(&mut self.socket, message).await
     }
+}
+
+/// Calls a tool as the viewer's agent, by the door that HTTP has.
+async fn call(
+    context: &Context,
+    caller: &Caller,
+    room: RoomId,
+    id: u32,
+    tool: &str,
+    arguments: serde_json::Map<String, serde_json::Value>,
+) -> ServerMessage {
+    let named = !tool.is_empty() && tool.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    let body = serde_json::Value::Object(arguments).to_string();
+    let request = axum::http::Request::builder()
+        .method(axum::http::Method::POST)
+        .uri(format!("/api/rooms/{room}/tools/{tool}"))
+        .body(axum::body::Body::from(body));
+    let request = match request {
+        Ok(request) if named => request,
+        _ => return failed_call(id, "unknown_tool", "a tool's name has letters and _ only"),
+    };
+    let answer = match super::routes::agents(context, caller, room, request).await {
+        Ok(answer) => answer,
+        Err(error) => return failed_call(id, "refused", error.message()),
+    };
+    match axum::body::to_bytes(answer.into_body(), LARGEST_RESULT).await {
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(result) => ServerMessage::Called { id, result },
+            Err(_) => failed_call(id, "refused", "the tool's answer cannot be read"),
+        },
+        Err(_) => {
+            let text = "the answer is larger than 192 KiB; call this tool over HTTP or MCP";
+            failed_call(id, "too_large", text)
+        }
+    }
+}
+
+/// A call that came to nothing, in the form in which tools fail.
+fn failed_call(id: u32, code: &str, text: &str) -> ServerMessage {
+    let result = serde_json::json!({
+        "content": [{ "type": "text", "text": format!("### Error\n{text}") }],
+        "structuredContent": { "error": { "code": code, "message": text } },
+        "isError": true,
+    });
+    ServerMessage::Called { id, result }
 }
 
 fn refusal(room: &RoomId, error: &RoomError) -> ServerMessage {

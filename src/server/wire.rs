@@ -21,6 +21,15 @@ pub enum ClientMessage {
     Fit { width: u32, height: u32 },
     /// Answers an agent's request for help, which the room's view lists.
     Help { id: u32, answer: HelpAnswer },
+    /// Calls one of the agents' tools, as the agent of this viewer. Answered by
+    /// `called` with the same id.
+    Call {
+        id: u32,
+        tool: String,
+        #[serde(default)]
+        #[ts(type = "Record<string, unknown>", optional)]
+        arguments: serde_json::Map<String, serde_json::Value>,
+    },
     /// Answered by `pong` with the same number.
     Ping {
         #[ts(type = "number")]
@@ -54,6 +63,12 @@ pub enum ServerMessage {
     Event { event: RoomEvent },
     /// The pointer's picture; `png` is base64, empty when the pointer is hidden.
     Cursor { serial: u32, width: u16, height: u16, hot_x: u16, hot_y: u16, png: String },
+    /// What a tool answered: the `content`, `structuredContent` and `isError` of MCP.
+    Called {
+        id: u32,
+        #[ts(type = "unknown")]
+        result: serde_json::Value,
+    },
     Pong {
         #[ts(type = "number")]
         t: f64,

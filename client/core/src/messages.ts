@@ -53,6 +53,8 @@ function fits(m: Fields): boolean {
         isNumber(m.hot_x) &&
         isNumber(m.hot_y)
       );
+    case "called":
+      return isNumber(m.id) && isRecord(m.result);
     case "pong":
       return isNumber(m.t);
     case "error":

@@ -68,6 +68,8 @@ export class Connection {
   #peer: Peer | null = null;
   #iceServers: Parameters<Peer["offer"]>[0] = [];
   #reportAt = 0;
+  #lastCall = 0;
+  readonly #calls = new Map<number, (result: unknown) => void>();
   #roundTrip: number | null = null;
   /** Offers of this socket that have no reply yet; only the reply to the last one counts. */
   #unanswered = 0;
@@ -104,6 +106,21 @@ export class Connection {
   /** False when it did not go out. */
   send(message: InputMessage): boolean {
     return this.mayAct.get() && this.#peer?.send(message) === true;
+  }
+
+  /**
+   * Calls one of the agents' tools, as the agent of this viewer; resolves with what MCP would
+   * answer, or with `null` when the connection ends before.
+   */
+  call(tool: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    this.#lastCall += 1;
+    const id = this.#lastCall;
+    return new Promise(resolve => {
+      this.#calls.set(id, resolve);
+      if (this.#tell({ type: "call", id, tool, arguments: args })) return;
+      this.#calls.delete(id);
+      resolve(null);
+    });
   }
 
   /** Answers an agent's request for help, which the room's view lists. */
@@ -247,6 +264,10 @@ export class Connection {
       case "cursor":
         this.#events.cursor(message);
         return;
+      case "called":
+        this.#calls.get(message.id)?.(message.result);
+        this.#calls.delete(message.id);
+        return;
       case "pong":
         this.#roundTrip = performance.now() - message.t;
         this.#step(() => this.#session.handlePong());
@@ -281,8 +302,11 @@ export class Connection {
     }
   }
 
-  #tell(message: ClientMessage): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  /** False when it did not go out. */
+  #tell(message: ClientMessage): boolean {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
   }
 
   async #probe(): Promise<void> {
@@ -333,6 +357,8 @@ export class Connection {
   #dropSocket(): void {
     const socket = this.#socket;
     this.#socket = null;
+    for (const resolve of this.#calls.values()) resolve(null);
+    this.#calls.clear();
     if (!socket) return;
     socket.onmessage = null;
     socket.onclose = null;

@@ -194,6 +194,14 @@ export class TandemRoom extends HTMLElement {
     this.#say(noticeOf({ name: "idle" }, null));
   }
 
+  /**
+   * Calls one of the agents' tools, such as `browser_navigate`, as the agent of this viewer.
+   * Resolves with what MCP would answer, or with `null` when the connection ends before.
+   */
+  call(tool: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    return this.#connection?.call(tool, args) ?? Promise.resolve(null);
+  }
+
   /** Answers an agent's request for help, which the view lists. */
   answerHelp(id: number, answer: HelpAnswer): void {
     this.#connection?.answerHelp(id, answer);

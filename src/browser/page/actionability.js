@@ -162,10 +162,13 @@ const probe = async ({ locator, needs, act, attempt, strict = true, guarding = t
   const answer = { state: 'ok', handle: hold(el), window: place() };
   if (need('stable')) {
     const first = boxOf(el);
+    const moment = document.timeline.currentTime;
     const next = frame();
     // There is nothing else to do until the next frame.
     if (code) answer.code = locatorFor(el);
-    const shown = await next;
+    let shown = await next;
+    // Under load two frames may be of one moment: between those nothing moves.
+    if (shown && document.timeline.currentTime === moment) shown = await frame();
     if (!shown && !document.hidden) return wait('busy', 'the page shows no frames', el);
     if (!isConnected(el)) return wait('detached', 'the element was removed from the page', el);
     if (!sameBox(first, boxOf(el))) return wait('moving', 'the element is moving', el);
