@@ -5,7 +5,9 @@
 //! own, without Chromium's and Xvfb's; what measuring costs is not in it, but
 //! takes its part of the machine.
 
+mod agents;
 mod cdp;
+mod mcp;
 mod pages;
 mod psnr;
 mod seat;
@@ -48,6 +50,9 @@ pub struct BenchArgs {
     /// Write the JSON to this file instead of printing it
     #[arg(long)]
     json: Option<PathBuf>,
+    /// The cli.js of @playwright/mcp, to be measured beside our tools for agents
+    #[arg(long, value_name = "PATH")]
+    playwright_mcp: Option<PathBuf>,
 }
 
 /// A part of the benchmark: one page in one room.
@@ -59,6 +64,7 @@ enum Part {
     Crowd,
     Click,
     Cdp,
+    Agents,
 }
 
 /// Runs the benchmark; true when every goal was met.
@@ -90,12 +96,15 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     if wanted(Part::Cdp) {
         add(cdp::round_trips(&format!("{pages}/still")).await.context("cdp")?);
     }
+    if wanted(Part::Agents) {
+        add(agents::measure(&pages, args.playwright_mcp.as_deref()).await.context("agents")?);
+    }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {
         Some(path) => std::fs::write(path, json)?,
         None => println!("{json}"),
     }
-    Ok(rows.iter().all(|row| row.met))
+    Ok(rows.iter().all(|row| row.met != Some(false)))
 }
 
 /// A page at rest: what watching costs, how sharp it is, how soon it is there.

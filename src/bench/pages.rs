@@ -11,7 +11,12 @@ pub(super) async fn serve() -> anyhow::Result<String> {
         .route("/still", page(include_str!("pages/still.html")))
         .route("/typing", page(include_str!("pages/typing.html")))
         .route("/scrolling", page(include_str!("pages/scrolling.html")))
-        .route("/click", page(include_str!("pages/click.html")));
+        .route("/click", page(include_str!("pages/click.html")))
+        .route("/agent", page(include_str!("pages/agent.html")))
+        .route("/form", page(include_str!("../../tests/pages/form.html")))
+        .route("/table", page(include_str!("../../tests/pages/table.html")))
+        .route("/mail", page(include_str!("../../tests/pages/mail.html")))
+        .route("/shop", page(include_str!("../../tests/pages/shop.html")));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, routes).await });

@@ -11,7 +11,8 @@ pub(super) struct Row {
     pub goal: Goal,
     /// Named values; the first is the one that the goal is about.
     pub values: Vec<(&'static str, f64)>,
-    pub met: bool,
+    /// Nothing when it could not be measured.
+    pub met: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -33,25 +34,49 @@ impl Goal {
 impl std::fmt::Display for Goal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Goal::AtMost(limit) => write!(f, "≤ {limit}"),
-            Goal::AtLeast(limit) => write!(f, "≥ {limit}"),
+            Goal::AtMost(limit) => write!(f, "≤ {}", shortly(*limit)),
+            Goal::AtLeast(limit) => write!(f, "≥ {}", shortly(*limit)),
         }
     }
 }
 
 impl Row {
     pub fn new(name: &'static str, unit: &'static str, goal: Goal, values: Vec<(&'static str, f64)>) -> Self {
-        let met = values.first().is_some_and(|(_, value)| goal.met(*value));
+        let met = Some(values.first().is_some_and(|(_, value)| goal.met(*value)));
         Self { name, unit, goal, values, met }
+    }
+
+    /// A row that lacks what the goal is about.
+    pub fn unmeasured(
+        name: &'static str,
+        unit: &'static str,
+        goal: Goal,
+        values: Vec<(&'static str, f64)>,
+    ) -> Self {
+        Self { name, unit, goal, values, met: None }
     }
 
     pub fn print(&self) {
         let values: Vec<String> =
-            self.values.iter().map(|(name, value)| format!("{name} {value:.1}")).collect();
+            self.values.iter().map(|(name, value)| format!("{name} {}", figure(*value))).collect();
         let (name, goal, unit) = (self.name, self.goal.to_string(), self.unit);
-        let mark = if self.met { "met" } else { "MISSED" };
+        let mark = match self.met {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "not measured",
+        };
         println!("{name:<52} {goal:>8} {unit:<6} {mark:<7} {}", values.join(", "));
     }
+}
+
+/// One place after the point, two below one: shares are told apart by them.
+fn figure(value: f64) -> String {
+    if value.abs() < 1.0 { format!("{value:.2}") } else { format!("{value:.1}") }
+}
+
+/// A limit with the places that it has, three at most.
+fn shortly(limit: f64) -> f64 {
+    (limit * 1000.0).round() / 1000.0
 }
 
 /// The value below which `fraction` of the samples lie; sorts them.
@@ -78,7 +103,7 @@ mod tests {
     #[test]
     fn a_goal_is_about_the_first_value() {
         let row = Row::new("x", "ms", Goal::AtMost(10.0), vec![("p50", 9.0), ("p95", 40.0)]);
-        assert!(row.met);
-        assert!(!Row::new("x", "dB", Goal::AtLeast(50.0), vec![("luma", 49.9)]).met);
+        assert_eq!(row.met, Some(true));
+        assert_eq!(Row::new("x", "dB", Goal::AtLeast(50.0), vec![("luma", 49.9)]).met, Some(false));
     }
 }
