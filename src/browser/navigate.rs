@@ -209,15 +209,26 @@ impl Browser {
     /// Opens a tab in front and returns its name.
     pub async fn open_tab(&self, permit: &FloorPermit, url: &str) -> Result<String, ActError> {
         permit.check()?;
-        let before: Vec<_> = self.tabs().into_iter().map(|tab| tab.target).collect();
-        self.cdp_client().send(None, "Target.createTarget", &json!({ "url": url })).await?;
-        let after = self.look_at_tabs().await;
-        let new = after.into_iter().find(|tab| !before.contains(&tab.target));
-        let new = new.ok_or(ActError::Closed)?.target;
-        if let Some(tab) = self.tab(&new) {
-            tab.ready().await?;
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Created {
+            target_id: String,
         }
-        Ok(new)
+        let before: Vec<_> = self.tabs().into_iter().map(|tab| tab.target).collect();
+        let created = self.cdp_client().send(None, "Target.createTarget", &json!({ "url": url })).await?;
+        let created: Created = read("Target.createTarget", created.get())?;
+        // Others may open tabs at the same time: this one is known by its page.
+        for info in self.look_at_tabs().await {
+            if !before.contains(&info.target)
+                && let Some(tab) = self.tab(&info.target)
+            {
+                let ready = tab.ready().await;
+                if tab.page() == created.target_id {
+                    return ready.map(|_| info.target);
+                }
+            }
+        }
+        Err(ActError::Closed)
     }
 
     /// Brings a tab to the front, for everybody.
