@@ -1,7 +1,7 @@
 //! The CDP multiplexer: many clients on the one debugging pipe of a Chromium.
 //!
-//! Owns the pipe. The decisions are in `core`, which does no IO; here are
-//! the reader, the writer and the task between them. A client that does not
+//! Owns the pipe. The decisions are in `core`, which does no IO; here is
+//! the task that reads, asks it and writes. A client that does not
 //! read is disconnected; it never slows the others or the browser.
 
 mod acts;
@@ -15,14 +15,14 @@ pub use self::core::{ClientId, Rules};
 pub use door::Door;
 pub use guest::{GuestOptions, GuestSignal};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
@@ -36,6 +36,8 @@ const LONGEST_FROM_BROWSER: usize = 256 << 20;
 /// What may wait for one client before it counts as not reading.
 const MOST_WAITING_BYTES: usize = 64 << 20;
 const MOST_WAITING_MESSAGES: usize = 8192;
+/// A buffer larger than this is not kept for the next message.
+const LARGE: usize = 1 << 20;
 /// How many clients one browser takes.
 const MOST_CLIENTS: usize = 64;
 
@@ -99,14 +101,8 @@ impl Multiplexer {
         let write = pipe::Sender::from_owned_fd(write)?;
         // When 256 orders wait, a client's sender waits: the pressure goes back to whoever writes.
         let (orders, queue) = mpsc::channel(256);
-        // When 64 messages wait, the browser's writes wait in the pipe.
-        let (arrived, messages) = mpsc::channel(64);
-        // When 64 writes wait, no client's order is taken until the browser reads.
-        let (writes, outgoing) = mpsc::channel(64);
-        tokio::spawn(read_pipe(read, arrived.clone()));
-        tokio::spawn(write_pipe(write, outgoing, arrived.downgrade()));
-        drop(arrived);
-        tokio::spawn(run(orders.downgrade(), queue, messages, writes));
+        // One task reads, decides and writes: a message is not handed from thread to thread on its way.
+        tokio::spawn(run(orders.downgrade(), queue, Reading::new(read), Writing::new(write)));
         Ok(Self { orders })
     }
 
@@ -180,14 +176,11 @@ async fn run(
     // Weak, so that the task ends when nobody can reach it any more.
     own: mpsc::WeakSender<Order>,
     mut orders: mpsc::Receiver<Order>,
-    mut messages: mpsc::Receiver<BytesMut>,
-    writes: mpsc::Sender<Outgoing>,
+    mut reading: Reading,
+    mut writing: Writing,
 ) {
     let mut mux = Mux::default();
     let mut clients: HashMap<ClientId, Outbox> = HashMap::new();
-    // What the browser does not read yet. Grows only by our own few calls
-    // while it is not empty, since no order is taken then.
-    let mut backlog = std::collections::VecDeque::new();
     loop {
         let due = mux.poll_timeout();
         let timer = async {
@@ -198,19 +191,20 @@ async fn run(
         };
         tokio::select! {
             biased;
-            permit = writes.reserve(), if !backlog.is_empty() => match (permit, backlog.pop_front()) {
-                (Ok(permit), Some(message)) => permit.send(message),
-                _ => return,
+            able = writing.pipe.writable(), if writing.waits() => if able.is_err() {
+                return;
             },
-            message = messages.recv() => match message {
-                Some(message) => {
+            open = reading.more() => {
+                if !open {
+                    return;
+                }
+                while let Some(message) = reading.take() {
                     if let Err(error) = mux.handle_from_browser(Instant::now(), &message) {
                         tracing::warn!(%error, length = message.len(), "the browser sent something unreadable");
                     }
                 }
-                None => return,
-            },
-            order = orders.recv(), if backlog.is_empty() => match order {
+            }
+            order = orders.recv(), if !writing.waits() => match order {
                 Some(Order::Attach(_, _, reply)) if mux.clients() >= MOST_CLIENTS => {
                     let _ = reply.send(None);
                 }
@@ -243,17 +237,31 @@ async fn run(
                 }
                 None => return,
             },
-            () = timer, if backlog.is_empty() => {}
+            () = timer, if !writing.waits() => {}
         }
         // Also when messages come without a pause: a hand must not stay down for that.
         let now = Instant::now();
         if due.is_some_and(|at| at <= now) {
             mux.handle_timeout(now);
         }
-        while let Some(output) = mux.poll_output() {
+        loop {
+            let Some(output) = mux.poll_output() else {
+                match writing.write() {
+                    Ok(None) => break,
+                    // It finds its way to the client as if the browser had refused it.
+                    Ok(Some(refusal)) => {
+                        let told = mux.handle_from_browser(Instant::now(), &refusal);
+                        debug_assert!(told.is_ok(), "our own words can be read");
+                        continue;
+                    }
+                    Err(error) => return tracing::debug!(%error, "the browser's pipe is closed"),
+                }
+            };
             match output {
-                Output::ToBrowser(message) => backlog.push_back(Outgoing::Message(message)),
-                Output::Act(id, message, permit) => backlog.push_back(Outgoing::Act(id, message, permit)),
+                Output::ToBrowser(message) => writing.backlog.push_back(Outgoing::Message(message)),
+                Output::Act(id, message, permit) => {
+                    writing.backlog.push_back(Outgoing::Act(id, message, permit));
+                }
                 Output::Signal(client, signal) => {
                     // A wish for the floor is not lost: there is one at a time, and pointers leave it room.
                     let wish = signal == GuestSignal::WantFloor;
@@ -293,59 +301,99 @@ impl Outbox {
     }
 }
 
-/// Reads messages, each ended by a zero byte.
-async fn read_pipe(mut pipe: pipe::Receiver, messages: mpsc::Sender<BytesMut>) {
-    let mut buffer = BytesMut::with_capacity(64 << 10);
-    // How far the buffer is known to hold no end of a message.
-    let mut searched = 0;
-    loop {
-        while let Some(end) = buffer[searched..].iter().position(|byte| *byte == 0) {
-            let mut message = buffer.split_to(searched + end + 1);
-            message.truncate(searched + end);
-            searched = 0;
-            if messages.send(message).await.is_err() {
-                return;
+/// The browser's messages, each ended by a zero byte.
+struct Reading {
+    pipe: pipe::Receiver,
+    buffer: BytesMut,
+    /// How far the buffer is known to hold no end of a message.
+    searched: usize,
+}
+
+impl Reading {
+    fn new(pipe: pipe::Receiver) -> Self {
+        Self { pipe, buffer: BytesMut::with_capacity(64 << 10), searched: 0 }
+    }
+
+    /// Waits for more bytes; false when none will come. May be dropped at any time.
+    async fn more(&mut self) -> bool {
+        if self.searched > LONGEST_FROM_BROWSER {
+            tracing::error!("the browser sent a message without an end; its pipe is closed");
+            return false;
+        }
+        self.buffer.reserve(64 << 10);
+        match self.pipe.read_buf(&mut self.buffer).await {
+            Ok(read) => read > 0,
+            Err(error) => {
+                tracing::warn!(%error, "the browser's pipe broke");
+                false
             }
         }
-        searched = buffer.len();
-        if searched > LONGEST_FROM_BROWSER {
-            tracing::error!("the browser sent a message without an end; its pipe is closed");
-            return;
-        }
-        buffer.reserve(64 << 10);
-        match pipe.read_buf(&mut buffer).await {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) => return tracing::warn!(%error, "the browser's pipe broke"),
-        }
+    }
+
+    /// The next message that is there as a whole.
+    fn take(&mut self) -> Option<BytesMut> {
+        let Some(end) = self.buffer[self.searched..].iter().position(|byte| *byte == 0) else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let end = self.searched + end;
+        let mut message = self.buffer.split_to(end + 1);
+        message.truncate(end);
+        self.searched = 0;
+        Some(message)
     }
 }
 
-async fn write_pipe(
-    mut pipe: pipe::Sender,
-    mut messages: mpsc::Receiver<Outgoing>,
-    refused: mpsc::WeakSender<BytesMut>,
-) {
-    while let Some(message) = messages.recv().await {
-        let message = match message {
-            Outgoing::Message(message) => message,
-            Outgoing::Act(id, message, permit) => match permit.check() {
-                Ok(()) => message,
-                Err(error) => {
-                    // Told as if the browser had refused it, so that it finds its way to the client.
-                    let error = serde_json::json!({ "id": id, "error": { "code": -32000, "message": error.to_string() } });
-                    if let Some(refused) = refused.upgrade() {
-                        let _ = refused.send(BytesMut::from(error.to_string().as_bytes())).await;
-                    }
-                    continue;
+/// What goes to the browser.
+struct Writing {
+    pipe: pipe::Sender,
+    /// What the browser does not read yet. Grows only by our own few calls
+    /// while it is not empty, since no order is taken then.
+    backlog: VecDeque<Outgoing>,
+    /// What is left of the message that is being written.
+    rest: BytesMut,
+}
+
+impl Writing {
+    fn new(pipe: pipe::Sender) -> Self {
+        Self { pipe, backlog: VecDeque::new(), rest: BytesMut::new() }
+    }
+
+    /// True while the pipe is full.
+    fn waits(&self) -> bool {
+        !self.rest.is_empty() || !self.backlog.is_empty()
+    }
+
+    /// Writes as much as the pipe takes. Gives the refusal of an act whose
+    /// permit is no longer good; then it has to be called again.
+    fn write(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        loop {
+            if self.rest.is_empty() {
+                let Some(next) = self.backlog.pop_front() else { return Ok(None) };
+                let message = match next {
+                    Outgoing::Message(message) => message,
+                    // Asked when it goes out, not when it was queued.
+                    Outgoing::Act(id, message, permit) => match permit.check() {
+                        Ok(()) => message,
+                        Err(error) => {
+                            let error = serde_json::json!({ "code": -32000, "message": error.to_string() });
+                            let refusal = serde_json::json!({ "id": id, "error": error });
+                            return Ok(Some(refusal.to_string().into_bytes()));
+                        }
+                    },
+                };
+                if self.rest.capacity() > LARGE {
+                    self.rest = BytesMut::new();
                 }
-            },
-        };
-        let mut framed = BytesMut::with_capacity(message.len() + 1);
-        framed.extend_from_slice(&message);
-        framed.extend_from_slice(&[0]);
-        if let Err(error) = pipe.write_all(&framed).await {
-            return tracing::debug!(%error, "the browser's pipe is closed");
+                self.rest.reserve(message.len() + 1);
+                self.rest.extend_from_slice(&message);
+                self.rest.extend_from_slice(&[0]);
+            }
+            match self.pipe.try_write(&self.rest) {
+                Ok(written) => self.rest.advance(written),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
     }
 }
