@@ -137,6 +137,16 @@ pub(super) fn locator(text: &str) -> Result<Locator, Fault> {
     text.parse().map_err(|error: crate::browser::LocatorError| Fault::new("bad_locator", error.to_string()))
 }
 
+/// The page, or why it cannot be shown.
+async fn look(tab: &Tab) -> Result<Snapshot, String> {
+    let scope = SnapshotScope::default();
+    match tokio::time::timeout(PAGE, tab.snapshot(&scope)).await {
+        Ok(Ok(snapshot)) => Ok(snapshot),
+        Ok(Err(error)) => Err(format!("The page cannot be shown: {error}")),
+        Err(_) => Err("The page does not answer.".to_owned()),
+    }
+}
+
 impl Call {
     /// The tab that this agent works in: the one it chose, else the one in front.
     pub async fn tab(&mut self) -> Result<Arc<Tab>, Fault> {
@@ -191,13 +201,7 @@ impl Call {
     pub async fn note_fields(&mut self) {
         if let Ok(watch) = self.watch().await {
             // Who filled in what is of use to `what_changed` only; it must not stop an act.
-            let _ = watch.record_fields().await;
-        }
-    }
-
-    pub async fn forget_fields(&mut self) {
-        if let Ok(watch) = self.watch().await {
-            let _ = watch.forget_fields().await;
+            let _ = tokio::time::timeout(ACT, watch.record_fields()).await;
         }
     }
 
@@ -211,7 +215,16 @@ impl Call {
 
     /// The answer after an act: what was run, what came of it, what changed on the page.
     pub async fn after(&mut self, done: browser::Done, code: String) -> Done {
-        let mut answer = self.state(Show::Changes).await;
+        self.answer_act(done, code, false).await
+    }
+
+    /// The same after an act that filled in fields: those are the agent's own and not noted.
+    pub async fn after_filling(&mut self, done: browser::Done, code: String) -> Done {
+        self.answer_act(done, code, true).await
+    }
+
+    async fn answer_act(&mut self, done: browser::Done, code: String, filled: bool) -> Done {
+        let mut answer = self.look_around(Show::Changes, filled).await;
         answer.code = Some(code);
         answer.chooser = done.chooser;
         for opened in &done.opened {
@@ -232,7 +245,26 @@ impl Call {
 
     /// Where things stand. An open dialog stands in place of the page.
     pub async fn state(&mut self, show: Show) -> Answer {
-        let tabs = self.browser.look_at_tabs().await;
+        self.look_around(show, false).await
+    }
+
+    async fn look_around(&mut self, show: Show, filled: bool) -> Answer {
+        let browser = Arc::clone(&self.browser);
+        // The tab strip and the page are asked at once; mostly the tab is the one it was.
+        let attending = self.work.current(&browser);
+        let before = attending.map(|attending| Arc::clone(attending.tab()));
+        let looking = async {
+            match &before {
+                Some(tab) if show != Show::Address && tab.dialog().is_none() => Some(look(tab).await),
+                _ => None,
+            }
+        };
+        let forgetting = async {
+            if let Some(attending) = attending.filter(|_| filled) {
+                let _ = tokio::time::timeout(ACT, attending.watch().forget_fields()).await;
+            }
+        };
+        let (tabs, early, ()) = tokio::join!(browser.look_at_tabs(), looking, forgetting);
         let Ok(tab) = self.tab().await else {
             return Answer { tabs: Some((tabs, None)), ..Answer::default() };
         };
@@ -242,18 +274,26 @@ impl Call {
             tabs: Some((tabs, Some(tab.target().to_owned()))),
             ..Answer::default()
         };
-        if show == Show::Address || answer.dialog.is_some() {
-            return answer;
-        }
-        let scope = SnapshotScope::default();
-        let snapshot = tab.snapshot(&scope);
-        match tokio::time::timeout(PAGE, snapshot).await {
-            Ok(Ok(snapshot)) => {
-                answer.page = Some((snapshot.url.clone(), snapshot.title.clone()));
-                answer.outline = Some(self.show(&tab, snapshot, show == Show::Changes));
+        if show != Show::Address && answer.dialog.is_none() {
+            let same = before.is_some_and(|before| Arc::ptr_eq(&before, &tab));
+            let looked = match early.filter(|_| same) {
+                Some(looked) => looked,
+                None => look(&tab).await,
+            };
+            match looked {
+                Ok(snapshot) => {
+                    answer.page = Some((tab.url(), snapshot.title.clone()));
+                    answer.outline = Some(self.show(&tab, snapshot, show == Show::Changes));
+                }
+                Err(why) => answer.result = Some(why),
             }
-            Ok(Err(error)) => answer.result = Some(format!("The page cannot be shown: {error}")),
-            Err(_) => answer.result = Some("The page does not answer.".into()),
+        }
+        // What did not change since its last answer it knows.
+        if let Some((url, title)) = &answer.page
+            && !self.work.arrive(&tab, url, title)
+            && matches!(answer.outline, Some(answer::Shown::Changes(_)))
+        {
+            answer.page = None;
         }
         answer
     }

@@ -36,6 +36,8 @@ pub(super) struct Work {
     attended: Vec<Attending>,
     /// What it was shown of each tab, by the browser's name for it.
     shown: HashMap<String, Outline>,
+    /// Where its last answer said that it is: the tab, its address and title.
+    page: Option<(String, String, String)>,
     /// The last fact of the journal that it was told, and of which browser.
     told: (u64, std::sync::Weak<Browser>),
     /// Its isolated contexts, by the names that it gave them.
@@ -83,6 +85,14 @@ impl Work {
     /// What it was shown of a tab is this now; gives what it was before.
     pub fn show(&mut self, tab: &Tab, outline: Outline) -> Option<Outline> {
         self.shown.insert(tab.target().to_owned(), outline)
+    }
+
+    /// It is told where it is; false when that is where it was.
+    pub fn arrive(&mut self, tab: &Tab, url: &str, title: &str) -> bool {
+        let now = (tab.target().to_owned(), url.to_owned(), title.to_owned());
+        let moved = self.page.as_ref() != Some(&now);
+        self.page = Some(now);
+        moved
     }
 
     /// The isolated context that it calls so; a new one if it has none.

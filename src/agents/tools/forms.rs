@@ -111,8 +111,7 @@ impl Tool for Type {
             ran.push_str(&format!("\nawait page.{element}.press('Enter');"));
         }
         drop(held);
-        call.forget_fields().await;
-        call.after(done, ran).await
+        call.after_filling(done, ran).await
     }
 }
 
@@ -149,10 +148,9 @@ impl Tool for SelectOption {
         call.note_fields().await;
         let done = call.acting(&tab, &held, &shown).select(&target, &self.values).await?;
         drop(held);
-        call.forget_fields().await;
         let values: Vec<_> = self.values.iter().map(|value| quoted(value)).collect();
         let element = or(&done.code, &self.target);
-        call.after(done, format!("await page.{element}.selectOption([{}]);", values.join(", "))).await
+        call.after_filling(done, format!("await page.{element}.selectOption([{}]);", values.join(", "))).await
     }
 }
 
@@ -199,8 +197,7 @@ impl Tool for FillForm {
             last = done;
         }
         drop(held);
-        call.forget_fields().await;
-        call.after(last, ran.join("\n")).await
+        call.after_filling(last, ran.join("\n")).await
     }
 }
 

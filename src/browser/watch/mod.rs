@@ -24,7 +24,8 @@ pub use glob::{Glob, GlobError};
 pub use request::{Hop, Request, RequestMark, RequestState};
 pub use route::{Route, RouteAction, RouteRequest};
 
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -49,6 +50,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Watch {
     pub(super) seen: Arc<Seen>,
     task: JoinHandle<()>,
+    /// What keeps the changed fields, by frame; what is missing is looked for again.
+    keepers: Mutex<HashMap<String, fields::Keeper>>,
 }
 
 /// What the task writes and everybody reads.
@@ -92,7 +95,7 @@ impl Watch {
             }
         };
         let _ = tokio::time::timeout(PATIENCE, up).await;
-        Self { seen, task }
+        Self { seen, task, keepers: Mutex::default() }
     }
 
     /// What was logged at this level or a more severe one: since the page
