@@ -71,6 +71,14 @@ pub fn address(text: &str) -> Result<String, AddressError> {
 impl Tab {
     /// Goes to an address and waits until its document can be read.
     pub async fn navigate(&self, permit: &FloorPermit, url: &str, deadline: Instant) -> Result<(), ActError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Went {
+            loader_id: Option<String>,
+            error_text: Option<String>,
+            #[serde(default)]
+            is_download: bool,
+        }
         let state = match self.ready().await {
             // A new document is what mends a crash.
             Err(ActError::Crashed) => self.state(),
