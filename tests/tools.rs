@@ -383,11 +383,11 @@ async fn what_cannot_be_done_is_refused_with_words_that_help() {
     assert!(status == 400 && String::from_utf8_lossy(&body).contains("JSON object"));
     assert_eq!(house.ask("POST", "/api/rooms/none/tools/browser_tabs", ADMIN, b"").await.0, 404);
 
-    // Drawn anew in its place, it keeps its ref; elsewhere it has another, which the error names.
+    // Drawn anew it keeps its ref; one that was drawn since the last look has another, which the error names.
     let old = page.reference("button \"Old one\"");
     agent.ok("browser_click", json!({ "target": "#redraw" })).await;
     agent.ok("browser_click", json!({ "target": old })).await;
-    agent.ok("browser_click", json!({ "target": "#redraw", "doubleClick": true })).await;
+    agent.run("() => redraw.ondblclick()").await;
     let stale = agent.refused("browser_click", json!({ "target": old })).await;
     assert_eq!(stale.code(), "stale_ref", "{stale}");
     let now =

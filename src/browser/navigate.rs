@@ -71,44 +71,6 @@ pub fn address(text: &str) -> Result<String, AddressError> {
 impl Tab {
     /// Goes to an address and waits until its document can be read.
     pub async fn navigate(&self, permit: &FloorPermit, url: &str, deadline: Instant) -> Result<(), ActError> {
-        tokio::select! {
-            biased;
-            went = self.go(permit, url, deadline) => went,
-            error = self.end_a_loop(permit) => Err(error),
-        }
-    }
-
-    /// A page in an endless loop holds up the next page of its site, which has
-    /// the same process. While it is the page that is left, its script is ended.
-    async fn end_a_loop(&self, permit: &FloorPermit) -> ActError {
-        let (session, before) = {
-            let state = self.state.borrow();
-            (state.session.clone(), state.navigation.committed)
-        };
-        loop {
-            tokio::time::sleep(LOOPING).await;
-            let question = json!({ "expression": "0" });
-            let Ok(answer) = self.client.post(Some(&session), "Runtime.evaluate", &question).await else {
-                return std::future::pending().await;
-            };
-            let answers = tokio::time::timeout(LOOPING, answer).await.is_ok();
-            if answers || self.state.borrow().navigation.committed != before {
-                return std::future::pending().await;
-            }
-            if let Err(preempted) = permit.check() {
-                return preempted.into();
-            }
-            self.end_script(&session).await;
-        }
-    }
-
-    async fn end_script(&self, session: &str) {
-        tracing::info!("a page did not answer while it was left; its script was ended");
-        // It is heard in the middle of the loop; a page that has gone needs it no more.
-        let _ = self.client.post(Some(session), "Runtime.terminateExecution", &json!({})).await;
-    }
-
-    async fn go(&self, permit: &FloorPermit, url: &str, deadline: Instant) -> Result<(), ActError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Went {
@@ -122,6 +84,10 @@ impl Tab {
             Err(ActError::Crashed) => self.state(),
             ready => ready?,
         };
+        // While a navigation is on its way, nothing asked of the page is answered.
+        if !state.crashed && !state.navigation.pending {
+            self.end_a_loop(permit).await?;
+        }
         permit.check()?;
         let before = state.navigation.committed;
         let params = json!({ "url": url });
@@ -148,6 +114,26 @@ impl Tab {
             self.arrived(before, deadline).await?;
         }
         Ok(())
+    }
+
+    /// A page in an endless loop would hold up the next page of its site,
+    /// which has the same process: its script is ended. Once the navigation
+    /// has begun, Chromium would no longer pass this on to the page.
+    async fn end_a_loop(&self, permit: &FloorPermit) -> Result<(), ActError> {
+        let session = self.state.borrow().session.clone();
+        let question = json!({ "expression": "0" });
+        let answer = self.client.post(Some(&session), "Runtime.evaluate", &question).await?;
+        if tokio::time::timeout(LOOPING, answer).await.is_err() {
+            permit.check()?;
+            self.end_script(&session).await;
+        }
+        Ok(())
+    }
+
+    async fn end_script(&self, session: &str) {
+        tracing::info!("a page did not answer while it was left; its script was ended");
+        // It is heard in the middle of the loop; a page that has gone needs it no more.
+        let _ = self.client.post(Some(session), "Runtime.terminateExecution", &json!({})).await;
     }
 
     /// Goes back by one; false when there is nothing to go back to.
