@@ -138,9 +138,9 @@ pub(super) fn locator(text: &str) -> Result<Locator, Fault> {
 }
 
 /// The page, or why it cannot be shown.
-async fn look(tab: &Tab) -> Result<Snapshot, String> {
+async fn look(tab: &Tab, limit: Duration) -> Result<Snapshot, String> {
     let scope = SnapshotScope::default();
-    match tokio::time::timeout(PAGE, tab.snapshot(&scope)).await {
+    match tokio::time::timeout(limit, tab.snapshot(&scope)).await {
         Ok(Ok(snapshot)) => Ok(snapshot),
         Ok(Err(error)) => Err(format!("The page cannot be shown: {error}")),
         Err(_) => Err("The page does not answer.".to_owned()),
@@ -250,12 +250,14 @@ impl Call {
 
     async fn look_around(&mut self, show: Show, filled: bool) -> Answer {
         let browser = Arc::clone(&self.browser);
+        // A page that hangs with an act is not waited for as long as one that is asked for.
+        let limit = if show == Show::Changes { ACT } else { PAGE };
         // The tab strip and the page are asked at once; mostly the tab is the one it was.
         let attending = self.work.current(&browser);
         let before = attending.map(|attending| Arc::clone(attending.tab()));
         let looking = async {
             match &before {
-                Some(tab) if show != Show::Address && tab.dialog().is_none() => Some(look(tab).await),
+                Some(tab) if show != Show::Address && tab.dialog().is_none() => Some(look(tab, limit).await),
                 _ => None,
             }
         };
@@ -278,7 +280,7 @@ impl Call {
             let same = before.is_some_and(|before| Arc::ptr_eq(&before, &tab));
             let looked = match early.filter(|_| same) {
                 Some(looked) => looked,
-                None => look(&tab).await,
+                None => look(&tab, limit).await,
             };
             match looked {
                 Ok(snapshot) => {
