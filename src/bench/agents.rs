@@ -149,7 +149,7 @@ fn arguments(tool: &str, pages: &str, round: usize) -> Value {
         _ => json!({ "fields": [
             { "name": "Note", "type": "textbox", "target": "#note", "value": text },
             { "name": "Place", "type": "textbox", "target": "#place", "value": text },
-            { "name": "Keep", "type": "checkbox", "target": "#keep", "value": (round % 2 == 0).to_string() },
+            { "name": "Keep", "type": "checkbox", "target": "#keep", "value": round.is_multiple_of(2).to_string() },
         ] }),
     }
 }

@@ -188,7 +188,13 @@ impl House {
     /// A person without a picture.
     pub async fn person_socket(&self) -> Person {
         let mut person = Person(self.socket().await);
-        person.until(|message| message["type"] == "welcome").await;
+        // The room counts somebody a moment after letting them in.
+        person
+            .until(|message| {
+                let present = message["room"]["present"].as_array().into_iter().flatten();
+                present.into_iter().any(|one| one["kind"] == "person")
+            })
+            .await;
         person
     }
 
