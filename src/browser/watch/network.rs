@@ -119,6 +119,14 @@ impl Network {
         Some(request)
     }
 
+    /// A request whose raw head has come, which may be after its end.
+    fn of_head(&mut self, session: &str, id: &str) -> Option<&mut Request> {
+        if self.open.contains_key(id) {
+            return self.find(session, id);
+        }
+        self.requests.iter_mut().rev().find(|request| request.id == id)
+    }
+
     /// A request that a route has dealt with.
     pub fn on_routed(&mut self, session: &str, id: &str) {
         match self.find(session, id) {
@@ -422,7 +430,7 @@ impl Network {
         }
         let extra: Extra = event.params()?;
         let list = headers(extra.headers);
-        match self.find(session, &extra.request_id) {
+        match self.of_head(session, &extra.request_id) {
             Some(request) => {
                 let before = request.size();
                 request.request_headers = list;
@@ -444,7 +452,7 @@ impl Network {
         }
         let extra: Extra = event.params()?;
         let list = headers(extra.headers);
-        match self.find(session, &extra.request_id) {
+        match self.of_head(session, &extra.request_id) {
             // Of a hop that is over, nothing is kept but its address.
             Some(request) if request.status.is_none_or(|status| status == extra.status_code) => {
                 let before = request.size();
@@ -573,6 +581,11 @@ mod tests {
         assert_eq!(request.redirects, [Hop { url: "http://a/one".into(), status: 302 }]);
         assert_eq!((request.url.as_str(), request.response_headers[0].1.as_str()), ("http://a/two", "end"));
         assert_eq!(network.list(true).len(), 1);
+        network.on_event("S", &end("1"));
+        network.on_event("S", &raw(200, "after the end"));
+        let request = network.get(1).expect("there");
+        assert_eq!(request.response_headers[0].1, "after the end");
+        assert!(network.early.is_empty());
     }
 
     #[test]
