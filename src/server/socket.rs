@@ -82,6 +82,8 @@ pub(super) async fn open(
             .with_header((header::UPGRADE, HeaderValue::from_static("websocket")))
     })?;
     let upgrade = upgrade
+        // It is cleared for every read.
+        .read_buffer_size(8 << 10)
         .max_message_size(LARGEST)
         .max_frame_size(LARGEST)
         .write_buffer_size(0)

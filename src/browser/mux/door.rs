@@ -78,6 +78,8 @@ async fn serve(stream: TcpStream, mux: Multiplexer, rules: Rules, path: &str) {
         Err(refusal)
     };
     let config = WebSocketConfig::default()
+        // It is cleared for every read.
+        .read_buffer_size(16 << 10)
         .max_message_size(Some(LONGEST_FROM_CLIENT))
         .max_frame_size(Some(LONGEST_FROM_CLIENT));
     let handshake = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config));

@@ -38,6 +38,10 @@ const MOST_WAITING_BYTES: usize = 64 << 20;
 const MOST_WAITING_MESSAGES: usize = 8192;
 /// A buffer larger than this is not kept for the next message.
 const LARGE: usize = 1 << 20;
+/// Messages that are there at once go out in one write of about this size.
+const TOGETHER: usize = 16 << 10;
+/// So many orders are taken before what they cause goes out.
+const MOST_TOGETHER: usize = 64;
 /// How many clients one browser takes.
 const MOST_CLIENTS: usize = 64;
 
@@ -179,10 +183,9 @@ async fn run(
     mut reading: Reading,
     mut writing: Writing,
 ) {
-    let mut mux = Mux::default();
-    let mut clients: HashMap<ClientId, Outbox> = HashMap::new();
+    let mut switchboard = Switchboard { own, mux: Mux::default(), clients: HashMap::new() };
     loop {
-        let due = mux.poll_timeout();
+        let due = switchboard.mux.poll_timeout();
         let timer = async {
             match due {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -199,89 +202,113 @@ async fn run(
                     return;
                 }
                 while let Some(message) = reading.take() {
-                    if let Err(error) = mux.handle_from_browser(Instant::now(), &message) {
-                        tracing::warn!(%error, length = message.len(), "the browser sent something unreadable");
-                    }
+                    switchboard.handle_from_browser(&message);
                 }
             }
-            order = orders.recv(), if !writing.waits() => match order {
-                Some(Order::Attach(_, _, reply)) if mux.clients() >= MOST_CLIENTS => {
-                    let _ = reply.send(None);
+            order = orders.recv(), if !writing.waits() => {
+                let Some(order) = order else { return };
+                switchboard.handle(order);
+                // What is there together goes out together.
+                for _ in 1..MOST_TOGETHER {
+                    let Ok(order) = orders.try_recv() else { break };
+                    switchboard.handle(order);
                 }
-                Some(Order::Attach(rules, guest, reply)) => {
-                    let client = mux.attach(Instant::now(), rules, guest);
-                    // A client that lets this many messages wait is disconnected.
-                    let (queue, inbox) = mpsc::channel(MOST_WAITING_MESSAGES);
-                    let waiting = Arc::new(AtomicUsize::new(0));
-                    // Pointers that nobody has looked at yet are lost beyond this many.
-                    let (signals, wishes) = mpsc::channel(64);
-                    clients.insert(client, Outbox { queue, signals, waiting: Arc::clone(&waiting) });
-                    let attached = own.upgrade().map(|orders| Attached {
-                        client,
-                        orders,
-                        inbox,
-                        signals: Some(wishes),
-                        waiting,
-                    });
-                    if let Err(Some(unwanted)) = reply.send(attached) {
-                        drop(unwanted);
-                    }
-                }
-                Some(Order::Message(client, message)) => {
-                    mux.handle_from_client(Instant::now(), client, message);
-                }
-                Some(Order::Floor(client, answer)) => mux.handle_floor(Instant::now(), client, answer),
-                Some(Order::Gone(client)) => {
-                    clients.remove(&client);
-                    mux.handle_gone(client);
-                }
-                None => return,
-            },
+            }
             () = timer, if !writing.waits() => {}
         }
         // Also when messages come without a pause: a hand must not stay down for that.
         let now = Instant::now();
         if due.is_some_and(|at| at <= now) {
-            mux.handle_timeout(now);
+            switchboard.mux.handle_timeout(now);
         }
         loop {
-            let Some(output) = mux.poll_output() else {
-                match writing.write() {
-                    Ok(None) => break,
-                    // It finds its way to the client as if the browser had refused it.
-                    Ok(Some(refusal)) => {
-                        let told = mux.handle_from_browser(Instant::now(), &refusal);
-                        debug_assert!(told.is_ok(), "our own words can be read");
-                        continue;
-                    }
-                    Err(error) => return tracing::debug!(%error, "the browser's pipe is closed"),
+            switchboard.hand_out(&mut writing.backlog);
+            match writing.write() {
+                Ok(None) => break,
+                // It finds its way to the client as if the browser had refused it.
+                Ok(Some(refusal)) => switchboard.handle_from_browser(&refusal),
+                Err(error) => return tracing::debug!(%error, "the browser's pipe is closed"),
+            }
+        }
+    }
+}
+
+/// The clients and the machine that decides about their messages.
+struct Switchboard {
+    own: mpsc::WeakSender<Order>,
+    mux: Mux,
+    clients: HashMap<ClientId, Outbox>,
+}
+
+impl Switchboard {
+    fn handle(&mut self, order: Order) {
+        match order {
+            Order::Attach(_, _, reply) if self.mux.clients() >= MOST_CLIENTS => {
+                let _ = reply.send(None);
+            }
+            Order::Attach(rules, guest, reply) => {
+                let client = self.mux.attach(Instant::now(), rules, guest);
+                // A client that lets this many messages wait is disconnected.
+                let (queue, inbox) = mpsc::channel(MOST_WAITING_MESSAGES);
+                let waiting = Arc::new(AtomicUsize::new(0));
+                // Pointers that nobody has looked at yet are lost beyond this many.
+                let (signals, wishes) = mpsc::channel(64);
+                self.clients.insert(client, Outbox { queue, signals, waiting: Arc::clone(&waiting) });
+                let attached = self.own.upgrade().map(|orders| Attached {
+                    client,
+                    orders,
+                    inbox,
+                    signals: Some(wishes),
+                    waiting,
+                });
+                if let Err(Some(unwanted)) = reply.send(attached) {
+                    drop(unwanted);
                 }
-            };
+            }
+            Order::Message(client, message) => {
+                self.mux.handle_from_client(Instant::now(), client, message);
+            }
+            Order::Floor(client, answer) => self.mux.handle_floor(Instant::now(), client, answer),
+            Order::Gone(client) => self.remove(client),
+        }
+    }
+
+    fn handle_from_browser(&mut self, message: &[u8]) {
+        if let Err(error) = self.mux.handle_from_browser(Instant::now(), message) {
+            tracing::warn!(%error, length = message.len(), "the browser sent something unreadable");
+        }
+    }
+
+    fn remove(&mut self, client: ClientId) {
+        self.clients.remove(&client);
+        self.mux.handle_gone(client);
+    }
+
+    /// Gives what the machine has decided to whom it is for; what is for the browser to `backlog`.
+    fn hand_out(&mut self, backlog: &mut VecDeque<Outgoing>) {
+        while let Some(output) = self.mux.poll_output() {
             match output {
-                Output::ToBrowser(message) => writing.backlog.push_back(Outgoing::Message(message)),
-                Output::Act(id, message, permit) => {
-                    writing.backlog.push_back(Outgoing::Act(id, message, permit));
-                }
+                Output::ToBrowser(message) => backlog.push_back(Outgoing::Message(message)),
+                Output::Act(id, message, permit) => backlog.push_back(Outgoing::Act(id, message, permit)),
                 Output::Signal(client, signal) => {
                     // A wish for the floor is not lost: there is one at a time, and pointers leave it room.
                     let wish = signal == GuestSignal::WantFloor;
-                    if let Some(outbox) = clients.get(&client)
+                    if let Some(outbox) = self.clients.get(&client)
                         && (wish || outbox.signals.capacity() > 1)
                     {
                         let _ = outbox.signals.try_send(signal);
                     }
                 }
                 Output::ToClient(client, message) => {
-                    let refused = clients.get(&client).is_some_and(|outbox| !outbox.offer(message));
+                    let refused = self.clients.get(&client).is_some_and(|outbox| !outbox.offer(message));
                     if refused {
                         tracing::warn!(?client, "a CDP client does not read; disconnected");
-                        clients.remove(&client);
-                        mux.handle_gone(client);
+                        self.remove(client);
                     }
                 }
                 Output::Drop(client, why) => {
                     tracing::debug!(?client, why, "a CDP client was detached");
-                    clients.remove(&client);
+                    self.clients.remove(&client);
                 }
             }
         }
@@ -368,26 +395,11 @@ impl Writing {
     /// permit is no longer good; then it has to be called again.
     fn write(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         loop {
+            if let Some(refusal) = self.fill() {
+                return Ok(Some(refusal));
+            }
             if self.rest.is_empty() {
-                let Some(next) = self.backlog.pop_front() else { return Ok(None) };
-                let message = match next {
-                    Outgoing::Message(message) => message,
-                    // Asked when it goes out, not when it was queued.
-                    Outgoing::Act(id, message, permit) => match permit.check() {
-                        Ok(()) => message,
-                        Err(error) => {
-                            let error = serde_json::json!({ "code": -32000, "message": error.to_string() });
-                            let refusal = serde_json::json!({ "id": id, "error": error });
-                            return Ok(Some(refusal.to_string().into_bytes()));
-                        }
-                    },
-                };
-                if self.rest.capacity() > LARGE {
-                    self.rest = BytesMut::new();
-                }
-                self.rest.reserve(message.len() + 1);
-                self.rest.extend_from_slice(&message);
-                self.rest.extend_from_slice(&[0]);
+                return Ok(None);
             }
             match self.pipe.try_write(&self.rest) {
                 Ok(written) => self.rest.advance(written),
@@ -395,5 +407,38 @@ impl Writing {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Takes what goes out in one write: an act only at its head, so that its
+    /// permit is asked when it goes out and not when it was queued.
+    fn fill(&mut self) -> Option<Vec<u8>> {
+        if !self.rest.is_empty() {
+            return None;
+        }
+        if self.rest.capacity() > LARGE {
+            self.rest = BytesMut::new();
+        }
+        let mut is_head = true;
+        while let Some(next) = self.backlog.front() {
+            let message = match next {
+                Outgoing::Message(message) if is_head || self.rest.len() + message.len() < TOGETHER => message,
+                Outgoing::Act(id, message, permit) if is_head => match permit.check() {
+                    Ok(()) => message,
+                    Err(error) => {
+                        let error = serde_json::json!({ "code": -32000, "message": error.to_string() });
+                        let refusal = serde_json::json!({ "id": id, "error": error });
+                        self.backlog.pop_front();
+                        return Some(refusal.to_string().into_bytes());
+                    }
+                },
+                _ => break,
+            };
+            self.rest.reserve(message.len() + 1);
+            self.rest.extend_from_slice(message);
+            self.rest.extend_from_slice(&[0]);
+            self.backlog.pop_front();
+            is_head = false;
+        }
+        None
     }
 }

@@ -145,6 +145,8 @@ fn open(
     let seat = room.enter_agent(actor)?;
     drop(room);
     let upgrade = upgrade
+        // It is cleared for every read; larger messages get room of their own.
+        .read_buffer_size(16 << 10)
         .max_message_size(LONGEST_FROM_CLIENT)
         .max_frame_size(LONGEST_FROM_CLIENT)
         .max_write_buffer_size(session::LONGEST_WRITE_BUFFER);
