@@ -67,6 +67,18 @@ pub(super) struct Found {
     pub display: Point,
     /// A locator expression for it, as code.
     pub code: String,
+    /// What the script said to what was to be done with it at once.
+    pub outcome: Option<Outcome>,
+}
+
+/// What the script does with an element in the very call that finds it,
+/// which saves a round trip. Only in the page's main frame: for others it has
+/// to be known first that nothing lies over them.
+pub(super) struct AtOnce<'a> {
+    pub name: &'static str,
+    pub argument: Value,
+    /// What it sets off is listened to from there on.
+    pub watch: &'a mut Watch,
 }
 
 /// What the script says of one try.
@@ -83,6 +95,7 @@ struct Probe {
     x: Option<f64>,
     y: Option<f64>,
     window: Option<Window>,
+    outcome: Option<Outcome>,
 }
 
 /// What the script says of what it did.
@@ -130,6 +143,17 @@ impl Acting<'_> {
         needs: Needs,
         act: &str,
     ) -> Result<Found, ActError> {
+        self.find_and(tries, needs, act, None).await
+    }
+
+    /// The same, and does something with it at once where that can be.
+    pub(super) async fn find_and(
+        &self,
+        tries: &mut Tries<'_>,
+        needs: Needs,
+        act: &str,
+        mut at_once: Option<AtOnce<'_>>,
+    ) -> Result<Found, ActError> {
         let locator = tries.locator;
         loop {
             self.permit.check()?;
@@ -142,8 +166,13 @@ impl Acting<'_> {
                 let Ok((place, target)) = self.tab.enter(locator).await? else {
                     return Ok(Err((Obstacle::NoMatch, "no frame matches".to_owned())));
                 };
-                let argument =
+                let mut argument =
                     json!({ "locator": target, "needs": needs, "act": act, "attempt": tries.attempt });
+                if let Some(then) = at_once.as_mut().filter(|_| place.id == self.tab.top().id) {
+                    argument["then"] = json!({ "name": then.name, "argument": then.argument });
+                    then.watch.begin();
+                    self.permit.check()?;
+                }
                 let probe = self.tab.call::<Probe>(&place, "probe", &argument).await?;
                 self.judge(locator, &place, probe).await
             };
@@ -182,7 +211,8 @@ impl Acting<'_> {
                     Err(obstacle) => return Ok(Err(obstacle)),
                 };
                 let display = window.to_display(x, y);
-                Ok(Ok(Found { place: place.clone(), handle, at: (x, y), display, code }))
+                let outcome = probe.outcome;
+                Ok(Ok(Found { place: place.clone(), handle, at: (x, y), display, code, outcome }))
             }
             ("wait", code) => {
                 let what = probe.what.filter(|what| !what.is_empty());
@@ -241,6 +271,33 @@ impl Acting<'_> {
             at = parent;
         }
         Ok(Ok((x, y, window)))
+    }
+
+    /// Finds an element and has the script do something with it, in one call where that can be.
+    pub(super) async fn find_and_do(
+        &self,
+        locator: &Locator,
+        needs: Needs,
+        act: &str,
+        name: &'static str,
+        argument: Value,
+        watch: &mut Watch,
+    ) -> Result<(Found, Outcome), ActError> {
+        let at_once = AtOnce { name, argument: argument.clone(), watch };
+        let mut found = self.find_and(&mut Tries::new(self, locator), needs, act, Some(at_once)).await?;
+        let done = found.outcome.take();
+        self.show(&found)?;
+        let outcome = match done {
+            Some(outcome) => outcome,
+            None => {
+                watch.begin();
+                let mut argument = argument;
+                argument["handle"] = found.handle.into();
+                self.ask(&found.place, name, &argument).await?
+            }
+        };
+        outcome.check()?;
+        Ok((found, outcome))
     }
 
     /// Calls the script, as long as the act may take; a page that hangs does not hang the caller.

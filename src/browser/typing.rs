@@ -15,12 +15,9 @@ impl Acting<'_> {
     /// Replaces the text of a field, as a paste would.
     pub async fn fill(&self, locator: &Locator, text: &str) -> Result<Done, ActError> {
         let mut watch = self.tab.watch().await;
-        let found = self.find(&mut Tries::new(self, locator), FILLABLE, "field").await?;
-        watch.begin();
-        self.show(&found)?;
-        let argument = json!({ "handle": found.handle, "value": text });
-        let prepared: Outcome = self.ask(&found.place, "prepareFill", &argument).await?;
-        prepared.check()?;
+        let argument = json!({ "value": text });
+        let (found, prepared) =
+            self.find_and_do(locator, FILLABLE, "field", "prepareFill", argument, &mut watch).await?;
         if !prepared.done {
             if text.is_empty() {
                 let delete: Stroke =
@@ -37,11 +34,7 @@ impl Acting<'_> {
     /// Types a text key by key into an element, after what is there.
     pub async fn type_slowly(&self, locator: &Locator, text: &str) -> Result<Done, ActError> {
         let mut watch = self.tab.watch().await;
-        let found = self.find(&mut Tries::new(self, locator), FILLABLE, "field").await?;
-        watch.begin();
-        self.show(&found)?;
-        let focused: Outcome = self.ask(&found.place, "focus", &json!({ "handle": found.handle })).await?;
-        focused.check()?;
+        let (found, _) = self.find_and_do(locator, FILLABLE, "field", "focus", json!({}), &mut watch).await?;
         self.type_text(text).await?;
         self.settle(found, watch, Frame::Soon).await
     }

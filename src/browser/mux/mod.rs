@@ -421,7 +421,9 @@ impl Writing {
         let mut is_head = true;
         while let Some(next) = self.backlog.front() {
             let message = match next {
-                Outgoing::Message(message) if is_head || self.rest.len() + message.len() < TOGETHER => message,
+                Outgoing::Message(message) if is_head || self.rest.len() + message.len() < TOGETHER => {
+                    message
+                }
                 Outgoing::Act(id, message, permit) if is_head => match permit.check() {
                     Ok(()) => message,
                     Err(error) => {

@@ -132,7 +132,13 @@ const lookUp = (locator) => {
 const wait = (code, why, el) => ({ state: 'wait', code, why, what: el ? describe(el) : '' });
 
 // One try: find, wait until it is still, scroll to it, ask what lies on top.
-const probe = async ({ locator, needs, act, attempt, strict = true, guarding = true, code = true }) => {
+// `then` names what is done with the element at once if it can be acted on.
+const probe = async ({ then, ...asked }) => {
+  const answer = await probeOnly(asked);
+  if (!then || answer.state !== 'ok') return answer;
+  return { ...answer, outcome: globalThis.__tandem[then.name]({ ...then.argument, handle: answer.handle }) };
+};
+const probeOnly = async ({ locator, needs, act, attempt, strict = true, guarding = true, code = true }) => {
   const { found, error } = lookUp(locator);
   if (error) return error;
   if (!found.length) {
