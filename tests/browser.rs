@@ -531,17 +531,22 @@ impl Seat for TestSeat {
             match self.floor.lock().expect("lock").handle_agent(Instant::now(), &self.actor) {
                 Ok(Grant::Now(permit)) => Ok(permit),
                 Ok(Grant::Wait { holder, .. }) => {
-                    Err(Refused::Busy { holder, waited: Duration::from_secs(30) })
+                    Err(Refused::Busy(format!("{holder} is using the browser")))
                 }
                 Err(refusal) => Err(Refused::Forbidden(refusal.to_string())),
             }
         })
     }
     fn done(&self, permit: FloorPermit) {
-        self.floor.lock().expect("lock").handle_done(permit);
+        self.floor.lock().expect("lock").handle_done(Instant::now(), permit);
     }
     fn view(&self) -> tokio::sync::watch::Receiver<Arc<RoomView>> {
-        unreachable!("no tool in this test looks at the room")
+        let view = serde_json::json!({
+            "id": "main", "size": Size::DEFAULT, "phase": { "state": "live" }, "present": [],
+            "floor": { "mode": "together", "requests": [], "hand_backs": 0 }, "waiting": [], "help": [],
+        });
+        let view: RoomView = serde_json::from_value(view).expect("a view");
+        tokio::sync::watch::Sender::new(Arc::new(view)).subscribe()
     }
     fn resize(&self, _: Size) -> futures_util::future::BoxFuture<'_, Result<(), String>> {
         unreachable!("no tool in this test resizes the display")

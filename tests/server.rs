@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tandem::base::{Actor, CursorImage, Role, RoomId, Size, ToolGroups};
+use tandem::base::{Actor, ActorKind, CursorImage, Role, RoomId, Size, ToolGroups};
 use tandem::room::{
-    HelpAnswer, Phase, Room, RoomError, RoomEvent, RoomSpec, RoomView, Rooms, ViewerKind, ViewerSeat,
+    FloorAsk, FloorView, HelpAnswer, Phase, Presence, Room, RoomError, RoomEvent, RoomSpec, RoomView, Rooms,
+    ViewerKind, ViewerSeat,
 };
 use tandem::server::wire::{ClientMessage, ServerMessage, WireError};
 use tandem::server::{
@@ -52,6 +53,7 @@ impl DoubleRoom {
             phase: Phase::Live,
             present: vec![],
             holder: None,
+            floor: FloorView::default(),
             waiting: vec![],
             help: vec![],
             page: None,
@@ -84,6 +86,26 @@ impl Room for DoubleRoom {
         assert!(actor.role.may_act(), "the server let a viewer through");
         self.view.send_modify(|view| Arc::make_mut(view).size = size);
         Box::pin(async { Ok(()) })
+    }
+    fn floor(&self, actor: Actor, ask: FloorAsk) -> BoxFuture<'_, Result<(), RoomError>> {
+        assert!(actor.role.kind() == ActorKind::Person, "only people in this test");
+        match ask {
+            FloorAsk::Takeover => {
+                self.view.send_modify(|view| {
+                    Arc::make_mut(view).floor.takeover = Some(Presence {
+                        id: actor.id.clone(),
+                        name: actor.name.clone(),
+                        kind: ActorKind::Person,
+                        role: actor.role,
+                    });
+                });
+                Box::pin(async { Ok(()) })
+            }
+            other => {
+                let told = format!("{} says {other:?}", actor.name);
+                Box::pin(async { Err(RoomError::Forbidden(told)) })
+            }
+        }
     }
     fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>> {
         let told = format!("{} says {answer:?} to {id}", actor.name);
@@ -183,7 +205,12 @@ impl Server {
         let data = tempfile::tempdir().expect("dir");
         let store = Store::open(data.path()).expect("a store");
         let rooms = Arc::new(DoubleRooms::default());
-        let spec = |id: &str| RoomSpec { id: RoomId::new(id).unwrap(), size: Size::DEFAULT, start_url: None };
+        let spec = |id: &str| RoomSpec {
+            id: RoomId::new(id).unwrap(),
+            size: Size::DEFAULT,
+            start_url: None,
+            mode: None,
+        };
         for id in ["main", "other"] {
             rooms.create(spec(id)).await.expect("made");
         }

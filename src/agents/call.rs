@@ -13,7 +13,7 @@ use super::catalogue;
 use super::session::{Held, Session, Shown, Work};
 use super::tool::{Entry, Kind};
 use crate::base::ToolGroups;
-use crate::browser::{self, Acting, Browser, Locator, Outline, Snapshot, SnapshotScope, Tab, Watch};
+use crate::browser::{self, Acting, Browser, Fact, Locator, Outline, Snapshot, SnapshotScope, Tab, Watch};
 
 /// How long a call waits for a person to be still.
 const FLOOR: Duration = Duration::from_secs(30);
@@ -98,7 +98,10 @@ async fn run(
             progress: Arc::clone(&progress),
             work,
         };
-        let done = (entry.run)(&mut call, arguments.clone()).await;
+        let done = match call.outdated(&arguments) {
+            Some(fault) => Err(fault),
+            None => (entry.run)(&mut call, arguments.clone()).await,
+        };
         let none_open = |answer: &Answer| answer.tabs.as_ref().is_some_and(|(tabs, _)| tabs.is_empty());
         let doubtful = done.as_ref().map_or(true, none_open);
         // The pipe closes a moment after its last command has failed.
@@ -137,6 +140,20 @@ pub(super) fn locator(text: &str) -> Result<Locator, Fault> {
     text.parse().map_err(|error: crate::browser::LocatorError| Fault::new("bad_locator", error.to_string()))
 }
 
+/// Whether an argument is a ref of an outline, or holds one.
+fn names_ref((key, value): (&String, &serde_json::Value)) -> bool {
+    match value {
+        serde_json::Value::String(text) => {
+            let named = matches!(key.as_str(), "target" | "ref" | "startTarget" | "endTarget");
+            named && matches!(text.parse::<Locator>(), Ok(locator) if locator.is_ref())
+        }
+        serde_json::Value::Array(values) => {
+            values.iter().filter_map(serde_json::Value::as_object).any(|object| object.iter().any(names_ref))
+        }
+        _ => false,
+    }
+}
+
 /// The page, or why it cannot be shown.
 async fn look(tab: &Tab, limit: Duration) -> Result<Snapshot, String> {
     let scope = SnapshotScope::default();
@@ -148,6 +165,32 @@ async fn look(tab: &Tab, limit: Duration) -> Result<Snapshot, String> {
 }
 
 impl Call {
+    /// The refusal of refs from before a person had the browser for themselves.
+    fn outdated(&mut self, arguments: &JsonObject) -> Option<Fault> {
+        let hand_backs = self.session.seat.view().borrow().floor.hand_backs;
+        if !self.work.is_outdated(hand_backs) || !arguments.iter().any(names_ref) {
+            return None;
+        }
+        let browser = Arc::clone(&self.browser);
+        let (facts, _) = browser.journal().since(self.work.told(&browser));
+        let told = facts.iter().rev().find_map(|entry| match &entry.fact {
+            Fact::HandedBack { by, note, seconds } if note.is_empty() => {
+                Some(format!("{by} had the browser for {seconds} s"))
+            }
+            Fact::HandedBack { by, note, seconds } => {
+                Some(format!("{by} had the browser for {seconds} s and says {note:?}"))
+            }
+            _ => None,
+        });
+        let told = told.unwrap_or_else(|| "a person had the browser".into());
+        Some(Fault::new(
+            "stale_ref",
+            format!(
+                "{told}; refs from before are stale. what_changed says what happened and shows the page; then use the refs from there"
+            ),
+        ))
+    }
+
     /// The tab that this agent works in: the one it chose, else the one in front.
     pub async fn tab(&mut self) -> Result<Arc<Tab>, Fault> {
         let browser = Arc::clone(&self.browser);
@@ -302,6 +345,8 @@ impl Call {
 
     /// The page for the agent, which from now on knows it so.
     pub fn show(&mut self, tab: &Tab, snapshot: Snapshot, changes: bool) -> answer::Shown {
+        let hand_backs = self.session.seat.view().borrow().floor.hand_backs;
+        self.work.looked(hand_backs);
         let before = self.work.show(tab, snapshot.outline.clone());
         match before.as_ref().filter(|_| changes).map(|before: &Outline| snapshot.since(before)) {
             Some(Ok(delta)) => answer::Shown::Changes(delta.text().to_owned()),

@@ -40,8 +40,10 @@ pub trait Seat: Send + Sync + 'static {
 /// Why an agent did not get the floor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("{holder} is using the browser; waited {} s for the floor. Try again in a moment", .waited.as_secs())]
-    Busy { holder: String, waited: Duration },
+    /// Somebody else had it all the time.
+    #[error("{0}")]
+    Busy(String),
+    /// It may not have it as things are.
     #[error("{0}")]
     Forbidden(String),
 }

@@ -38,7 +38,7 @@ impl Seat for AgentSeat {
     fn floor(&self, deadline: Instant) -> BoxFuture<'_, Result<FloorPermit, Refused>> {
         Box::pin(async move {
             self.floor(deadline).await.map_err(|refusal| match refusal {
-                NoFloor::Held { holder, since } => Refused::Busy { holder, waited: since },
+                NoFloor::Held { .. } | NoFloor::HeldByAgent { .. } => Refused::Busy(refusal.to_string()),
                 NoFloor::Refused(_) | NoFloor::Stopping => Refused::Forbidden(refusal.to_string()),
             })
         })

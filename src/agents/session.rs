@@ -42,6 +42,8 @@ pub(super) struct Work {
     told: (u64, std::sync::Weak<Browser>),
     /// Its isolated contexts, by the names that it gave them.
     contexts: HashMap<String, String>,
+    /// How often people had handed the browser back when it looked last.
+    hand_backs: Option<u32>,
     pub trace: Option<Trace>,
     pub profile: Option<Profiling>,
 }
@@ -118,6 +120,21 @@ impl Work {
             self.told = (browser.journal().last(), Arc::downgrade(browser));
         }
         self.told.0
+    }
+
+    /// Whether people have had the browser for themselves since it looked
+    /// last. If so, what it knows of the pages is forgotten.
+    pub fn is_outdated(&mut self, hand_backs: u32) -> bool {
+        let outdated = *self.hand_backs.get_or_insert(hand_backs) != hand_backs;
+        if outdated {
+            self.shown.clear();
+        }
+        outdated
+    }
+
+    /// It has looked, at this count of hand-backs.
+    pub fn looked(&mut self, hand_backs: u32) {
+        self.hand_backs = Some(hand_backs);
     }
 
     pub fn tell(&mut self, last: u64) {

@@ -58,6 +58,16 @@ pub enum Fact {
         text: String,
     },
     FieldChanged(FieldChange),
+    /// A person had the browser for themselves from here on.
+    TookOver {
+        by: String,
+    },
+    /// And handed it back, perhaps with a word for the agents.
+    HandedBack {
+        by: String,
+        note: String,
+        seconds: u64,
+    },
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -92,7 +102,8 @@ impl Default for Journal {
 }
 
 impl Journal {
-    pub(super) fn add(&self, tab: Option<&str>, fact: Fact) {
+    /// Writes a fact down: about a tab, or about the browser as a whole.
+    pub fn add(&self, tab: Option<&str>, fact: Fact) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.pages.send_modify(|pages| pages.add(at, tab, fact));

@@ -84,6 +84,11 @@ impl std::str::FromStr for Locator {
 }
 
 impl Locator {
+    /// Whether it is a ref of an outline.
+    pub fn is_ref(&self) -> bool {
+        matches!(self.target, Target::Ref { .. })
+    }
+
     /// The number of the frame in which it begins, 0 for the page itself.
     pub(super) fn frame(&self) -> u32 {
         match &self.target {

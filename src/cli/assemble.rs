@@ -83,10 +83,12 @@ pub(super) async fn assemble(
         max_bitrate: settings.max_bitrate,
         min_bitrate: MIN_BITRATE.min(settings.max_bitrate),
         settle: settings.settle,
+        mode: settings.floor_mode,
+        turn_idle: settings.turn_idle,
         start_url: settings.start_url.clone(),
         max_rooms: settings.max_rooms,
     };
-    let main = RoomSpec { id: RoomId::main(), size: settings.room_size, start_url: None };
+    let main = RoomSpec { id: RoomId::main(), size: settings.room_size, start_url: None, mode: None };
     let house = House::open(room_settings, main, rtc.clone(), store.clone()).await?;
 
     let edges = Edges {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::{Bitrate, Size, ToolGroups};
+use crate::floor::Mode;
 use crate::server::Origin;
 use crate::server::wire::IceServer;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub frame_rate: u32,
     pub max_bitrate: Bitrate,
     pub settle: Duration,
+    pub floor_mode: Mode,
+    pub turn_idle: Duration,
     pub agent_tools: ToolGroups,
     pub ice_servers: Vec<IceServer>,
     pub log: String,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::settings::{LogFormat, Settings};
 use crate::base::{Bitrate, Size, ToolGroups};
+use crate::floor::Mode;
 use crate::server::Origin;
 use crate::server::wire::IceServer;
 
@@ -176,6 +177,25 @@ pub(super) const TABLE: &[Setting] = &[
         }
     ),
     setting!(
+        floor_mode,
+        Text,
+        "together",
+        "Who may act in a new room: together, turns, watch (agents act, people look) or hands-off (people act, agents look).",
+        |s, v| set(&mut s.floor_mode, v)
+    ),
+    setting!(
+        turn_idle_s,
+        Number,
+        "60",
+        "In the mode turns: how long a turn may stay unused, in seconds, 1 to 86400.",
+        |s, v| {
+            let mut seconds = 0u64;
+            number(&mut seconds, v, 1, 86_400)?;
+            s.turn_idle = Duration::from_secs(seconds);
+            Ok(())
+        }
+    ),
+    setting!(
         agent_tools,
         List,
         "core,vision,pdf,testing",
@@ -241,6 +261,8 @@ impl Settings {
             frame_rate: 0,
             max_bitrate: Bitrate::default(),
             settle: Duration::ZERO,
+            floor_mode: Mode::default(),
+            turn_idle: Duration::ZERO,
             agent_tools: ToolGroups::default(),
             ice_servers: vec![],
             log: String::new(),

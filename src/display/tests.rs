@@ -493,7 +493,7 @@ async fn a_stale_permit_injects_nothing() {
     let _ = floor.handle_person(Instant::now(), &ada, Touch::Momentary).expect("may");
     let input = StampedInput { input: Input::Text("late".into()), stamp: None };
     assert!(matches!(stage.display.inject(&permit, input), Err(InjectError::Preempted(_))));
-    floor.handle_done(permit);
+    floor.handle_done(Instant::now(), permit);
     let long = StampedInput { input: Input::Text("x".repeat(99_999)), stamp: None };
     assert!(matches!(stage.display.inject(&stage.permit, long), Err(InjectError::TooLong { .. })));
     stage.display.stop().await;

@@ -1,15 +1,17 @@
-//! The permit, and the gate that makes it stale.
+//! The permit, and the gates that make it stale.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::base::{Actor, ActorId, ActorKind};
 
-/// The epochs of one room's floor. A permit is valid while its epoch is the current one.
+/// The epochs of one room's floor: one for all agents, one for each person.
+/// A permit is valid while its epoch is the current one.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
-    people: AtomicU64,
-    agents: AtomicU64,
+pub(super) struct Gates {
+    agents: Arc<AtomicU64>,
+    people: BTreeMap<ActorId, Arc<AtomicU64>>,
 }
 
 /// Proof that its actor may act. It cannot be copied, only borrowed or given
@@ -26,7 +28,7 @@ pub struct FloorPermit {
     actor: ActorId,
     kind: ActorKind,
     epoch: u64,
-    gate: Arc<Gate>,
+    gate: Arc<AtomicU64>,
     /// The machine counts the permits that are out by it: a permit that is
     /// dropped, wherever, is given back.
     life: Arc<()>,
@@ -37,27 +39,38 @@ pub struct FloorPermit {
 #[error("a person has taken over")]
 pub struct Preempted;
 
-impl Gate {
-    fn of(&self, kind: ActorKind) -> &AtomicU64 {
-        match kind {
-            ActorKind::Person => &self.people,
-            ActorKind::Agent => &self.agents,
-        }
-    }
-
-    pub(super) fn permit(self: &Arc<Self>, actor: &Actor) -> FloorPermit {
+impl Gates {
+    pub fn permit(&mut self, actor: &Actor) -> FloorPermit {
+        let gate = match actor.kind() {
+            ActorKind::Agent => Arc::clone(&self.agents),
+            ActorKind::Person => Arc::clone(self.people.entry(actor.id.clone()).or_default()),
+        };
         FloorPermit {
             actor: actor.id.clone(),
             kind: actor.kind(),
-            epoch: self.of(actor.kind()).load(Ordering::Acquire),
-            gate: Arc::clone(self),
+            epoch: gate.load(Ordering::Acquire),
+            gate,
             life: Arc::default(),
         }
     }
 
-    /// Makes every permit of that kind stale, at once and for all threads.
-    pub(super) fn advance(&self, kind: ActorKind) {
-        self.of(kind).fetch_add(1, Ordering::AcqRel);
+    /// Makes every agent's permit stale, at once and for all threads.
+    pub fn stop_agents(&self) {
+        self.agents.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The same for people's, apart from one.
+    pub fn stop_people(&self, but: Option<&ActorId>) {
+        for (_, gate) in self.people.iter().filter(|(id, _)| Some(*id) != but) {
+            gate.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Somebody left for good, and with them what they were permitted.
+    pub fn forget(&mut self, actor: &ActorId) {
+        if let Some(gate) = self.people.remove(actor) {
+            gate.fetch_add(1, Ordering::AcqRel);
+        }
     }
 }
 
@@ -76,6 +89,6 @@ impl FloorPermit {
 
     /// Asks once more, right before the act.
     pub fn check(&self) -> Result<(), Preempted> {
-        if self.gate.of(self.kind).load(Ordering::Acquire) == self.epoch { Ok(()) } else { Err(Preempted) }
+        if self.gate.load(Ordering::Acquire) == self.epoch { Ok(()) } else { Err(Preempted) }
     }
 }

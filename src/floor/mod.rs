@@ -6,17 +6,21 @@
 //! is already on its way. No clock, no IO: time comes in as an argument.
 //!
 //! ```text
-//!            a person presses, types, scrolls
-//!   free ────────────────────────────────────▶ a person acts
-//!    ▲ ▲                                        │ still for `settle`,
-//!    │ └────────────────────────────────────────┘ nothing held down
-//!    │ the last permit is given back      ▲
-//!    │                                    │ a person presses: every
-//!   an agent acts ────────────────────────┘ agent's permit goes stale
+//! together   free ── a person presses, types, scrolls ──▶ a person acts
+//!             ▲ ▲                                          │ still for `settle`, or says so
+//!             │ └──────────────────────────────────────────┘
+//!             │ the last permit is given back      ▲ a person presses:
+//!            an agent acts ────────────────────────┘ every agent's permit goes stale
+//!
+//! turns      free ── acts, asks ──▶ somebody's turn ── gives, idle, leaves ──▶ the next who asked, or free
+//!
+//! any mode   … ── take over ──▶ one person's alone ── hand back, gone for `GRACE` ──▶ …
 //! ```
 
 mod gate;
 mod machine;
+mod mode;
 
 pub use gate::{FloorPermit, Preempted};
-pub use machine::{Floor, Grant, Holder, Refusal, Touch};
+pub use machine::{Floor, Grant, Holder, Touch};
+pub use mode::{FloorEvent, Mode, Refusal};

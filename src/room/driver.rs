@@ -8,18 +8,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::camera::Camera;
-use super::handle::{Command, SeatId};
+use super::handle::{Command, NoFloor, SeatId};
 use super::help::{HelpDesk, HelpEnd};
 use super::lifecycle::{Action, Lifecycle, Part};
 use super::parts::{Begun, Parts};
 use super::port::RoomError;
 use super::presence::PresentList;
 use super::viewers::{Viewers, touch};
-use super::{PageView, RoomEvent, RoomSettings, RoomSpec, RoomView};
-use crate::base::{Actor, ActorKind, CursorImage, Input, PeerId, Size, StampedInput};
-use crate::browser::{Browser, BrowserEvent, TabInfo};
+use super::{
+    FloorAsk, FloorView, HelpAnswer, PageView, Presence, RoomEvent, RoomSettings, RoomSpec, RoomView,
+};
+use crate::base::{Actor, ActorId, ActorKind, CursorImage, Input, PeerId, Size, StampedInput};
+use crate::browser::{Browser, BrowserEvent, Fact, TabInfo};
 use crate::display::DisplayEvent;
-use crate::floor::{Floor, FloorPermit, Grant, Holder, Refusal};
+use crate::floor::{Floor, FloorEvent, FloorPermit, Grant, Holder, Refusal};
 use crate::rtc::{PeerEvent, Rtc};
 
 /// While an agent acts, the floor is looked at this often, so that a permit
@@ -34,10 +36,11 @@ pub(super) struct Outlets {
     pub browser: watch::Sender<Option<Arc<Browser>>>,
 }
 
-/// An agent that waits for a person to be still.
+/// An agent that waits for a person to be still, or for its turn.
 struct Waiting {
     actor: Actor,
-    reply: oneshot::Sender<Result<FloorPermit, Refusal>>,
+    deadline: Instant,
+    reply: oneshot::Sender<Result<FloorPermit, NoFloor>>,
 }
 
 pub(super) struct Driver<'a> {
@@ -73,7 +76,9 @@ impl<'a> Driver<'a> {
         let now = Instant::now();
         Self {
             viewers: Viewers::new(spec.id.clone(), &settings, rtc, peer_sender),
-            floor: Floor::new(settings.settle),
+            floor: Floor::new(settings.settle)
+                .in_mode(spec.mode.unwrap_or(settings.mode))
+                .with_idle(settings.turn_idle),
             size: spec.size,
             parts: Parts::new(spec, settings, Arc::clone(&camera)),
             camera,
@@ -121,7 +126,10 @@ impl<'a> Driver<'a> {
         while let Some(Action::Start(part)) = self.lifecycle.poll_action(now) {
             self.parts.begin(part, &self.tabs);
         }
+        self.floor.handle_timeout(now);
+        self.tell_floor();
         self.grant_floor(now);
+        self.tell_floor();
         self.end_help(now);
         self.viewers.advance(now, &self.parts);
         self.publish(now);
@@ -132,7 +140,8 @@ impl<'a> Driver<'a> {
             Holder::Agent { .. } => Some(now + HOLDER_CHECK),
             _ => self.floor.poll_timeout(now),
         };
-        [floor, self.lifecycle.poll_timeout(), self.viewers.poll_timeout(), self.help.poll_timeout()]
+        let waiting = self.waiting.iter().map(|waiting| waiting.deadline).min();
+        [floor, waiting, self.lifecycle.poll_timeout(), self.viewers.poll_timeout(), self.help.poll_timeout()]
             .into_iter()
             .flatten()
             .min()
@@ -142,6 +151,7 @@ impl<'a> Driver<'a> {
         match command {
             Command::Enter { seat, actor, gone } => {
                 self.present.enter(&actor);
+                self.floor.handle_here(&actor.id);
                 tracing::info!(room = %self.parts.id(), actor = %actor.id, role = actor.role.as_str(), "entered");
                 if actor.kind() == ActorKind::Agent {
                     self.agents.insert(seat, actor);
@@ -155,10 +165,14 @@ impl<'a> Driver<'a> {
                 let _ = reply.send(answer);
             }
             Command::Resize { actor, size, reply } => self.resize(&actor, size, reply),
-            Command::Floor { actor, reply } => {
-                self.waiting.push(Waiting { actor, reply });
+            Command::Floor { actor, deadline, reply } => {
+                self.waiting.push(Waiting { actor, deadline, reply });
             }
-            Command::Done(permit) => self.floor.handle_done(permit),
+            Command::Done(permit) => self.floor.handle_done(Instant::now(), permit),
+            Command::Control { actor, ask, reply } => {
+                let done = self.control(&actor, ask);
+                let _ = reply.send(done.map_err(|refusal| RoomError::Forbidden(refusal.to_string())));
+            }
             Command::AskHelp { id, actor, reason, limit, reply } => {
                 match self.help.handle_ask(Instant::now(), id, &actor, &reason, limit) {
                     Ok(()) => drop(self.help_replies.insert(id, reply)),
@@ -170,7 +184,11 @@ impl<'a> Driver<'a> {
                 self.help_replies.remove(&id);
             }
             Command::AnswerHelp { actor, id, answer, reply } => {
-                let taken = self.help.handle_answer(Instant::now(), &actor, id, &answer);
+                let now = Instant::now();
+                let taken = self.help.handle_answer(now, &actor, id, &answer);
+                if taken.is_ok() {
+                    self.floor_of_help(now, &actor, &answer);
+                }
                 let ended = taken.map(|end| end.map(|end| self.tell_helped(id, end)).unwrap_or_default());
                 let _ = reply.send(ended.map_err(RoomError::BadRequest));
             }
@@ -180,6 +198,74 @@ impl<'a> Driver<'a> {
             Command::Stop { reply } => {
                 self.stop().await;
                 let _ = reply.send(());
+            }
+        }
+    }
+
+    /// What somebody does about the floor. It is told with the next round.
+    fn control(&mut self, actor: &Actor, ask: FloorAsk) -> Result<(), Refusal> {
+        let now = Instant::now();
+        // A token that speaks over HTTP is the person whose page it opened.
+        let page = self.present.page_of(&actor.id).cloned();
+        let actor = page.as_ref().unwrap_or(actor);
+        let done = match ask {
+            FloorAsk::Takeover => self.floor.handle_takeover(now, actor),
+            FloorAsk::HandBack { note } => self.floor.handle_hand_back(now, actor, &note),
+            FloorAsk::Request => self.floor.handle_request(now, actor),
+            FloorAsk::Withdraw => {
+                self.floor.handle_request_withdrawn(&actor.id);
+                Ok(())
+            }
+            FloorAsk::Give { to } => match self.present.actor(&to).cloned() {
+                Some(to) => self.floor.handle_give(now, actor, &to),
+                None => Err(Refusal::NotHere),
+            },
+            FloorAsk::Mode { mode } => self.floor.handle_mode(actor, mode),
+        };
+        // Whoever is not in the room has it for a moment only.
+        if self.present.actor(&actor.id).is_none() {
+            self.floor.handle_gone(now, &actor.id);
+        }
+        done
+    }
+
+    /// Helping is a takeover, and being done with it a hand-back.
+    fn floor_of_help(&mut self, now: Instant, actor: &Actor, answer: &HelpAnswer) {
+        let done = match answer {
+            HelpAnswer::Accept => self.floor.handle_takeover(now, actor),
+            HelpAnswer::Done { note } | HelpAnswer::Decline { note } => {
+                let theirs = self.floor.takeover().is_some_and(|(holder, _)| holder.id == actor.id);
+                if theirs { self.floor.handle_hand_back(now, actor, note) } else { Ok(()) }
+            }
+        };
+        if let Err(refusal) = done {
+            tracing::debug!(room = %self.parts.id(), actor = %actor.id, %refusal, "help without the floor");
+        }
+    }
+
+    /// Does and tells what happened on the floor.
+    fn tell_floor(&mut self) {
+        let name = |present: &PresentList, id: &ActorId| {
+            present.actor(id).map_or_else(|| "somebody who has left".to_owned(), |actor| actor.name.clone())
+        };
+        while let Some(event) = self.floor.poll_event() {
+            tracing::debug!(room = %self.parts.id(), ?event, "floor");
+            let fact = match event {
+                FloorEvent::Release(permit) => {
+                    self.inject(&permit, StampedInput { input: Input::ReleaseAll, stamp: None });
+                    continue;
+                }
+                FloorEvent::TookOver { by } => Fact::TookOver { by: name(&self.present, &by) },
+                FloorEvent::HandedBack { by, note, took, .. } => {
+                    Fact::HandedBack { by: name(&self.present, &by), note, seconds: took.as_secs() }
+                }
+                FloorEvent::Turn { .. }
+                | FloorEvent::Free
+                | FloorEvent::Asked { .. }
+                | FloorEvent::Mode { .. } => continue,
+            };
+            if let Some(browser) = self.parts.browser() {
+                browser.journal().add(None, fact);
             }
         }
     }
@@ -284,17 +370,22 @@ impl<'a> Driver<'a> {
 
     /// Gives the floor to the agents that may have it by now.
     fn grant_floor(&mut self, now: Instant) {
-        for Waiting { actor, reply } in std::mem::take(&mut self.waiting) {
+        // In the order in which they came, so that none is passed over.
+        for Waiting { actor, deadline, reply } in std::mem::take(&mut self.waiting) {
             if reply.is_closed() {
                 continue;
             }
             let answer = match self.floor.handle_agent(now, &actor) {
                 Ok(Grant::Now(permit)) => Ok(permit),
-                Ok(Grant::Wait { .. }) => {
-                    self.waiting.push(Waiting { actor, reply });
+                Ok(Grant::Wait { .. }) if now < deadline => {
+                    self.waiting.push(Waiting { actor, deadline, reply });
                     continue;
                 }
-                Err(refusal) => Err(refusal),
+                Ok(Grant::Wait { holder, since, .. }) => match self.floor.holder(now) {
+                    Holder::Agent { .. } => Err(NoFloor::HeldByAgent { holder, since }),
+                    Holder::Person { .. } | Holder::Nobody => Err(NoFloor::Held { holder, since }),
+                },
+                Err(refusal) => Err(NoFloor::Refused(refusal)),
             };
             // A permit nobody waits for any more is dropped here and so given back.
             let _ = reply.send(answer);
@@ -346,7 +437,10 @@ impl<'a> Driver<'a> {
     fn publish(&self, now: Instant) {
         let holder = match self.floor.holder(now) {
             Holder::Nobody => None,
-            Holder::Person { id, .. } | Holder::Agent { id, .. } => self.present.get(&id),
+            Holder::Person { id, .. } | Holder::Agent { id, .. } => {
+                let away = || self.floor.takeover().map(|(actor, _)| actor).or(self.floor.turn());
+                self.present.get(&id).or_else(|| away().map(Presence::of))
+            }
         };
         let waiting = self.waiting.iter().map(|waiting| waiting.actor.name.clone()).collect();
         let page = self
@@ -360,6 +454,7 @@ impl<'a> Driver<'a> {
             phase: self.lifecycle.phase(),
             present: self.present.view(),
             holder,
+            floor: self.floor_view(),
             waiting,
             help: self.help.view(),
             page,
@@ -371,6 +466,17 @@ impl<'a> Driver<'a> {
             }
             changed
         });
+    }
+
+    fn floor_view(&self) -> FloorView {
+        let of = |actor: &Actor| Presence::of(actor);
+        FloorView {
+            mode: self.floor.mode(),
+            takeover: self.floor.takeover().map(|(actor, _)| of(actor)),
+            turn: self.floor.turn().map(of),
+            requests: self.floor.requests().map(of).collect(),
+            hand_backs: u32::try_from(self.floor.hand_backs()).unwrap_or(u32::MAX),
+        }
     }
 
     async fn stop(&mut self) {

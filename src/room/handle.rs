@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::camera::Camera;
 use super::help::HelpEnd;
 use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
-use super::{HelpAnswer, RoomEvent, RoomView};
+use super::{FloorAsk, HelpAnswer, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::{FloorPermit, Refusal};
@@ -41,12 +41,18 @@ pub(super) enum Command {
         size: Size,
         reply: oneshot::Sender<Result<(), RoomError>>,
     },
-    /// An agent wants the floor. A dropped reply slot is a request withdrawn.
+    /// An agent wants the floor, by the deadline. A dropped reply slot is a request withdrawn.
     Floor {
         actor: Actor,
-        reply: oneshot::Sender<Result<FloorPermit, Refusal>>,
+        deadline: Instant,
+        reply: oneshot::Sender<Result<FloorPermit, NoFloor>>,
     },
     Done(FloorPermit),
+    Control {
+        actor: Actor,
+        ask: FloorAsk,
+        reply: oneshot::Sender<Result<(), RoomError>>,
+    },
     AskHelp {
         id: u32,
         actor: Actor,
@@ -99,8 +105,10 @@ pub struct AgentSeat {
 pub enum NoFloor {
     #[error("{0}")]
     Refused(#[from] Refusal),
-    #[error("{holder} is using the browser and has been for {} s; try again in a moment", .since.as_secs())]
+    #[error("a person has had the floor for {} s: {holder}. Try again in a moment, or wait for them with wait_for_user", .since.as_secs())]
     Held { holder: String, since: Duration },
+    #[error("another agent has had the floor for {} s: {holder}. Try again in a moment", .since.as_secs())]
+    HeldByAgent { holder: String, since: Duration },
     #[error("the room is stopping")]
     Stopping,
 }
@@ -170,6 +178,10 @@ impl Room for RoomHandle {
 
     fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>> {
         Box::pin(async move { self.ask(|reply| Command::Resize { actor, size, reply }).await? })
+    }
+
+    fn floor(&self, actor: Actor, ask: FloorAsk) -> BoxFuture<'_, Result<(), RoomError>> {
+        Box::pin(async move { self.ask(|reply| Command::Control { actor, ask, reply }).await? })
     }
 
     fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>> {
@@ -248,21 +260,10 @@ impl AgentSeat {
 
     /// Waits for the floor until the deadline.
     pub async fn floor(&self, deadline: Instant) -> Result<FloorPermit, NoFloor> {
-        let asked = Instant::now();
         let (reply, answer) = oneshot::channel();
-        let command = Command::Floor { actor: self.actor.clone(), reply };
+        let command = Command::Floor { actor: self.actor.clone(), deadline, reply };
         self.seat.room.commands.send(command).await.map_err(|_| NoFloor::Stopping)?;
-        match tokio::time::timeout_at(deadline.into(), answer).await {
-            Ok(Ok(granted)) => Ok(granted?),
-            Ok(Err(_)) => Err(NoFloor::Stopping),
-            Err(_) => {
-                let holder = self.seat.room.view.borrow().holder.as_ref().map(|holder| holder.name.clone());
-                Err(NoFloor::Held {
-                    holder: holder.unwrap_or_else(|| "a person".into()),
-                    since: asked.elapsed(),
-                })
-            }
-        }
+        answer.await.map_err(|_| NoFloor::Stopping)?
     }
 
     /// Makes the display this large, as anybody may who may act.

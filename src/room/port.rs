@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use utoipa::ToSchema;
 
-use super::{AgentSeat, HelpAnswer, RoomEvent, RoomView};
+use super::{AgentSeat, FloorAsk, HelpAnswer, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
+use crate::floor::Mode;
 
 /// All rooms of this server.
 pub trait Rooms: Send + Sync + 'static {
@@ -32,6 +33,9 @@ pub struct RoomSpec {
     /// The page of the first tab; the server's own setting when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_url: Option<String>,
+    /// Who may act at first; the server's own setting when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
 }
 
 fn default_size() -> Size {
@@ -46,6 +50,8 @@ pub trait Room: Send + Sync {
     /// Somebody opened a page or a player: they are present until the seat is dropped.
     fn enter(&self, actor: Actor) -> BoxFuture<'_, Result<Box<dyn ViewerSeat>, RoomError>>;
     fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>>;
+    /// Somebody takes the floor, hands it back, asks for it or changes the mode.
+    fn floor(&self, actor: Actor, ask: FloorAsk) -> BoxFuture<'_, Result<(), RoomError>>;
     /// A person answers an agent's request for help.
     fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>>;
     /// An agent comes in and is present until its seat is dropped.

@@ -50,6 +50,21 @@ impl PresentList {
         self.0.iter().map(|present| Presence::of(&present.actor)).collect()
     }
 
+    pub fn actor(&self, id: &ActorId) -> Option<&Actor> {
+        self.0.iter().find(|present| present.actor.id == *id).map(|present| &present.actor)
+    }
+
+    /// The one page of a token, whose actors are called `token.page`, if the token itself is not here.
+    pub fn page_of(&self, token: &ActorId) -> Option<&Actor> {
+        let is_page = |present: &&Present| {
+            let rest = present.actor.id.as_str().strip_prefix(token.as_str());
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        let mut pages = self.0.iter().filter(is_page);
+        let page = pages.next().filter(|_| self.actor(token).is_none() && pages.next().is_none())?;
+        Some(&page.actor)
+    }
+
     /// How many people are here.
     pub fn people(&self) -> usize {
         self.0.iter().filter(|present| present.actor.kind() == ActorKind::Person).count()

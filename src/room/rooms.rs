@@ -15,7 +15,7 @@ use super::camera::{Camera, Counts};
 use super::driver::{Driver, Outlets};
 use super::handle::RoomHandle;
 use super::port::{Room, RoomError, RoomSpec, Rooms};
-use super::{Phase, RoomSettings, RoomView};
+use super::{FloorView, Phase, RoomSettings, RoomView};
 use crate::base::RoomId;
 use crate::rtc::Rtc;
 use crate::store::{Store, StoredRoom, UnixSeconds};
@@ -50,9 +50,9 @@ impl House {
         });
         let remembered = house.store.rooms().await.map_err(internal)?;
         house.start(main);
-        for StoredRoom { id, size, start_url, .. } in remembered {
+        for StoredRoom { id, size, start_url, mode, .. } in remembered {
             if house.handle(&id).is_none() {
-                house.start(RoomSpec { id, size, start_url });
+                house.start(RoomSpec { id, size, start_url, mode });
             }
         }
         Ok(house)
@@ -85,6 +85,7 @@ impl House {
             phase: Phase::Starting,
             present: vec![],
             holder: None,
+            floor: FloorView::default(),
             waiting: vec![],
             help: vec![],
             page: None,
@@ -203,5 +204,6 @@ fn stored(spec: &RoomSpec) -> StoredRoom {
         size: spec.size,
         start_url: spec.start_url.clone(),
         created_at: UnixSeconds::now(),
+        mode: spec.mode,
     }
 }

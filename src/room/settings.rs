@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::{Bitrate, RoomId, Size};
+use crate::floor::Mode;
 use crate::process::RoomUser;
 
 /// Settings that all rooms of a server share.
@@ -22,6 +23,10 @@ pub struct RoomSettings {
     pub min_bitrate: Bitrate,
     /// How long a person must be still before an agent goes on.
     pub settle: Duration,
+    /// Who may act in a room that does not say so itself.
+    pub mode: Mode,
+    /// How long somebody's turn may stay unused.
+    pub turn_idle: Duration,
     pub start_url: String,
     pub max_rooms: usize,
 }

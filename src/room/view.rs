@@ -6,6 +6,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::base::{ActorId, ActorKind, Role, RoomId, Size};
+use crate::floor::Mode;
 
 /// What is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
@@ -19,6 +20,7 @@ pub struct RoomView {
     pub present: Vec<Presence>,
     /// Who acts now; nothing when nobody does.
     pub holder: Option<Presence>,
+    pub floor: FloorView,
     /// Names of agents that wait for a person to be still.
     pub waiting: Vec<String>,
     /// What agents ask of people, oldest first.
@@ -53,6 +55,45 @@ pub struct Presence {
     pub name: String,
     pub kind: ActorKind,
     pub role: Role,
+}
+
+/// Who may act.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct FloorView {
+    pub mode: Mode,
+    /// The person who has the floor for themselves until they hand back.
+    pub takeover: Option<Presence>,
+    /// Whose turn it is, in the mode `turns`.
+    pub turn: Option<Presence>,
+    /// Who asks for the floor, the next one first.
+    pub requests: Vec<Presence>,
+    /// How often people have handed back so far.
+    pub hand_backs: u32,
+}
+
+/// What somebody does about the floor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FloorAsk {
+    /// I have it for myself until I hand back; agents are refused meanwhile.
+    Takeover,
+    /// I am done with it; the note goes to the agents.
+    HandBack {
+        #[serde(default)]
+        note: String,
+    },
+    /// I ask whoever has it.
+    Request,
+    /// I do not ask any more.
+    Withdraw,
+    /// Somebody else is to have it.
+    Give {
+        #[schema(value_type = String)]
+        #[ts(type = "string")]
+        to: ActorId,
+    },
+    /// From now on, this is who may act.
+    Mode { mode: Mode },
 }
 
 /// An agent asks a person to do something.

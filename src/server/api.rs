@@ -13,6 +13,7 @@ use super::caller::Caller;
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use crate::base::{RoomId, Size};
+use crate::floor::Mode;
 use crate::room::{RoomSpec, RoomView};
 use crate::store::UnixSeconds;
 
@@ -36,6 +37,9 @@ pub(super) struct NewRoom {
     /// The first page, `http:`, `https:` or `about:blank`.
     #[serde(default)]
     start_url: Option<String>,
+    /// Who may act at first; the server's own setting if left out.
+    #[serde(default)]
+    mode: Option<Mode>,
 }
 
 /// What to change in a room.
@@ -146,7 +150,12 @@ pub(super) async fn create(
     if let Some(url) = &new.start_url {
         check_start_url(url)?;
     }
-    let spec = RoomSpec { id: new.id, size: new.size.unwrap_or(Size::DEFAULT), start_url: new.start_url };
+    let spec = RoomSpec {
+        id: new.id,
+        size: new.size.unwrap_or(Size::DEFAULT),
+        start_url: new.start_url,
+        mode: new.mode,
+    };
     let view = context.rooms.create(spec).await?;
     tracing::info!(room = %view.id, actor = %caller.actor.id, "made a room");
     let location = HeaderValue::from_str(&format!("/api/rooms/{}", view.id)).map_err(ApiError::internal)?;

@@ -4,7 +4,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, cdp, socket, tokens, whep};
+use super::{api, cdp, floor, socket, tokens, whep};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,12 @@ use super::{api, cdp, socket, tokens, whep};
         api::get,
         api::change,
         api::remove,
+        floor::get,
+        floor::put,
+        floor::takeover,
+        floor::handback,
+        floor::request,
+        floor::give,
         tokens::list,
         tokens::create,
         tokens::revoke,

@@ -18,6 +18,7 @@ mod connections;
 mod context;
 mod document;
 mod error;
+mod floor;
 mod guard;
 mod metrics;
 mod origin;

@@ -14,7 +14,7 @@ use super::api::RoomPath;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
-use super::{api, assets, cdp, guard, page, socket, tokens, whep};
+use super::{api, assets, cdp, floor, guard, page, socket, tokens, whep};
 use crate::base::RoomId;
 
 const LARGEST_BODY: usize = 64 * 1024;
@@ -32,6 +32,11 @@ pub fn router(context: &Context) -> Router {
         .route("/metrics", get(api::metrics))
         .route("/api/rooms", get(api::list).post(api::create))
         .route("/api/rooms/{room}", get(api::get).patch(api::change).delete(api::remove))
+        .route("/api/rooms/{room}/floor", get(floor::get).put(floor::put))
+        .route("/api/rooms/{room}/floor/takeover", post(floor::takeover))
+        .route("/api/rooms/{room}/floor/handback", post(floor::handback))
+        .route("/api/rooms/{room}/floor/request", post(floor::request))
+        .route("/api/rooms/{room}/floor/give", post(floor::give))
         .route("/api/rooms/{room}/tokens", get(tokens::list).post(tokens::create))
         .route("/api/rooms/{room}/tokens/{id}", delete(tokens::revoke))
         .route("/api/rooms/{room}/ws", get(socket::open))

@@ -255,6 +255,16 @@ impl<'a> Session<'a> {
                     Err(error) => self.send(&refusal(self.id, &error)).await,
                 }
             }
+            ClientMessage::Floor { ask } => {
+                let done = match self.context.rooms.get(self.id) {
+                    Some(room) => room.floor(self.caller.actor.clone(), ask).await,
+                    None => Err(RoomError::NotFound),
+                };
+                match done {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.send(&refusal(self.id, &error)).await,
+                }
+            }
             ClientMessage::Call { id, tool, arguments } => {
                 if self.calls.len() >= MOST_CALLS {
                     let text = format!("{MOST_CALLS} calls are on their way already; wait for one");

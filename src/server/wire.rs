@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::room::{HelpAnswer, Presence, RoomEvent, RoomView};
+use crate::room::{FloorAsk, HelpAnswer, Presence, RoomEvent, RoomView};
 
 /// The version of these messages. A client with another one reloads the page.
 pub const PROTOCOL: u32 = 1;
@@ -21,6 +21,8 @@ pub enum ClientMessage {
     Fit { width: u32, height: u32 },
     /// Answers an agent's request for help, which the room's view lists.
     Help { id: u32, answer: HelpAnswer },
+    /// Takes the floor, hands it back, asks for it, gives it or changes the mode.
+    Floor { ask: FloorAsk },
     /// Calls one of the agents' tools, as the agent of this viewer. Answered by
     /// `called` with the same id.
     Call {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use super::rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
 use super::{StoreError, schema};
 use crate::base::{RoomId, Size, ToolGroupError};
+use crate::floor::Mode;
 
 /// How long a query waits for another process that writes.
 const WAIT_FOR_WRITER_MS: u32 = 5000;
@@ -111,21 +112,22 @@ impl Database {
     /// Keeps a room; an older row of this name is replaced.
     pub(super) fn put_room(&self, room: &StoredRoom) -> Result<(), StoreError> {
         self.connection.execute(
-            "INSERT INTO rooms (id, width, height, start_url, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (id) DO UPDATE SET width = ?2, height = ?3, start_url = ?4",
+            "INSERT INTO rooms (id, width, height, start_url, created_at, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET width = ?2, height = ?3, start_url = ?4, mode = ?6",
             params![
                 room.id.as_str(),
                 room.size.width(),
                 room.size.height(),
                 room.start_url,
-                room.created_at.0
+                room.created_at.0,
+                room.mode.map(Mode::as_str),
             ],
         )?;
         Ok(())
     }
 
     pub(super) fn rooms(&self) -> Result<Vec<StoredRoom>, StoreError> {
-        let sql = "SELECT id, width, height, start_url, created_at FROM rooms ORDER BY created_at, id";
+        let sql = "SELECT id, width, height, start_url, created_at, mode FROM rooms ORDER BY created_at, id";
         let mut query = self.connection.prepare_cached(sql)?;
         let rows = query.query_map([], |row| Ok(stored_room(row)))?;
         rows.map(|row| row?).collect()
@@ -177,5 +179,6 @@ fn stored_room(row: &Row<'_>) -> Result<StoredRoom, StoreError> {
         size: Size::new(row.get(1)?, row.get(2)?).map_err(|error| nonsense(error.to_string()))?,
         start_url: row.get(3)?,
         created_at: UnixSeconds(row.get(4)?),
+        mode: row.get::<_, Option<String>>(5)?.map(|mode| mode.parse().map_err(nonsense)).transpose()?,
     })
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::base::{Role, RoomId, Size, ToolGroups};
+use crate::floor::Mode;
 
 /// A moment on the wall clock, in whole seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -45,6 +46,8 @@ pub struct StoredRoom {
     pub size: Size,
     pub start_url: Option<String>,
     pub created_at: UnixSeconds,
+    /// Who may act in it at first, if it says so itself.
+    pub mode: Option<Mode>,
 }
 
 impl UnixSeconds {

@@ -30,6 +30,9 @@ const STEPS: &[&str] = &[
     "
     ALTER TABLE tokens ADD COLUMN tools TEXT;
 ",
+    "
+    ALTER TABLE rooms ADD COLUMN mode TEXT;
+",
 ];
 
 /// The version that this program knows.

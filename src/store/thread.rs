@@ -128,6 +128,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::base::{Role, Size};
+    use crate::floor::Mode;
 
     fn a_token(number: u8, room: Option<&str>) -> StoredToken {
         StoredToken {
@@ -152,6 +153,7 @@ mod tests {
             size: Size::DEFAULT,
             start_url: None,
             created_at: UnixSeconds(7),
+            mode: Some(Mode::Turns),
         };
         {
             let store = Store::open(&data).expect("opens");

@@ -107,6 +107,13 @@ fn fact_in_words(fact: &Fact) -> String {
         Fact::FieldChanged(FieldChange { name, value: None, .. }) => {
             format!("somebody filled in {name:?}, whose value is secret")
         }
+        Fact::TookOver { by } => format!("{by} took over"),
+        Fact::HandedBack { by, note, seconds } if note.is_empty() => {
+            format!("{by} handed back after {seconds} s")
+        }
+        Fact::HandedBack { by, note, seconds } => {
+            format!("{by} handed back after {seconds} s and says: {note:?}")
+        }
     }
 }
 

@@ -187,7 +187,9 @@ impl Desk {
         let seat = self.room.enter_agent(self.caller.as_agent()?)?;
         let permit = seat.floor(Instant::now() + LONGEST_WAIT).await.map_err(|refusal| match refusal {
             NoFloor::Refused(_) => ApiError::forbidden(refusal.to_string()),
-            NoFloor::Held { .. } => ApiError::new(StatusCode::CONFLICT, "floor-held", refusal.to_string()),
+            NoFloor::Held { .. } | NoFloor::HeldByAgent { .. } => {
+                ApiError::new(StatusCode::CONFLICT, "floor-held", refusal.to_string())
+            }
             NoFloor::Stopping => {
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", refusal.to_string())
             }
