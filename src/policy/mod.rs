@@ -5,10 +5,19 @@
 //! store: actions, rules and the time come in as values.
 
 mod action;
+pub mod cdp;
 mod command;
+mod compiled;
 mod fold;
 mod glob;
+mod json;
+mod parse;
 mod place;
+mod rule;
+mod rules;
 
 pub use action::{Action, Class, ClassError, Target};
+pub use parse::{BrokenRules, Complaint, LONGEST_DOCUMENT};
 pub use place::Place;
+pub use rule::{Effect, Matching, OneOrMany, Rule, Scope, TargetPatterns, Who};
+pub use rules::{By, Decision, Explanation, MOST_RULES, Near, RuleRef, RuleSet, Rules};
