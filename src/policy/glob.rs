@@ -113,11 +113,6 @@ impl Glob {
             None => String::new(),
         }
     }
-
-    pub fn is_any(&self) -> bool {
-        self.parts.len() > 1
-            && self.parts.iter().all(|part| matches!(part, Part::Text(text) if text.is_empty()))
-    }
 }
 
 impl Part {

@@ -5,6 +5,7 @@
 //! store: actions, rules and the time come in as values.
 
 mod action;
+mod approval;
 pub mod cdp;
 mod command;
 mod compiled;
@@ -17,6 +18,10 @@ mod rule;
 mod rules;
 
 pub use action::{Action, Class, ClassError, Target};
+pub use approval::{
+    Answer, AnswerError, Answered, ApprovalId, ApprovalIdError, ApprovalView, Approvals, Approved, AskError,
+    End, Event, Fingerprint, LARGEST_PICTURE, Limits, NotApproved, Request,
+};
 pub use parse::{BrokenRules, Complaint, LONGEST_DOCUMENT};
 pub use place::Place;
 pub use rule::{Effect, Matching, OneOrMany, Rule, Scope, TargetPatterns, Who};

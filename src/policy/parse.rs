@@ -429,3 +429,6 @@ fn shortly(text: &str) -> String {
     }
     short
 }
+
+#[cfg(test)]
+mod tests;
