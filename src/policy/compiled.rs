@@ -2,7 +2,8 @@
 //! that the decision and the dry run cannot tell different stories.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ const LONGEST_NOTE: usize = 1000;
 pub const MOST_ENTRIES: usize = 64;
 /// Arguments that are read for one path.
 const MOST_VALUES: usize = 1000;
+/// Command lines of one action that are kept taken apart.
+const MOST_COMMANDS: usize = 16;
 /// Arguments whose values are commands, whatever the tool.
 const COMMANDS: [&str; 6] = ["command", "cmd", "commands", "script", "shell", "bash"];
 
@@ -34,6 +37,7 @@ pub struct Wrong {
 #[derive(Debug)]
 pub struct Compiled {
     pub rule: Rule,
+    pub needs: Needs,
     kind: Option<ActorKind>,
     roles: Vec<Role>,
     names: Vec<Pattern>,
@@ -46,6 +50,20 @@ pub struct Compiled {
     target_names: Vec<Pattern>,
     arguments: Vec<Argument>,
 }
+
+/// Letters that the action must have for a rule to fit, a bit for each of
+/// ASCII, folded. They tell most rules off at a glance, without a look at
+/// their patterns. Where folding is not letter by letter, an action has all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    actor: u128,
+    targets: u128,
+    texts: u128,
+    arguments: u128,
+}
+
+/// The bit of a letter that no text has: there is something at all.
+const PRESENT: u128 = 1 << 127;
 
 /// A pattern with its folded twin.
 #[derive(Debug)]
@@ -70,17 +88,30 @@ pub struct Question<'a> {
     texts: OnceCell<Vec<Text<'a>>>,
     targets: OnceCell<Vec<(Text<'a>, Text<'a>)>>,
     executes: bool,
+    has: Needs,
+    /// Command lines that were taken apart already, by their text's address:
+    /// they are borrowed from the action, which does not change meanwhile.
+    commands: RefCell<Vec<((usize, usize), Rc<Command>)>>,
+}
+
+/// A command line in both readings.
+struct Command {
+    /// Each part; none if it cannot be read for sure.
+    parts: Vec<Text<'static>>,
+    loose: Vec<Text<'static>>,
 }
 
 /// A value and its folded reading.
 struct Text<'a> {
     raw: Cow<'a, str>,
+    ascii: bool,
     folded: OnceCell<String>,
 }
 
 impl<'a> Text<'a> {
     fn new(raw: impl Into<Cow<'a, str>>) -> Self {
-        Self { raw: raw.into(), folded: OnceCell::new() }
+        let raw = raw.into();
+        Self { ascii: raw.is_ascii(), raw, folded: OnceCell::new() }
     }
 
     fn folded(&self) -> &str {
@@ -96,7 +127,42 @@ impl<'a> Question<'a> {
             texts: OnceCell::new(),
             targets: OnceCell::new(),
             executes: action.is(&Class::EXECUTE),
+            has: Needs {
+                actor: letters([action.actor.name.as_str()]),
+                targets: letters(action.targets.iter().flat_map(|target| [&*target.role, &*target.name])),
+                texts: letters(action.texts.iter().map(String::as_str)),
+                arguments: all_letters(&action.arguments, 0, &mut 0),
+            },
+            commands: RefCell::default(),
         }
+    }
+
+    /// Whether a rule with these needs can fit at all.
+    pub fn has(&self, needs: &Needs) -> bool {
+        let has = &self.has;
+        (needs.actor & !has.actor)
+            | (needs.targets & !has.targets)
+            | (needs.texts & !has.texts)
+            | (needs.arguments & !has.arguments)
+            == 0
+    }
+
+    fn command(&self, line: &str, borrowed: bool) -> Rc<Command> {
+        let key = (line.as_ptr() as usize, line.len());
+        let mut known = self.commands.borrow_mut();
+        if let Some((_, command)) = known.iter().find(|(other, _)| borrowed && *other == key) {
+            return Rc::clone(command);
+        }
+        let parts = command::parts(line);
+        let clear = if parts.unclear { Vec::new() } else { parts.commands };
+        let command = Rc::new(Command {
+            parts: clear.into_iter().map(Text::new).collect(),
+            loose: command::loose(line).into_iter().map(Text::new).collect(),
+        });
+        if borrowed && known.len() < MOST_COMMANDS {
+            known.push((key, Rc::clone(&command)));
+        }
+        command
     }
 
     fn texts(&self) -> &[Text<'a>] {
@@ -118,7 +184,10 @@ impl Pattern {
     }
 
     fn matches(&self, text: &Text, allows: bool) -> bool {
-        if allows {
+        // What fits a text in ASCII as it is fits it folded, so one of the two tells.
+        if text.ascii {
+            if allows { self.exact.matches(&text.raw) } else { self.folded.matches(text.folded()) }
+        } else if allows {
             self.exact.matches(&text.raw) && self.folded.matches(text.folded())
         } else {
             self.exact.matches(&text.raw) || self.folded.matches(text.folded())
@@ -196,8 +265,15 @@ impl Compiled {
         if !check.wrong.is_empty() {
             return Err(check.wrong);
         }
+        let needs = Needs {
+            actor: needed(&names),
+            targets: needed(&target_roles) | needed(&target_names),
+            texts: needed(&texts),
+            arguments: arguments.iter().fold(0, |bits, argument| bits | needed(&argument.patterns)),
+        };
         Ok(Self {
             rule: rule.clone(),
+            needs,
             kind: rule.who.kind,
             roles: rule.who.role.0.clone(),
             names,
@@ -270,7 +346,7 @@ impl Compiled {
         for argument in &self.arguments {
             miss(self.argument_fits(argument, question), &|| {
                 let (name, patterns) = (&argument.name, &rule.matching.arguments[&argument.name]);
-                if values(&action.arguments, &argument.path).0.is_empty() {
+                if values(&action.arguments, &argument.path).is_some_and(|values| values.is_empty()) {
                     return format!("matching.arguments.{name}: the action has no such argument");
                 }
                 let joined = match self.allows() && (argument.command || question.executes) {
@@ -325,26 +401,67 @@ impl Compiled {
     }
 
     fn argument_fits(&self, argument: &Argument, question: &Question) -> bool {
-        let (values, more) = values(&question.action.arguments, &argument.path);
         let allows = self.allows();
         let command = argument.command || question.executes;
-        // More than is read: whoever denies assumes the worst, whoever allows too.
-        if more {
-            return !allows;
-        }
-        fits(values, allows, |value| {
+        let value_fits = |value: &Value| {
             let text = Text::new(written(value));
             let whole = || any(&argument.patterns, &text, allows);
-            let part = |part: String| any(&argument.patterns, &Text::new(part), allows);
+            let part = |part: &Text| any(&argument.patterns, part, allows);
+            let taken_apart = || question.command(&text.raw, matches!(text.raw, Cow::Borrowed(_)));
             match (command, allows) {
                 (false, _) => whole(),
-                (true, false) => whole() || command::loose(&text.raw).into_iter().any(part),
-                (true, true) => {
-                    let parts = command::parts(&text.raw);
-                    !parts.unclear && fits(parts.commands, true, part)
-                }
+                (true, false) => whole() || taken_apart().loose.iter().any(part),
+                (true, true) => fits(&taken_apart().parts, true, part),
             }
-        })
+        };
+        if let Some(value) = straight(&question.action.arguments, &argument.path) {
+            return value_fits(value);
+        }
+        // More than is read: whoever denies assumes the worst, whoever allows too.
+        match values(&question.action.arguments, &argument.path) {
+            Some(values) => fits(values, allows, value_fits),
+            None => !allows,
+        }
+    }
+}
+
+/// What each of the patterns needs; nothing where there are none.
+fn needed(patterns: &[Pattern]) -> u128 {
+    let bits = |pattern: &Pattern| pattern.folded.letters().fold(PRESENT, |bits, c| bits | bit(c));
+    patterns.iter().map(bits).reduce(|all, bits| all & bits).unwrap_or(0)
+}
+
+fn bit(c: char) -> u128 {
+    if c.is_ascii() { (1 << c as u32) & !PRESENT } else { 0 }
+}
+
+/// The letters of all texts together, and a blank, which taking a command apart can add.
+fn letters<'a>(texts: impl IntoIterator<Item = &'a str>) -> u128 {
+    texts.into_iter().fold(0, |bits, text| {
+        if text.is_ascii() {
+            text.bytes().fold(bits | PRESENT | bit(' '), |bits, c| bits | bit(c.to_ascii_lowercase().into()))
+        } else {
+            !0
+        }
+    })
+}
+
+/// The letters of all values. Those that are no texts have all, and so have
+/// more values than are read.
+fn all_letters(value: &Value, depth: usize, seen: &mut usize) -> u128 {
+    *seen += 1;
+    if *seen > MOST_VALUES {
+        return !0;
+    }
+    match value {
+        Value::Null if depth == 0 => 0,
+        Value::String(text) => letters([text.as_str()]),
+        // An object can be what a pattern is about, with its keys and quotes.
+        Value::Object(map) if depth == 0 => {
+            map.values().fold(0, |bits, value| bits | all_letters(value, 1, seen))
+        }
+        Value::Array(list) => list.iter().fold(0, |bits, value| bits | all_letters(value, depth + 1, seen)),
+        _ => !0,
     }
 }
 
@@ -404,8 +521,14 @@ fn path(name: &str) -> Result<Vec<String>, String> {
     Ok(parts)
 }
 
-/// The values at a path, lists opened; and whether there are more than are read.
-fn values<'a>(arguments: &'a Value, path: &[String]) -> (Vec<&'a Value>, bool) {
+/// The one value at a path that leads through no list, which is most of them.
+fn straight<'a>(arguments: &'a Value, path: &[String]) -> Option<&'a Value> {
+    let value = path.iter().try_fold(arguments, |value, part| value.as_object()?.get(part))?;
+    (!value.is_array()).then_some(value)
+}
+
+/// The values at a path, lists opened; nothing when there are more than are read.
+fn values<'a>(arguments: &'a Value, path: &[String]) -> Option<Vec<&'a Value>> {
     let mut found = vec![arguments];
     for part in path {
         let mut next = Vec::new();
@@ -420,18 +543,14 @@ fn values<'a>(arguments: &'a Value, path: &[String]) -> (Vec<&'a Value>, bool) {
         }
         found = next;
         if found.len() > MOST_VALUES {
-            return (Vec::new(), true);
+            return None;
         }
     }
-    let mut open = Vec::new();
-    for value in found {
-        match value {
-            Value::Array(list) => open.extend(list),
-            value => open.push(value),
-        }
+    if found.iter().any(|value| value.is_array()) {
+        let open = |value: &'a Value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        found = found.into_iter().flat_map(open).collect();
     }
-    let more = open.len() > MOST_VALUES;
-    (open, more)
+    (found.len() <= MOST_VALUES).then_some(found)
 }
 
 fn written(value: &Value) -> Cow<'_, str> {

@@ -6,22 +6,25 @@
 //! there is no backtracking: a pattern without `?` takes time in proportion
 //! to the value, one with `?` at most value times pattern.
 
+use memchr::memmem::Finder;
+
 use super::fold::fold;
 
 /// The longest pattern.
 pub const LONGEST: usize = 512;
 
 /// A pattern that is ready to match.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Glob {
     /// What stands between the stars; one more than there are stars.
     parts: Vec<Part>,
 }
 
 /// Text without a star.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Part {
-    Text(String),
+    /// With a finder of it, which is dear to make.
+    Text(String, Box<Finder<'static>>),
     /// `None` is a `?`.
     Holes(Vec<Option<char>>),
 }
@@ -63,7 +66,7 @@ impl Glob {
     /// The same pattern with its letters folded, for a value that is folded too.
     pub fn folded(&self) -> Self {
         let fold_part = |part: &Part| match part {
-            Part::Text(text) => Part::Text(fold(text).into_owned()),
+            Part::Text(text, _) => Part::text(fold(text).into_owned()),
             Part::Holes(holes) => {
                 // Runs between holes fold as text does.
                 let mut folded = Vec::new();
@@ -100,15 +103,25 @@ impl Glob {
     /// The text, if it has no star and no hole.
     pub fn literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
-            [Part::Text(text)] => Some(text),
+            [Part::Text(text, _)] => Some(text),
             _ => None,
         }
+    }
+
+    /// Every character that a value must have to fit.
+    pub fn letters(&self) -> impl Iterator<Item = char> + '_ {
+        self.parts.iter().flat_map(|part| -> Box<dyn Iterator<Item = char> + '_> {
+            match part {
+                Part::Text(text, _) => Box::new(text.chars()),
+                Part::Holes(holes) => Box::new(holes.iter().filter_map(|hole| *hole)),
+            }
+        })
     }
 
     /// The text before the first star or hole.
     pub fn prefix(&self) -> String {
         match self.parts.first() {
-            Some(Part::Text(text)) => text.clone(),
+            Some(Part::Text(text, _)) => text.clone(),
             Some(Part::Holes(holes)) => holes.iter().map_while(|hole| *hole).collect(),
             None => String::new(),
         }
@@ -118,15 +131,20 @@ impl Glob {
 impl Part {
     fn new(part: &[Option<char>]) -> Self {
         match part.iter().copied().collect::<Option<String>>() {
-            Some(text) => Self::Text(text),
+            Some(text) => Self::text(text),
             None => Self::Holes(part.to_vec()),
         }
+    }
+
+    fn text(text: String) -> Self {
+        let finder = Box::new(Finder::new(&text).into_owned());
+        Self::Text(text, finder)
     }
 
     /// Where it ends when it stands at the start.
     fn at_start(&self, value: &str) -> Option<usize> {
         match self {
-            Self::Text(text) => value.starts_with(text.as_str()).then_some(text.len()),
+            Self::Text(text, _) => value.starts_with(text.as_str()).then_some(text.len()),
             Self::Holes(holes) => {
                 let mut rest = value.chars();
                 for hole in holes {
@@ -143,7 +161,7 @@ impl Part {
     /// Where it begins when it stands at the end.
     fn at_end(&self, value: &str) -> Option<usize> {
         match self {
-            Self::Text(text) => value.ends_with(text.as_str()).then(|| value.len() - text.len()),
+            Self::Text(text, _) => value.ends_with(text.as_str()).then(|| value.len() - text.len()),
             Self::Holes(holes) => {
                 let mut rest = value.chars();
                 for hole in holes.iter().rev() {
@@ -160,7 +178,7 @@ impl Part {
     /// Where its leftmost occurrence ends.
     fn find(&self, value: &str) -> Option<usize> {
         match self {
-            Self::Text(text) => value.find(text.as_str()).map(|at| at + text.len()),
+            Self::Text(text, finder) => finder.find(value.as_bytes()).map(|at| at + text.len()),
             Self::Holes(_) => value
                 .char_indices()
                 .map(|(at, _)| at)

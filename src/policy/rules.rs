@@ -15,7 +15,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::action::{Action, Class};
-use super::compiled::{Compiled, Question};
+use super::compiled::{Compiled, Needs, Question};
 use super::place::Place;
 use super::rule::{Effect, Rule, Scope};
 
@@ -52,6 +52,8 @@ pub struct Rules {
     default: Effect,
     /// By precedence.
     ordered: Vec<(Scope, Entry)>,
+    /// Of each, close together: most rules are told off by them.
+    needs: Vec<Needs>,
     index: Index,
     /// Rules that ask, and the rules that stand over each.
     over: HashMap<u32, Vec<u32>>,
@@ -174,7 +176,8 @@ impl Rules {
                 over.entry(*asked).or_default().push(id);
             }
         }
-        Self { default, ordered, index, over }
+        let needs = ordered.iter().map(|(_, entry)| entry.compiled.needs).collect();
+        Self { default, ordered, needs, index, over }
     }
 
     pub fn default_effect(&self) -> Effect {
@@ -195,6 +198,9 @@ impl Rules {
         let mut considered = 0;
         let mut asks = Vec::new();
         for id in self.index.candidates(action).iter() {
+            if !question.has(&self.needs[id as usize]) {
+                continue;
+            }
             let compiled = self.compiled(id);
             // The rules that ask are through: one of them decides.
             if !asks.is_empty() && compiled.effect() == Effect::Allow {

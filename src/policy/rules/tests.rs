@@ -245,7 +245,9 @@ prop_compose! {
         classes in some(&["input", "submit", "navigate", "execute"]),
         places in some(&["https://a.example", "*.example", "https://*.b.example:*", "*", "data:", "b.example", "https://pr-*.b.example"]),
         name in some(&["Pay*", "*", "next"]),
-        command in some(&["git *", "rm *", "*"]),
+        command in some(&["git *", "rm *", "*", "?it log", "*17*", "{\"a\":*"]),
+        text in some(&["*word*", "é*", "e*", "Ｗ*", "W?rd"]),
+        who in some(&["bot", "B*", "x*"]),
     ) -> serde_json::Value {
         let mut rule = json!({ "effect": effect });
         for (field, list) in [("what", what), ("classes", classes), ("where", places)] {
@@ -259,6 +261,12 @@ prop_compose! {
         if !command.is_empty() {
             rule["matching"]["arguments"] = json!({ "command": command });
         }
+        if !text.is_empty() {
+            rule["matching"]["text"] = json!(text);
+        }
+        if !who.is_empty() {
+            rule["who"] = json!({ "name": who });
+        }
         rule
     }
 }
@@ -269,7 +277,11 @@ prop_compose! {
         classes in some(&["input", "submit", "navigate", "execute"]),
         places in some(&["https://a.example", "https://x.b.example:8443", "http://b.example", "https://pr-1.b.example", "data:x", "about:blank", "?"]),
         names in some(&["Pay now", "ＰＡＹ", "Next", "next"]),
-        command in prop::option::of(prop::sample::select(vec!["git log", "git log && rm x", "rm x", "git 'x", "make"])),
+        command in prop::option::of(prop::sample::select(vec![
+            json!("git log"), json!("git log && rm x"), json!("rm x"), json!("git\tlog"), json!("git 'x"), json!(17),
+            json!({ "a": 17 }), json!(["git log", 17]), json!("ｒｍ x"), json!([]), json!(null),
+        ])),
+        texts in some(&["a word", "Word", "e\u{301}", "é", "ｗord"]),
     ) -> Action {
         let mut action = bot(tool).classes(classes.into_iter().map(|class| Class::new(class).expect("a class")));
         for place in places {
@@ -277,6 +289,9 @@ prop_compose! {
         }
         for name in names {
             action = action.on("button", name);
+        }
+        for text in texts {
+            action = action.typing(text);
         }
         if let Some(command) = command {
             action = action.arguments(json!({ "command": command }));
@@ -353,4 +368,16 @@ proptest! {
             prop_assert_ne!(effect(&rules, &bot("bash").arguments(json!({ "command": line }))), Effect::Allow);
         }
     }
+}
+
+#[test]
+fn the_example_of_the_specification_is_a_good_one() {
+    let specification = include_str!("../../../SPECIFICATION.md");
+    let (_, rest) = specification.split_once("```json\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let set = RuleSet::parse(example).unwrap_or_else(|broken| panic!("{broken}"));
+    let rules = Rules::new(Effect::Ask, &set, &RuleSet::default());
+    let click =
+        |name: &str| effect(&rules, &bot("browser_click").at("https://shop.example").on("button", name));
+    assert_eq!((click("Add"), click("Pay now")), (Effect::Allow, Effect::Deny));
 }
