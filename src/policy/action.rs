@@ -43,7 +43,8 @@ pub struct Action {
     pub actor: Actor,
     /// The tool (`browser_click`, `bash`) or CDP method (`Page.navigate`).
     pub tool: String,
-    /// All that it does. Empty when nobody knows: no rule by class then allows it.
+    /// All that it does. No rule by class is about an action without any: what
+    /// nobody knows is `Class::OTHER`.
     #[serde(default)]
     pub classes: Vec<Class>,
     /// Every place that it is about: the page's, and for a navigation the

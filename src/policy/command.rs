@@ -9,6 +9,8 @@
 
 /// Substitutions within substitutions; deeper ones are unclear.
 const DEEPEST: usize = 16;
+/// Words of a shell before a command.
+const LEADING: [&str; 10] = ["if", "then", "else", "elif", "do", "while", "until", "!", "time", "coproc"];
 
 /// A command line, taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,7 +37,25 @@ pub fn loose(line: &str) -> Vec<String> {
     let joined = line.replace("\\\n", "");
     let mut found: Vec<String> = joined.split(joint).map(plain).filter(|part| !part.is_empty()).collect();
     found.extend(parts(line).commands.iter().map(|part| plain(part)));
+    let bare: Vec<String> = found.iter().filter_map(|part| command_in(part)).map(str::to_owned).collect();
+    found.extend(bare);
     found
+}
+
+/// The command after words that only lead up to one: `then rm x`, `A=1 rm x`.
+fn command_in(part: &str) -> Option<&str> {
+    let mut rest = part;
+    while let Some((word, after)) = rest.split_once(' ') {
+        let name = word.split_once('=').map(|(name, _)| name);
+        let assigns = name.is_some_and(|name| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '+'))
+        });
+        if !assigns && !LEADING.contains(&word) {
+            break;
+        }
+        rest = after;
+    }
+    (rest.len() < part.len()).then_some(rest)
 }
 
 /// Without quotes and backslashes, blanks folded: `r''m  -rf` is `rm -rf`.
@@ -366,9 +386,15 @@ mod tests {
 
     #[test]
     fn quotes_hide_no_word_from_a_loose_reading() {
-        for line in
-            ["r''m  -rf /", "bash -c 'rm -rf /'", "ls # don't\nrm -rf /", "\\rm -rf /", "r\\\nm -rf /"]
-        {
+        for line in [
+            "r''m  -rf /",
+            "bash -c 'rm -rf /'",
+            "ls # don't\nrm -rf /",
+            "\\rm -rf /",
+            "r\\\nm -rf /",
+            "if a; then rm -rf /; fi",
+            "A=1 ! rm -rf /",
+        ] {
             assert!(loose(line).iter().any(|part| part == "rm -rf /"), "{line:?}: {:?}", loose(line));
         }
     }
