@@ -11,6 +11,7 @@ use super::action::{Action, Class};
 use super::command;
 use super::fold::fold;
 use super::glob::{self, Glob};
+use super::needs::{self, Needs};
 use super::place::PlacePattern;
 use super::rule::{Effect, OneOrMany, Rule};
 use crate::base::{ActorId, ActorKind, Role};
@@ -21,7 +22,7 @@ const LONGEST_NOTE: usize = 1000;
 /// Entries of one list.
 pub const MOST_ENTRIES: usize = 64;
 /// Arguments that are read for one path.
-const MOST_VALUES: usize = 1000;
+pub(super) const MOST_VALUES: usize = 1000;
 /// Command lines of one action that are kept taken apart.
 const MOST_COMMANDS: usize = 16;
 /// Arguments whose values are commands, whatever the tool.
@@ -51,20 +52,6 @@ pub struct Compiled {
     arguments: Vec<Argument>,
 }
 
-/// Letters that the action must have for a rule to fit, a bit for each of
-/// ASCII, folded. They tell most rules off at a glance, without a look at
-/// their patterns. Where folding is not letter by letter, an action has all.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Needs {
-    actor: u128,
-    targets: u128,
-    texts: u128,
-    arguments: u128,
-}
-
-/// The bit of a letter that no text has: there is something at all.
-const PRESENT: u128 = 1 << 127;
-
 /// A pattern with its folded twin.
 #[derive(Debug)]
 struct Pattern {
@@ -88,7 +75,7 @@ pub struct Question<'a> {
     texts: OnceCell<Vec<Text<'a>>>,
     targets: OnceCell<Vec<(Text<'a>, Text<'a>)>>,
     executes: bool,
-    has: Needs,
+    pub has: Needs,
     /// Command lines that were taken apart already, by their text's address:
     /// they are borrowed from the action, which does not change meanwhile.
     commands: RefCell<Vec<((usize, usize), Rc<Command>)>>,
@@ -127,24 +114,9 @@ impl<'a> Question<'a> {
             texts: OnceCell::new(),
             targets: OnceCell::new(),
             executes: action.is(&Class::EXECUTE),
-            has: Needs {
-                actor: letters([action.actor.name.as_str()]),
-                targets: letters(action.targets.iter().flat_map(|target| [&*target.role, &*target.name])),
-                texts: letters(action.texts.iter().map(String::as_str)),
-                arguments: all_letters(&action.arguments, 0, &mut 0),
-            },
+            has: Needs::of(action),
             commands: RefCell::default(),
         }
-    }
-
-    /// Whether a rule with these needs can fit at all.
-    pub fn has(&self, needs: &Needs) -> bool {
-        let has = &self.has;
-        (needs.actor & !has.actor)
-            | (needs.targets & !has.targets)
-            | (needs.texts & !has.texts)
-            | (needs.arguments & !has.arguments)
-            == 0
     }
 
     fn command(&self, line: &str, borrowed: bool) -> Rc<Command> {
@@ -427,42 +399,11 @@ impl Compiled {
 
 /// What each of the patterns needs; nothing where there are none.
 fn needed(patterns: &[Pattern]) -> u128 {
-    let bits = |pattern: &Pattern| pattern.folded.letters().fold(PRESENT, |bits, c| bits | bit(c));
-    patterns.iter().map(bits).reduce(|all, bits| all & bits).unwrap_or(0)
-}
-
-fn bit(c: char) -> u128 {
-    if c.is_ascii() { (1 << c as u32) & !PRESENT } else { 0 }
-}
-
-/// The letters of all texts together, and a blank, which taking a command apart can add.
-fn letters<'a>(texts: impl IntoIterator<Item = &'a str>) -> u128 {
-    texts.into_iter().fold(0, |bits, text| {
-        if text.is_ascii() {
-            text.bytes().fold(bits | PRESENT | bit(' '), |bits, c| bits | bit(c.to_ascii_lowercase().into()))
-        } else {
-            !0
-        }
-    })
-}
-
-/// The letters of all values. Those that are no texts have all, and so have
-/// more values than are read.
-fn all_letters(value: &Value, depth: usize, seen: &mut usize) -> u128 {
-    *seen += 1;
-    if *seen > MOST_VALUES {
-        return !0;
-    }
-    match value {
-        Value::Null if depth == 0 => 0,
-        Value::String(text) => letters([text.as_str()]),
-        // An object can be what a pattern is about, with its keys and quotes.
-        Value::Object(map) if depth == 0 => {
-            map.values().fold(0, |bits, value| bits | all_letters(value, 1, seen))
-        }
-        Value::Array(list) => list.iter().fold(0, |bits, value| bits | all_letters(value, depth + 1, seen)),
-        _ => !0,
-    }
+    patterns
+        .iter()
+        .map(|pattern| needs::of_pattern(&pattern.folded))
+        .reduce(|all, bits| all & bits)
+        .unwrap_or(0)
 }
 
 /// Looks for what is wrong.

@@ -12,6 +12,7 @@ mod compiled;
 mod fold;
 mod glob;
 mod json;
+mod needs;
 mod parse;
 mod place;
 mod rule;

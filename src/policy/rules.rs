@@ -15,7 +15,8 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::action::{Action, Class};
-use super::compiled::{Compiled, Needs, Question};
+use super::compiled::{Compiled, Question};
+use super::needs::Needs;
 use super::place::Place;
 use super::rule::{Effect, Rule, Scope};
 
@@ -198,7 +199,7 @@ impl Rules {
         let mut considered = 0;
         let mut asks = Vec::new();
         for id in self.index.candidates(action).iter() {
-            if !question.has(&self.needs[id as usize]) {
+            if !self.needs[id as usize].are_in(&question.has) {
                 continue;
             }
             let compiled = self.compiled(id);

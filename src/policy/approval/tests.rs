@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::policy::{RuleSet, Rules, Scope};
+use crate::policy::{Action, Class, Decision, Effect, Place, RuleRef, RuleSet, Rules, Scope};
 
 fn actor(name: &str, role: Role) -> Actor {
     Actor { id: ActorId::new(name).expect("an id"), name: name.to_owned(), role }
