@@ -78,8 +78,11 @@ pub struct Question<'a> {
     pub has: Needs,
     /// Command lines that were taken apart already, by their text's address:
     /// they are borrowed from the action, which does not change meanwhile.
-    commands: RefCell<Vec<((usize, usize), Rc<Command>)>>,
+    commands: RefCell<Vec<(Address, Rc<Command>)>>,
 }
+
+/// Where a text lies, and its length.
+type Address = (usize, usize);
 
 /// A command line in both readings.
 struct Command {
