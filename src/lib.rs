@@ -6,6 +6,7 @@
 pub mod base;
 
 pub mod floor;
+pub mod policy;
 pub mod process;
 
 pub mod browser;

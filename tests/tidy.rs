@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// From the ground up. Modules on one line are siblings and never import each other.
 const FLOORS: &[&[&str]] = &[
     &["base"],
-    &["floor", "process"],
+    &["floor", "policy", "process"],
     &["display", "media", "rtc", "browser", "store"],
     &["room"],
     &["server", "agents"],

@@ -29,7 +29,7 @@ pub enum ActorKind {
 }
 
 /// Somebody in a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     pub id: ActorId,
     /// What others see beside the pointer; 1 to 40 characters, already cleaned.

@@ -12,6 +12,7 @@ mod picture;
 mod redacted;
 mod tools;
 mod units;
+mod words;
 
 pub use actor::{Actor, ActorKind, Role};
 pub use geometry::{MAX_SIDE, MIN_SIDE, Point, Rect, Size, SizeError};
@@ -21,3 +22,4 @@ pub use picture::{Codec, CursorImage, EncodedFrame, EncodedSink, FrameMoment, Fr
 pub use redacted::Redacted;
 pub use tools::{ToolGroup, ToolGroupError, ToolGroups};
 pub use units::Bitrate;
+pub use words::nearest;

@@ -9,6 +9,7 @@ mod agents;
 mod cdp;
 mod mcp;
 mod pages;
+mod policy;
 mod psnr;
 mod seat;
 mod service;
@@ -65,6 +66,7 @@ enum Part {
     Click,
     Cdp,
     Agents,
+    Policy,
 }
 
 /// Runs the benchmark; true when every goal was met.
@@ -98,6 +100,9 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     }
     if wanted(Part::Agents) {
         add(agents::measure(&pages, args.playwright_mcp.as_deref()).await.context("agents")?);
+    }
+    if wanted(Part::Policy) {
+        add(policy::decisions()?);
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {
