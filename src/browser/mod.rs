@@ -29,6 +29,7 @@ mod outline;
 mod pointer;
 mod protocol;
 mod reaction;
+mod recording;
 mod selector;
 mod settings;
 mod snapshot;
@@ -62,6 +63,7 @@ pub use mux::{
 pub use navigate::{AddressError, address};
 pub use outline::{Findings, Layout, Outline};
 pub use reaction::{Asked, Done, Opened};
+pub use recording::{ByPerson, Recorded as RecordedActs, RecordedStep, Recording};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use storage::{Cookie, OriginState, StorageItem, StorageState, WebStorage};

@@ -10,6 +10,7 @@ mod forms;
 mod go;
 mod looks;
 mod network;
+mod recording;
 mod script;
 mod storage;
 mod testing;
@@ -18,6 +19,7 @@ mod vision;
 
 #[cfg(test)]
 pub(super) use acts::Click;
+pub(super) use recording::PeopleRecorded;
 
 use super::tool::{Entry, entry};
 
@@ -95,6 +97,8 @@ pub(super) fn all() -> Vec<Entry> {
         entry::<devtools::StartProfile>(),
         entry::<devtools::StopProfile>(),
         entry::<devtools::Config>(),
+        entry::<recording::Start>(),
+        entry::<recording::Stop>(),
     ]
 }
 
