@@ -41,11 +41,11 @@ impl Hand {
     async fn drag(&mut self, from: Point, to: Point) {
         self.give(Input::Move(from)).await;
         self.give(Input::Button { at: from, button: Button::Left, down: true }).await;
-        for step in 1..=8 {
-            let between = |a: i32, b: i32| a + (b - a) * step / 8;
+        for step in 1..=16 {
+            let between = |a: i32, b: i32| a + (b - a) * step.min(12) / 12 + step % 2;
             self.give(Input::Move(Point { x: between(from.x, to.x), y: between(from.y, to.y) })).await;
             // A hand that moves so fast that no frame sees it drags nothing.
-            tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+            tokio::time::sleep(std::time::Duration::from_millis(80)).await;
         }
         self.give(Input::Button { at: to, button: Button::Left, down: false }).await;
     }
@@ -123,13 +123,18 @@ async fn what_a_person_does_comes_out_as_code_and_what_an_agent_does_is_not_in_i
     assert!(refused.text.contains("browser_stop_recording"), "{refused}");
 
     hand.click(spots[0]).await;
+    agent.until("() => out.value", json!("click 1 0 false")).await;
     hand.click(spots[1]).await;
+    agent.until("() => document.activeElement.id", json!("name")).await;
     hand.write("ada l").await;
     hand.key(RETURN, false).await;
     hand.click(spots[2]).await;
+    agent.until("() => document.activeElement.id", json!("password")).await;
     hand.write("hunter2").await;
     hand.click(spots[3]).await;
+    agent.until("() => agree.checked", json!(true)).await;
     hand.key(TAB, false).await;
+    agent.until("() => document.activeElement.id", json!("colour")).await;
     hand.key(DOWN, false).await;
     agent.until("() => colour.value", json!("g")).await;
     // An agent's own acts.

@@ -47,6 +47,7 @@ pub(super) struct Work {
     pub trace: Option<Trace>,
     pub profile: Option<Profiling>,
     pub recording: Option<super::tools::PeopleRecorded>,
+    pub paused: Option<super::tools::Program>,
 }
 
 /// The floor, given back however the act ends.

@@ -2,6 +2,7 @@
 //! them, and ours beside them.
 
 mod acts;
+mod code;
 mod console;
 mod devtools;
 mod emulate;
@@ -19,6 +20,7 @@ mod vision;
 
 #[cfg(test)]
 pub(super) use acts::Click;
+pub(super) use code::Program;
 pub(super) use recording::PeopleRecorded;
 
 use super::tool::{Entry, entry};
@@ -99,6 +101,8 @@ pub(super) fn all() -> Vec<Entry> {
         entry::<devtools::Config>(),
         entry::<recording::Start>(),
         entry::<recording::Stop>(),
+        entry::<code::RunCode>(),
+        entry::<code::Resume>(),
     ]
 }
 
