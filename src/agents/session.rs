@@ -137,7 +137,16 @@ impl Session {
         shelf: Arc<Shelf>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { seat, room, groups, shelf, work: Arc::default(), said: Default::default(), besides: Default::default(), _place: place }
+        Self {
+            seat,
+            room,
+            groups,
+            shelf,
+            work: Arc::default(),
+            said: Default::default(),
+            besides: Default::default(),
+            _place: place,
+        }
     }
 
     /// The agent's own words, shown also between its acts.

@@ -65,7 +65,7 @@ pub use mux::{
 pub use navigate::{AddressError, address};
 pub use outline::{Findings, Layout, Outline};
 pub use reaction::{Asked, Done, Opened};
-pub use reading::{ElementFacts, FACTS};
+pub use reading::{ElementAt, ElementFacts, FACTS};
 pub use realm::{Realm, RealmEvent};
 pub use recording::{ByPerson, Recorded as RecordedActs, RecordedStep, Recording};
 pub use settings::{BrowserSettings, RestoredTab};

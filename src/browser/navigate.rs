@@ -163,7 +163,8 @@ impl Tab {
         let nothing = json!({});
         let history = self.client.send(Some(&state.session), "Page.getNavigationHistory", &nothing);
         let history: History = read("Page.getNavigationHistory", self.guarded(history).await?.get())?;
-        let Some(entry) = history.current_index.checked_add_signed(by).and_then(|at| history.entries.get(at)) else {
+        let Some(entry) = history.current_index.checked_add_signed(by).and_then(|at| history.entries.get(at))
+        else {
             return Ok(false);
         };
         permit.check()?;

@@ -1,6 +1,8 @@
 //! Reading elements without touching them, and an agent's own function over
 //! several of them.
 
+use std::sync::atomic::Ordering;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -37,7 +39,30 @@ pub struct ElementFacts {
     pub matches: Vec<String>,
 }
 
+/// What lies at a place of a page.
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+pub struct ElementAt {
+    #[serde(rename = "ref")]
+    pub reference: String,
+    pub role: String,
+    pub name: String,
+    #[serde(skip_serializing)]
+    last: u64,
+}
+
 impl Tab {
+    /// What lies at a place of the window; what is inside of frames is the frame.
+    pub async fn element_at(&self, x: f64, y: f64) -> Result<Option<ElementAt>, ActError> {
+        self.ready().await?;
+        let start = self.last_ref.load(Ordering::Acquire);
+        let argument = json!({ "x": x, "y": y, "start": start });
+        let found: Option<ElementAt> = self.call(&self.top(), "elementAt", &argument).await?;
+        if let Some(found) = &found {
+            self.last_ref.fetch_max(found.last, Ordering::AcqRel);
+        }
+        Ok(found)
+    }
+
     /// Asks one of [`FACTS`] of all elements that match. Changes nothing.
     pub async fn facts(&self, locator: &Locator, what: &str, name: &str) -> Result<ElementFacts, ActError> {
         if !FACTS.contains(&what) {
@@ -143,7 +168,8 @@ impl Tab {
             match count {
                 0 => {
                     let expression = format!("({source}\n)([], {argument})");
-                    let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+                    let params =
+                        json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
                     self.run(&place, "Runtime.evaluate", &params).await
                 }
                 _ => self.run(&place, method, &params).await,

@@ -159,8 +159,8 @@ impl<'a> Driver<'a> {
                 self.waiting.push(Waiting { actor, reply });
             }
             Command::Done(permit) => self.floor.handle_done(permit),
-            Command::AskHelp { id, actor, reason, limit, reply } => {
-                match self.help.handle_ask(Instant::now(), id, &actor, &reason, limit) {
+            Command::AskHelp { id, actor, reason, task, limit, reply } => {
+                match self.help.handle_ask(Instant::now(), id, &actor, &reason, task, limit) {
                     Ok(()) => drop(self.help_replies.insert(id, reply)),
                     Err(refused) => drop(reply.send(refused)),
                 }

@@ -25,4 +25,6 @@ pub use help::HelpEnd;
 pub use port::{Room, RoomError, RoomSpec, Rooms, ViewerKind, ViewerSeat};
 pub use rooms::House;
 pub use settings::{Programs, RoomSettings};
-pub use view::{HelpAnswer, HelpRequest, PageView, Phase, Presence, RoomEvent, RoomView};
+pub use view::{
+    HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence, RoomEvent, RoomView,
+};

@@ -120,7 +120,8 @@ impl Tool for RunCode {
             json!(tab.target())
         );
         realm.begin(&program).await?;
-        let program = Program { realm, code: bare.to_owned(), stopped: None, said: String::new(), taken: None };
+        let program =
+            Program { realm, code: bare.to_owned(), stopped: None, said: String::new(), taken: None };
         let mut answer = program.go_on(call, Until::End).await?;
         if ended {
             answer.events.push("The code that was paused before has been ended".into());
@@ -143,7 +144,10 @@ impl Tool for Resume {
         };
         let program = call.work.paused.take();
         let program = program.ok_or_else(|| {
-            Fault::new("refused", "nothing is paused; code pauses with page.pause() in browser_run_code_unsafe")
+            Fault::new(
+                "refused",
+                "nothing is paused; code pauses with page.pause() in browser_run_code_unsafe",
+            )
         })?;
         call.session.say("runs a script");
         program.go_on(call, until).await
@@ -195,7 +199,8 @@ impl Program {
             }
             Ok(Came::Paused(asked)) => {
                 let at = asked.line;
-                let source = self.code.lines().nth((at as usize).saturating_sub(1)).unwrap_or_default().trim();
+                let source =
+                    self.code.lines().nth((at as usize).saturating_sub(1)).unwrap_or_default().trim();
                 let text = format!(
                     "Paused at line {at}: {source}\nContinue with browser_resume, or by step with step: true."
                 );

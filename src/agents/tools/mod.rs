@@ -2,6 +2,7 @@
 //! them, and ours beside them.
 
 mod acts;
+mod annotate;
 mod code;
 mod console;
 mod devtools;
@@ -103,6 +104,7 @@ pub(super) fn all() -> Vec<Entry> {
         entry::<recording::Stop>(),
         entry::<code::RunCode>(),
         entry::<code::Resume>(),
+        entry::<annotate::Annotate>(),
     ]
 }
 

@@ -59,8 +59,7 @@ impl Tool for Start {
         let tab = call.tab().await?;
         let history = Arc::new(Mutex::new(Holders::default()));
         let holders = Aborted(tokio::spawn(keep(call.session.seat.view(), Arc::clone(&history))));
-        let by_person =
-            move |at: f64| history.lock().unwrap_or_else(PoisonError::into_inner).was_person(at);
+        let by_person = move |at: f64| history.lock().unwrap_or_else(PoisonError::into_inner).was_person(at);
         let recording = Recording::start(&call.browser, &tab, Arc::new(by_person)).await?;
         call.work.recording = Some(PeopleRecorded { recording, _holders: holders });
         call.session.tell_besides("records what people do");
@@ -72,8 +71,7 @@ impl Tool for Start {
 
 impl Tool for Stop {
     const NAME: &'static str = "browser_stop_recording";
-    const ABOUT: &'static str =
-        "Stop the recording started with browser_start_recording: answers what people did, as Playwright code";
+    const ABOUT: &'static str = "Stop the recording started with browser_start_recording: answers what people did, as Playwright code";
     const GROUP: ToolGroup = ToolGroup::Devtools;
     const KIND: Kind = Kind::Looks;
 

@@ -32,3 +32,21 @@ const facts = ({ locator, what, name }) => {
     return { error: String(problem.message) };
   }
 };
+// What lies at a place of the window, by the nearest thing with a role.
+const elementAt = ({ x, y, start }) => {
+  const top = deepest(x, y);
+  if (!top) return null;
+  return pass(() => {
+    let el = top;
+    for (let at = top; at && tagOf(at) !== 'body'; at = flatParentOf(at)) {
+      const role = roleOf(at);
+      if (role && !['none', 'generic', 'presentation'].includes(role)) {
+        el = at;
+        break;
+      }
+    }
+    lastRef = Math.max(lastRef, start);
+    const [role, name] = [roleOf(el) || 'generic', nameOf(el)];
+    return { ref: given.get(el) || giveRef(el, role, name, ''), role, name: cut(name, 200), last: lastRef };
+  });
+};

@@ -306,10 +306,7 @@ mod tests {
         }
         assert_eq!(
             code(&steps),
-            [
-                r#"await page.getByLabel('Name').fill("Ada \"L\"");"#,
-                "await page.getByText('x').dblclick();"
-            ]
+            [r#"await page.getByLabel('Name').fill("Ada \"L\"");"#, "await page.getByText('x').dblclick();"]
         );
     }
 

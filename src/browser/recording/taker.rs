@@ -159,7 +159,8 @@ impl Taker {
     /// Takes the listeners out of the documents; the client's end does the rest.
     async fn silence(&self) {
         for (session, context) in self.worlds.keys() {
-            let params = json!({ "expression": "globalThis.__tandem_recorder?.stop()", "contextId": context });
+            let params =
+                json!({ "expression": "globalThis.__tandem_recorder?.stop()", "contextId": context });
             let _ = self.client.post(Some(session), "Runtime.evaluate", &params).await;
         }
         // Answered after all of these.
@@ -496,8 +497,7 @@ impl Taker {
         let history = self.client.send(Some(session), method, &json!({})).await?;
         let history: History = read(method, history.get())?;
         let before = self.places.insert(tab.clone(), history.current_index);
-        let Some(entry) =
-            usize::try_from(history.current_index).ok().and_then(|at| history.entries.get(at))
+        let Some(entry) = usize::try_from(history.current_index).ok().and_then(|at| history.entries.get(at))
         else {
             return Ok(());
         };

@@ -136,7 +136,10 @@ impl Asked {
     }
 
     fn is_filling(&self) -> bool {
-        matches!(self.method.as_str(), "fill" | "type" | "check" | "select" | "files" | "press" | "insertText")
+        matches!(
+            self.method.as_str(),
+            "fill" | "type" | "check" | "select" | "files" | "press" | "insertText"
+        )
     }
 
     /// The tab that it speaks of; the agent works there from now on.
@@ -201,7 +204,8 @@ impl Asked {
         };
         let tab = self.tab(call).await?;
         let on = self.args.get("locator").and_then(Value::as_str).map(locator).transpose()?;
-        let element = || on.as_ref().ok_or_else(|| Fault::argument(format!("{} needs a locator", self.method)));
+        let element =
+            || on.as_ref().ok_or_else(|| Fault::argument(format!("{} needs a locator", self.method)));
         let deadline = self.deadline(ACT);
         let held = call.floor().await?;
         call.session.say(self.in_words());
@@ -298,8 +302,7 @@ impl Asked {
 
     async fn go(&self, call: &mut Call) -> Result<Value, Fault> {
         let browser = Arc::clone(&call.browser);
-        let checked =
-            |url: &str| address(url).map_err(|error| Fault::new("address", error.to_string()));
+        let checked = |url: &str| address(url).map_err(|error| Fault::new("address", error.to_string()));
         if self.method == "newPage" {
             let held = call.floor().await?;
             call.session.say("opens a tab");
@@ -471,7 +474,10 @@ impl Asked {
         let Of { urls } = self.args()?;
         let tab = self.tab(call).await?;
         if !call.session.groups.contains(ToolGroup::Storage) {
-            return Err(Fault::new("refused", "cookies are in the group \"storage\", which this token does not open"));
+            return Err(Fault::new(
+                "refused",
+                "cookies are in the group \"storage\", which this token does not open",
+            ));
         }
         let cookies = tab.cookies(None, None).await?;
         let hosts: Vec<&str> = urls.iter().filter_map(|url| host(url)).collect();
