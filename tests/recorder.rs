@@ -114,7 +114,12 @@ async fn what_a_person_does_comes_out_as_code_and_what_an_agent_does_is_not_in_i
     let inside = |n: usize| in_frame[n].as_f64().expect("a number") as i32 + 2;
     let in_frame = Point { x: corner.x + inside(0), y: corner.y + inside(1) };
 
-    agent.ok("browser_start_recording", json!({})).await;
+    let mut watcher = house.person_socket().await;
+    let (told, _) = tokio::join!(
+        watcher.until(|message| message["event"]["text"] == "records what people do"),
+        agent.ok("browser_start_recording", json!({})),
+    );
+    assert_eq!(told["event"]["kind"], "doing");
     let refused = agent.refused("browser_start_recording", json!({})).await;
     assert!(refused.text.contains("browser_stop_recording"), "{refused}");
 
@@ -325,6 +330,13 @@ async fn code_pauses_goes_on_by_steps_and_a_loop_in_it_harms_nobody() {
     assert_eq!(agent.run("() => name_.value").await, "three");
     let ended = agent.ok("browser_resume", json!({})).await;
     assert_eq!(ended.structured()["result"], "four", "{ended}");
+
+    // One that calls without waiting is ended, and the next one runs as if nothing had been.
+    let flood = json!({ "code": "async (page) => { for (;;) page.title(); }" });
+    let refused = agent.refused("browser_run_code_unsafe", flood).await;
+    assert!(refused.text.contains("await each call"), "{refused}");
+    let after = agent.ok("browser_run_code_unsafe", json!({ "code": "async (page) => page.title()" })).await;
+    assert_eq!(after.structured()["result"], "Tools", "{after}");
 
     // A loop: the room goes on, and hanging up ends it.
     let hanging =

@@ -201,7 +201,7 @@ impl Realm {
                         return RealmEvent::Failed("it called faster than could be answered; await each call".into());
                     }
                     Err(broadcast::error::RecvError::Closed) => {
-                        return RealmEvent::Failed("it called faster than could be answered, or the browser has gone".into());
+                        return RealmEvent::Failed("it called faster than could be answered (await each call), or the browser has gone".into());
                     }
                 },
                 begun = begun => {

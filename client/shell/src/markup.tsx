@@ -1,5 +1,5 @@
 /** Marks on a still of the picture, for an agent: boxes and lines, each with a word. */
-import { createSignal, For, onMount, Show } from "solid-js";
+import { createSignal, For, onCleanup, onMount, Show } from "solid-js";
 import type { Mark, Size } from "../../core/src/index.ts";
 import { Icon } from "./icons.tsx";
 
@@ -24,13 +24,17 @@ export function Markup(props: {
   const [draft, setDraft] = createSignal<Mark | null>(null);
   const [note, setNote] = createSignal("");
   const [scale, setScale] = createSignal(1);
+  const [chosen, setChosen] = createSignal<number | null>(null);
   let dialog: HTMLDialogElement | undefined;
   let board: SVGSVGElement | undefined;
 
   onMount(() => {
     dialog?.showModal();
+    dialog?.querySelector<HTMLElement>("input[type=radio]")?.focus();
     measure();
-    if (board) new ResizeObserver(measure).observe(board);
+    const resized = new ResizeObserver(measure);
+    if (board) resized.observe(board);
+    onCleanup(() => resized.disconnect());
   });
   /** Pixels of the display to one of the screen. */
   const measure = () => {
@@ -84,7 +88,7 @@ export function Markup(props: {
     const from: Point = [Math.round(width * 0.4), Math.round(height * 0.4)];
     const to: Point = [Math.round(width * 0.6), Math.round(height * 0.6)];
     setMarks(all => [...all, { shape: "box", points: [from, to], text: "" }]);
-    board?.querySelector<SVGElement>("g.drawn:last-of-type")?.focus();
+    dialog?.querySelector<HTMLElement>(".mark:last-child .mark-number")?.focus();
   };
   const change = (index: number, changed: Partial<Mark>) =>
     setMarks(all => all.map((mark, n) => (n === index ? { ...mark, ...changed } : mark)));
@@ -134,7 +138,6 @@ export function Markup(props: {
         </button>
       </header>
       <div class="markup-board">
-        {/* biome-ignore lint/a11y/noStaticElementInteractions: the button beside it draws a box by keyboard */}
         <svg
           ref={board}
           viewBox={`0 0 ${props.size.width} ${props.size.height}`}
@@ -147,16 +150,16 @@ export function Markup(props: {
           <image href={props.picture} width={props.size.width} height={props.size.height} />
           <For each={[...marks(), ...[draft()].filter(each => each !== null)]}>
             {(mark, index) => (
-              // biome-ignore lint/a11y/noNoninteractiveTabindex: a mark is moved by its keys
-              <g
-                class="drawn"
-                role="img"
-                tabindex={0}
-                aria-label={`Mark ${index() + 1}. Arrow keys move it, with Shift they size it, Delete removes it.`}
-                onKeyDown={event => onKey(event, index())}
-              >
+              <g class="drawn" classList={{ chosen: chosen() === index() }}>
                 <path class="under" d={pathOf(mark)} />
                 <path class="line" d={pathOf(mark)} />
+              </g>
+            )}
+          </For>
+          {/* Above all lines, so that none is crossed out. */}
+          <For each={marks()}>
+            {(mark, index) => (
+              <g class="drawn">
                 <circle cx={boxOf(mark).x} cy={boxOf(mark).y} r={10 * scale()} />
                 <text x={boxOf(mark).x} y={boxOf(mark).y} font-size={`${12 * scale()}`}>
                   {index() + 1}
@@ -209,10 +212,18 @@ export function Markup(props: {
             <For each={marks().map((_, index) => index)}>
               {index => (
                 <li class="mark">
-                  <span class="mark-number" aria-hidden="true">
+                  <button
+                    type="button"
+                    class="mark-number"
+                    aria-label={`Mark ${index + 1}. Arrow keys move it, with Shift they size it, Delete removes it.`}
+                    onKeyDown={event => onKey(event, index)}
+                    onFocus={() => setChosen(index)}
+                    onBlur={() => setChosen(null)}
+                  >
                     {index + 1}
-                  </span>
+                  </button>
                   <input
+                    class="mark-word"
                     aria-label={`What about mark ${index + 1}`}
                     placeholder="What about it?"
                     maxlength={500}
