@@ -150,6 +150,7 @@ async fn what_a_person_does_comes_out_as_code_and_what_an_agent_does_is_not_in_i
     hand.write(&house.at("/other")).await;
     hand.key(RETURN, false).await;
     agent.until("() => document.title", json!("Other")).await;
+    house.until(|view| view["page"]["url"].as_str().is_some_and(|url| url.contains("/other"))).await;
     hand.key(u32::from('t'), true).await;
     house.until(|view| view["page"]["url"].as_str().is_some_and(|url| !url.contains("/other"))).await;
     hand.key(u32::from('w'), true).await;
@@ -339,14 +340,18 @@ async fn code_pauses_goes_on_by_steps_and_a_loop_in_it_harms_nobody() {
     assert_eq!(after.structured()["result"], "Tools", "{after}");
 
     // A loop: the room goes on, and hanging up ends it.
-    let hanging =
-        house.hang("browser_run_code_unsafe", json!({ "code": "async () => { while (true); }" })).await;
+    let looping = "async (page) => { await page.evaluate(() => { out.value = 'looping' }); while (true); }";
     let mut other = house.agent(&house.token("agent", None));
-    for turn in 0..3 {
-        other.ok("browser_type", json!({ "target": "#name", "text": format!("{turn}") })).await;
+    tokio::select! {
+        ended = agent.call("browser_run_code_unsafe", json!({ "code": looping })) => panic!("{ended}"),
+        () = async {
+            other.until("() => out.value", json!("looping")).await;
+            for turn in 0..3 {
+                other.ok("browser_type", json!({ "target": "#name", "text": format!("{turn}") })).await;
+            }
+        } => {}
     }
-    assert_eq!(other.run("() => name_.value").await, "2");
-    drop(hanging);
+    assert_eq!(agent.run("() => name_.value").await, "2");
 }
 
 #[tokio::test(flavor = "multi_thread")]

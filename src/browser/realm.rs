@@ -23,6 +23,8 @@ const BINDING: &str = "__tandem_call";
 const ADDRESS: &str = "https://realm.invalid/";
 /// Scripts come by the protocol alone, which this does not concern.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-eval'; webrtc 'block'; sandbox allow-scripts";
+const CUT_OFF: &str =
+    "the code called faster than could be answered (await each call), or the browser has gone";
 /// The longest that one call may tell.
 const LONGEST_CALL: usize = 8 << 20;
 
@@ -149,7 +151,9 @@ impl Realm {
     /// Runs something short in it, such as an answer to a call. Nobody waits for it.
     pub async fn tell(&self, expression: &str) -> Result<(), ActError> {
         let params = json!({ "expression": expression, "returnByValue": false });
-        drop(self.client.post(Some(&self.session), "Runtime.evaluate", &params).await?);
+        let told = self.client.post(Some(&self.session), "Runtime.evaluate", &params).await;
+        // A client that is called without a pause is cut off, so that it slows nobody else.
+        drop(told.map_err(|_| ActError::Page(CUT_OFF.to_owned()))?);
         Ok(())
     }
 
@@ -198,10 +202,10 @@ impl Realm {
                         _ => {}
                     },
                     Err(broadcast::error::RecvError::Lagged(_)) => {
-                        return RealmEvent::Failed("it called faster than could be answered; await each call".into());
+                        return RealmEvent::Failed(CUT_OFF.into());
                     }
                     Err(broadcast::error::RecvError::Closed) => {
-                        return RealmEvent::Failed("it called faster than could be answered (await each call), or the browser has gone".into());
+                        return RealmEvent::Failed(CUT_OFF.into());
                     }
                 },
                 begun = begun => {

@@ -143,7 +143,6 @@ impl Steps {
             None => return,
         };
         let code = format!("await {on}.{method}({argument});");
-        // Of the two clicks that a double click begins with the first one knew the page as it was.
         self.push(RecordedStep {
             action: method,
             page,
@@ -161,10 +160,8 @@ impl Steps {
             step.tab == tab && step.action == action && step.locator.as_deref() == locator
         };
         match method {
-            "fill" | "selectOption" => {
-                if self.steps.last().is_some_and(|last| same(last, method)) {
-                    self.pop();
-                }
+            "fill" | "selectOption" if self.steps.last().is_some_and(|last| same(last, method)) => {
+                self.pop();
             }
             "dblclick" => {
                 for _ in 0..2 {
