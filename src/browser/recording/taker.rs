@@ -222,6 +222,14 @@ impl Taker {
         for (info, _) in &open {
             if !self.tab_sessions.values().any(|tab| *tab == info.target) {
                 came = true;
+                // Nothing in a page led to it; its page may be gone before it is known.
+                let front = self.front.clone().unwrap_or_default();
+                self.with_steps(|steps| {
+                    let caused = steps.touched_since(&front, now - CAUSED);
+                    if by_person && !caused && !steps.is_known(&info.target) {
+                        steps.add_tab(&info.target, None, now);
+                    }
+                });
                 self.attach(&info.target).await?;
             }
         }
