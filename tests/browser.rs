@@ -551,7 +551,12 @@ impl Seat for TestSeat {
     fn resize(&self, _: Size) -> futures_util::future::BoxFuture<'_, Result<(), String>> {
         unreachable!("no tool in this test resizes the display")
     }
-    fn ask_help(&self, _: String, _: Duration) -> futures_util::future::BoxFuture<'_, HelpEnd> {
+    fn ask_help(
+        &self,
+        _: String,
+        _: tandem::room::HelpTask,
+        _: Duration,
+    ) -> futures_util::future::BoxFuture<'_, HelpEnd> {
         unreachable!("no tool in this test asks for help")
     }
     fn show(&self, event: RoomEvent) {

@@ -305,6 +305,10 @@ async fn for_developers(house: &House, agent: &mut Agent<'_>) {
     assert!(profile.text.contains("burn"), "{profile}");
     let heap = agent.ok("browser_heap_snapshot", json!({})).await;
     assert!(heap.text.contains("/files/page.heapsnapshot"), "{heap}");
+    agent.ok("browser_start_recording", json!({})).await;
+    agent.ok("browser_stop_recording", json!({})).await;
+    agent.ok("browser_run_code_unsafe", json!({ "code": "async (page) => page.pause()" })).await;
+    agent.ok("browser_resume", json!({})).await;
     let config = agent.ok("browser_get_config", json!({})).await;
     assert_eq!(config.structured()["room"], "main", "{config}");
 }
@@ -316,6 +320,7 @@ async fn with_people(agent: &mut Agent<'_>) {
     assert!(nobody.text.contains("Nobody used the browser within 1 s"), "{nobody}");
     let nobody = agent.ok("request_help", json!({ "reason": "log in", "timeout": 1 })).await;
     assert_eq!(nobody.structured()["outcome"], "unanswered", "{nobody}");
+    agent.used.insert("browser_annotate".into()); // in tests/recorder.rs, with somebody to ask
     let changed = agent.ok("what_changed", json!({})).await;
     assert!(changed.structured()["facts"].is_array(), "{changed}");
 }
@@ -609,15 +614,7 @@ async fn both_doors_list_the_same_tools_and_a_cancelled_call_lets_go() {
 }
 
 /// What Playwright MCP has and Tandem has not, and why.
-const ABSENT: [(&str, &str); 10] = [
-    (
-        "browser_run_code_unsafe",
-        "runs code in the server's own process; a script drives the room by CDP instead",
-    ),
-    ("browser_resume", "continues a paused Playwright test; Tandem runs none"),
-    ("browser_annotate", "opens Playwright's dashboard for drawing; people are asked with request_help"),
-    ("browser_start_recording", "not written yet; what_changed tells what people did, not as code"),
-    ("browser_stop_recording", "as browser_start_recording"),
+const ABSENT: &[(&str, &str)] = &[
     ("browser_start_video", "the room is watched live; it is not recorded"),
     ("browser_stop_video", "as browser_start_video"),
     ("browser_video_chapter", "as browser_start_video"),

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use tandem::base::{ActorKind, Role, Size};
-use tandem::room::{HelpAnswer, HelpRequest, PageView, Phase, Presence, RoomEvent, RoomView};
+use tandem::room::{
+    HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence, RoomEvent, RoomView,
+};
 use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, WireError};
 use ts_rs::{Config, TS};
 
@@ -35,7 +37,10 @@ fn generate() -> String {
     declare::<Phase>(&mut out, &config);
     declare::<Presence>(&mut out, &config);
     declare::<HelpRequest>(&mut out, &config);
+    declare::<HelpTask>(&mut out, &config);
     declare::<HelpAnswer>(&mut out, &config);
+    declare::<Mark>(&mut out, &config);
+    declare::<MarkShape>(&mut out, &config);
     declare::<PageView>(&mut out, &config);
     declare::<RoomEvent>(&mut out, &config);
     declare::<Size>(&mut out, &config);

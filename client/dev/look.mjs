@@ -84,12 +84,58 @@ const states = {
         const [you, jun, atlas] = fake.view.present;
         fake.setView({
           help: [
-            { id: 1, agent: atlas, reason: "Please sign in, then hand back.", helper: you },
-            { id: 2, agent: atlas, reason: "Is this the right invoice?", helper: null },
-            { id: 3, agent: atlas, reason: "Please solve the CAPTCHA", helper: jun },
+            {
+              id: 1,
+              agent: atlas,
+              reason: "Please sign in, then hand back.",
+              task: "act",
+              helper: you,
+            },
+            {
+              id: 2,
+              agent: atlas,
+              reason: "Is this the right invoice?",
+              task: "act",
+              helper: null,
+            },
+            { id: 3, agent: atlas, reason: "Please solve the CAPTCHA", task: "act", helper: jun },
           ],
         });
       });
+    },
+  },
+  asked: {
+    after: async page => {
+      await live(page);
+      await page.evaluate(() => {
+        const atlas = fake.view.present[2];
+        const reason = "Which of these should I cancel?";
+        fake.setView({ help: [{ id: 1, agent: atlas, reason, task: "annotate", helper: null }] });
+      });
+    },
+  },
+  markup: {
+    after: async page => {
+      await live(page);
+      await page.evaluate(() => {
+        const [you, , atlas] = fake.view.present;
+        const reason = "Which of these should I cancel?";
+        fake.setView({ help: [{ id: 1, agent: atlas, reason, task: "annotate", helper: you }] });
+      });
+      const board = await page.locator(".markup-board svg").boundingBox();
+      const at = (x, y) => [board.x + board.width * x, board.y + board.height * y];
+      await page.mouse.move(...at(0.2, 0.4));
+      await page.mouse.down();
+      await page.mouse.move(...at(0.4, 0.55), { steps: 4 });
+      await page.mouse.up();
+      await page.getByLabel("What about mark 1").fill("This one, please");
+      await page.getByRole("radio", { name: "Pen" }).check();
+      await page.mouse.move(...at(0.6, 0.5));
+      await page.mouse.down();
+      for (let n = 0; n < 12; n += 1)
+        await page.mouse.move(...at(0.6 + n * 0.02, 0.5 + Math.sin(n) * 0.05));
+      await page.mouse.up();
+      await page.getByRole("button", { name: "Add a box" }).click();
     },
   },
   stats: {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
-use crate::room::{HelpEnd, RoomEvent, RoomView};
+use crate::room::{HelpEnd, HelpTask, RoomEvent, RoomView};
 
 /// An agent's place in a room. Dropping it is leaving.
 pub trait Seat: Send + Sync + 'static {
@@ -31,7 +31,7 @@ pub trait Seat: Send + Sync + 'static {
     fn resize(&self, size: Size) -> BoxFuture<'_, Result<(), String>>;
 
     /// Asks people for help and waits for how it ends. Dropping this withdraws it.
-    fn ask_help(&self, reason: String, limit: Duration) -> BoxFuture<'_, HelpEnd>;
+    fn ask_help(&self, reason: String, task: HelpTask, limit: Duration) -> BoxFuture<'_, HelpEnd>;
 
     /// What people see: the pointer, a press, a word for what is done. Never blocks.
     fn show(&self, event: RoomEvent);

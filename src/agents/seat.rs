@@ -24,7 +24,7 @@ use super::port::{Refused, Seat, SeatDoor};
 use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
-use crate::room::{AgentSeat, HelpEnd, House, NoFloor, RoomEvent, RoomView};
+use crate::room::{AgentSeat, HelpEnd, HelpTask, House, NoFloor, RoomEvent, RoomView};
 
 impl Seat for AgentSeat {
     fn actor(&self) -> &Actor {
@@ -56,8 +56,8 @@ impl Seat for AgentSeat {
         Box::pin(async move { self.resize(size).await.map_err(|error| error.to_string()) })
     }
 
-    fn ask_help(&self, reason: String, limit: Duration) -> BoxFuture<'_, HelpEnd> {
-        Box::pin(self.ask_help(reason, limit))
+    fn ask_help(&self, reason: String, task: HelpTask, limit: Duration) -> BoxFuture<'_, HelpEnd> {
+        Box::pin(self.ask_help(reason, task, limit))
     }
 
     fn show(&self, event: RoomEvent) {

@@ -25,6 +25,8 @@ pub(super) struct Session {
     pub work: Arc<Mutex<Work>>,
     /// What the agent said last; gone with its next act.
     said: std::sync::Mutex<String>,
+    /// What it does besides all acts, such as recording. Shown when it says nothing else.
+    besides: std::sync::Mutex<String>,
     /// The session's place among all; given back with it.
     _place: OwnedSemaphorePermit,
 }
@@ -46,6 +48,8 @@ pub(super) struct Work {
     hand_backs: Option<u32>,
     pub trace: Option<Trace>,
     pub profile: Option<Profiling>,
+    pub recording: Option<super::tools::PeopleRecorded>,
+    pub paused: Option<super::tools::Program>,
 }
 
 /// The floor, given back however the act ends.
@@ -150,7 +154,16 @@ impl Session {
         shelf: Arc<Shelf>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { seat, room, groups, shelf, work: Arc::default(), said: Default::default(), _place: place }
+        Self {
+            seat,
+            room,
+            groups,
+            shelf,
+            work: Arc::default(),
+            said: Default::default(),
+            besides: Default::default(),
+            _place: place,
+        }
     }
 
     /// The agent's own words, shown also between its acts.
@@ -158,10 +171,16 @@ impl Session {
         text.clone_into(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// What people are told of it for as long as it says nothing else.
+    pub fn tell_besides(&self, text: &str) {
+        text.clone_into(&mut self.besides.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// The call is over: people see the agent's own words again, if it said any.
     pub fn done(&self) {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.say(said);
+        let besides = || self.besides.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.say(if said.is_empty() { besides() } else { said });
     }
 
     /// A word for people about what is done.

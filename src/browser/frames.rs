@@ -62,6 +62,13 @@ pub struct Attending {
 }
 
 impl Window {
+    /// A point of the display as a point of the page.
+    pub fn to_page(self, x: i32, y: i32) -> (f64, f64) {
+        let origin = self.to_display(0.0, 0.0);
+        let zoom = if self.zoom > 0.0 { self.zoom } else { 1.0 };
+        (f64::from(x - origin.x) / zoom, f64::from(y - origin.y) / zoom)
+    }
+
     /// A point of the page as a point on the display. Chromium's own bar is above the page.
     pub fn to_display(self, x: f64, y: f64) -> Point {
         let left = (self.outer_width - self.inner_width * self.zoom) / 2.0;
@@ -108,7 +115,7 @@ impl Drop for Attending {
 
 impl Tab {
     /// Where the page lies, if it answers.
-    pub(super) async fn window(&self) -> Option<Window> {
+    pub async fn window(&self) -> Option<Window> {
         let top = self.top();
         let context = self.world(&top).await.ok()?.context;
         let expression = "({ x: screenX, y: screenY, outerWidth, outerHeight, innerWidth, innerHeight, zoom: devicePixelRatio })";

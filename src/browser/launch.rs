@@ -225,6 +225,16 @@ impl Browser {
         self.mux.attach(rules).await
     }
 
+    /// A client of our own, which speaks in sessions.
+    pub(super) async fn client_of_own(&self, rules: Rules) -> Result<CdpClient, MuxError> {
+        CdpClient::attach(&self.mux, rules).await
+    }
+
+    /// The tabs, for who waits for a change of them.
+    pub(super) fn tabs_seen(&self) -> Tabs {
+        self.tabs.clone()
+    }
+
     /// A client from outside, who speaks to the browser or to one target.
     pub async fn attach_guest(&self, target: Option<String>) -> Result<Attached, MuxError> {
         self.mux.attach_guest(GuestOptions { target, ..self.guests.clone() }).await

@@ -105,6 +105,17 @@ impl Locator {
         }
     }
 
+    /// One of the elements that it matches.
+    pub(super) fn nth(&self, n: usize) -> Result<Self, LocatorError> {
+        match &self.target {
+            Target::Ref { .. } => Ok(self.clone()),
+            Target::Hops(_) if expression(&self.text).is_some() => {
+                format!("{}.nth({n})", self.text.trim_end_matches(';')).parse()
+            }
+            Target::Hops(_) => format!("locator({}).nth({n})", Value::from(self.text.as_str())).parse(),
+        }
+    }
+
     /// The ref as it was given, if it is one.
     pub fn reference(&self) -> Option<&str> {
         match &self.target {

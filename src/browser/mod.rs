@@ -29,6 +29,9 @@ mod outline;
 mod pointer;
 mod protocol;
 mod reaction;
+mod reading;
+mod realm;
+mod recording;
 mod selector;
 mod settings;
 mod snapshot;
@@ -62,6 +65,9 @@ pub use mux::{
 pub use navigate::{AddressError, address};
 pub use outline::{Findings, Layout, Outline};
 pub use reaction::{Asked, Done, Opened};
+pub use reading::{ElementAt, ElementFacts, FACTS};
+pub use realm::{Realm, RealmEvent};
+pub use recording::{ByPerson, Recorded as RecordedActs, RecordedStep, Recording};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use storage::{Cookie, OriginState, StorageItem, StorageState, WebStorage};
@@ -88,6 +94,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/words.js"),
     include_str!("page/actionability.js"),
     include_str!("page/acts.js"),
+    include_str!("page/reading.js"),
     include_str!("page/outline.js"),
     "return globalThis.__tandem;\n})();",
 );

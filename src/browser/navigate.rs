@@ -138,6 +138,16 @@ impl Tab {
 
     /// Goes back by one; false when there is nothing to go back to.
     pub async fn back(&self, permit: &FloorPermit, deadline: Instant) -> Result<bool, ActError> {
+        self.go_in_history(permit, -1, deadline).await
+    }
+
+    /// Goes by so many places in the history; false when there is no page there.
+    pub async fn go_in_history(
+        &self,
+        permit: &FloorPermit,
+        by: isize,
+        deadline: Instant,
+    ) -> Result<bool, ActError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct History {
@@ -153,7 +163,8 @@ impl Tab {
         let nothing = json!({});
         let history = self.client.send(Some(&state.session), "Page.getNavigationHistory", &nothing);
         let history: History = read("Page.getNavigationHistory", self.guarded(history).await?.get())?;
-        let Some(entry) = history.current_index.checked_sub(1).and_then(|at| history.entries.get(at)) else {
+        let Some(entry) = history.current_index.checked_add_signed(by).and_then(|at| history.entries.get(at))
+        else {
             return Ok(false);
         };
         permit.check()?;

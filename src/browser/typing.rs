@@ -181,7 +181,7 @@ impl Acting<'_> {
         Ok(answers)
     }
 
-    pub(super) async fn insert(&self, text: &str) -> Result<(), ActError> {
+    pub async fn insert(&self, text: &str) -> Result<(), ActError> {
         self.permit.check()?;
         let answer = self.post("Input.insertText", &json!({ "text": text })).await?;
         self.all_answered(vec![answer]).await

@@ -16,7 +16,8 @@ use super::port::RoomError;
 use super::presence::PresentList;
 use super::viewers::{Viewers, touch};
 use super::{
-    FloorAsk, FloorView, HelpAnswer, PageView, Presence, RoomEvent, RoomSettings, RoomSpec, RoomView,
+    FloorAsk, FloorView, HelpAnswer, HelpTask, PageView, Presence, RoomEvent, RoomSettings, RoomSpec,
+    RoomView,
 };
 use crate::base::{Actor, ActorId, ActorKind, CursorImage, Input, PeerId, Size, StampedInput};
 use crate::browser::{Browser, BrowserEvent, Fact, TabInfo};
@@ -173,8 +174,8 @@ impl<'a> Driver<'a> {
                 let done = self.control(&actor, ask);
                 let _ = reply.send(done.map_err(|refusal| RoomError::Forbidden(refusal.to_string())));
             }
-            Command::AskHelp { id, actor, reason, limit, reply } => {
-                match self.help.handle_ask(Instant::now(), id, &actor, &reason, limit) {
+            Command::AskHelp { id, actor, reason, task, limit, reply } => {
+                match self.help.handle_ask(Instant::now(), id, &actor, &reason, task, limit) {
                     Ok(()) => drop(self.help_replies.insert(id, reply)),
                     Err(refused) => drop(reply.send(refused)),
                 }
@@ -185,8 +186,9 @@ impl<'a> Driver<'a> {
             }
             Command::AnswerHelp { actor, id, answer, reply } => {
                 let now = Instant::now();
+                let acts = self.help.view().iter().any(|open| open.id == id && open.task == HelpTask::Act);
                 let taken = self.help.handle_answer(now, &actor, id, &answer);
-                if taken.is_ok() {
+                if taken.is_ok() && acts {
                     self.floor_of_help(now, &actor, &answer);
                 }
                 let ended = taken.map(|end| end.map(|end| self.tell_helped(id, end)).unwrap_or_default());
@@ -233,7 +235,7 @@ impl<'a> Driver<'a> {
     fn floor_of_help(&mut self, now: Instant, actor: &Actor, answer: &HelpAnswer) {
         let done = match answer {
             HelpAnswer::Accept => self.floor.handle_takeover(now, actor),
-            HelpAnswer::Done { note } | HelpAnswer::Decline { note } => {
+            HelpAnswer::Done { note, .. } | HelpAnswer::Decline { note } => {
                 let theirs = self.floor.takeover().is_some_and(|(holder, _)| holder.id == actor.id);
                 if theirs { self.floor.handle_hand_back(now, actor, note) } else { Ok(()) }
             }

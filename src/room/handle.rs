@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::camera::Camera;
 use super::help::HelpEnd;
 use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
-use super::{FloorAsk, HelpAnswer, RoomEvent, RoomView};
+use super::{FloorAsk, HelpAnswer, HelpTask, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::{FloorPermit, Refusal};
@@ -57,6 +57,7 @@ pub(super) enum Command {
         id: u32,
         actor: Actor,
         reason: String,
+        task: HelpTask,
         limit: Duration,
         reply: oneshot::Sender<HelpEnd>,
     },
@@ -278,7 +279,7 @@ impl AgentSeat {
     }
 
     /// Puts a card before the people and waits for how it ends. Dropping this withdraws it.
-    pub async fn ask_help(&self, reason: String, limit: Duration) -> HelpEnd {
+    pub async fn ask_help(&self, reason: String, task: HelpTask, limit: Duration) -> HelpEnd {
         struct Withdraw<'a>(&'a RoomHandle, u32);
         impl Drop for Withdraw<'_> {
             fn drop(&mut self) {
@@ -289,7 +290,7 @@ impl AgentSeat {
         let stopping = || HelpEnd::Refused("the room is stopping".into());
         let id = room.next_seat.fetch_add(1, Ordering::Relaxed) as u32;
         let (reply, answer) = oneshot::channel();
-        let ask = Command::AskHelp { id, actor: self.actor.clone(), reason, limit, reply };
+        let ask = Command::AskHelp { id, actor: self.actor.clone(), reason, task, limit, reply };
         let _withdraw = Withdraw(room, id);
         if room.commands.send(ask).await.is_err() {
             return stopping();

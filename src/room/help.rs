@@ -11,13 +11,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::view::{HelpAnswer, HelpRequest, Presence};
+use super::view::{HelpAnswer, HelpRequest, HelpTask, Mark, Presence};
 use crate::base::{Actor, ActorId, ActorKind};
 
 /// How many requests may be open in one room; a further one is refused.
 const MOST_OPEN: usize = 8;
 /// The longest reason and the longest note, in characters.
 const LONGEST_TEXT: usize = 500;
+/// Marks of one answer, and points of all of them.
+const MOST_MARKS: usize = 50;
+const MOST_POINTS: usize = 4000;
+/// No display is larger.
+const FARTHEST: i32 = 20_000;
 
 /// How a request ended, for the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,7 @@ pub enum HelpEnd {
     Done {
         by: String,
         note: String,
+        marks: Vec<Mark>,
         took: Duration,
     },
     Declined {
@@ -72,12 +78,14 @@ impl HelpDesk {
         id: u32,
         agent: &Actor,
         reason: &str,
+        task: HelpTask,
         limit: Duration,
     ) -> Result<(), HelpEnd> {
         if self.open.len() >= MOST_OPEN {
             return Err(HelpEnd::Refused(format!("{MOST_OPEN} requests for help are open already")));
         }
-        let shown = HelpRequest { id, agent: Presence::of(agent), reason: cleaned(reason), helper: None };
+        let agent = Presence::of(agent);
+        let shown = HelpRequest { id, agent, reason: cleaned(reason), task, helper: None };
         self.open.push(Open { shown, limit, until: now + limit, since: now });
         Ok(())
     }
@@ -111,9 +119,12 @@ impl HelpDesk {
             HelpAnswer::Done { .. } if helper.is_none() => {
                 return Err("take it up first, then say that it is done".into());
             }
-            HelpAnswer::Done { note } => {
-                HelpEnd::Done { by, note: cleaned(note), took: now.saturating_duration_since(open.since) }
-            }
+            HelpAnswer::Done { note, marks } => HelpEnd::Done {
+                by,
+                note: cleaned(note),
+                marks: checked(marks)?,
+                took: now.saturating_duration_since(open.since),
+            },
             HelpAnswer::Decline { note } => HelpEnd::Declined { by, note: cleaned(note) },
         };
         self.open.remove(at);
@@ -153,6 +164,19 @@ impl HelpDesk {
     }
 }
 
+/// Marks from a person, as far as they can have been drawn.
+fn checked(marks: &[Mark]) -> Result<Vec<Mark>, String> {
+    let points: usize = marks.iter().map(|mark| mark.points.len()).sum();
+    if marks.len() > MOST_MARKS || points > MOST_POINTS {
+        return Err(format!("an answer has at most {MOST_MARKS} marks and {MOST_POINTS} points"));
+    }
+    let near = |at: &(i32, i32)| at.0.abs() <= FARTHEST && at.1.abs() <= FARTHEST;
+    if marks.iter().any(|mark| mark.points.len() < 2 || !mark.points.iter().all(near)) {
+        return Err("a mark has two points or more, all on the display".into());
+    }
+    Ok(marks.iter().map(|mark| Mark { text: cleaned(&mark.text), ..mark.clone() }).collect())
+}
+
 /// Text from an agent or a person, fit to show and to hand on.
 fn cleaned(text: &str) -> String {
     let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').take(LONGEST_TEXT).collect();
@@ -172,7 +196,8 @@ mod tests {
 
     fn asked(now: Instant) -> HelpDesk {
         let mut desk = HelpDesk::default();
-        desk.handle_ask(now, 1, &actor("bot", Role::Agent), "solve the CAPTCHA\u{7}", LIMIT).expect("room");
+        desk.handle_ask(now, 1, &actor("bot", Role::Agent), "solve the CAPTCHA\u{7}", HelpTask::Act, LIMIT)
+            .expect("room");
         desk
     }
 
@@ -181,12 +206,13 @@ mod tests {
         let (t, ada) = (Instant::now(), actor("ada", Role::Controller));
         let mut desk = asked(t);
         assert_eq!(desk.view()[0].reason, "solve the CAPTCHA");
-        let done = HelpAnswer::Done { note: "logged in ".into() };
+        let done = HelpAnswer::Done { note: "logged in ".into(), marks: vec![] };
         assert!(desk.handle_answer(t, &ada, 1, &done).is_err(), "nobody has taken it up");
         assert_eq!(desk.handle_answer(t, &ada, 1, &HelpAnswer::Accept), Ok(None));
         let later = t + Duration::from_secs(9);
         let end = desk.handle_answer(later, &ada, 1, &done).expect("may").expect("ended");
-        let wanted = HelpEnd::Done { by: "ada".into(), note: "logged in".into(), took: later - t };
+        let wanted =
+            HelpEnd::Done { by: "ada".into(), note: "logged in".into(), marks: vec![], took: later - t };
         assert_eq!(end, wanted);
         assert!(desk.view().is_empty() && desk.handle_answer(later, &ada, 1, &done).is_err());
     }
@@ -223,10 +249,23 @@ mod tests {
         let (t, bot) = (Instant::now(), actor("bot", Role::Agent));
         let mut desk = HelpDesk::default();
         for id in 0..MOST_OPEN as u32 {
-            assert_eq!(desk.handle_ask(t, id, &bot, "x", LIMIT), Ok(()));
+            assert_eq!(desk.handle_ask(t, id, &bot, "x", HelpTask::Act, LIMIT), Ok(()));
         }
-        assert!(desk.handle_ask(t, 99, &bot, "x", LIMIT).is_err());
+        assert!(desk.handle_ask(t, 99, &bot, "x", HelpTask::Act, LIMIT).is_err());
         desk.handle_withdrawn(0);
-        assert_eq!(desk.handle_ask(t, 99, &bot, "x", LIMIT), Ok(()));
+        assert_eq!(desk.handle_ask(t, 99, &bot, "x", HelpTask::Act, LIMIT), Ok(()));
+    }
+
+    #[test]
+    fn marks_are_bounded_and_lie_on_a_display() {
+        use super::super::view::MarkShape;
+        let mark =
+            |points: Vec<(i32, i32)>| Mark { shape: MarkShape::Line, points, text: " here\u{7}".into() };
+        let good = checked(&[mark(vec![(0, 0), (5, 5)])]).expect("good");
+        assert_eq!(good[0].text, "here");
+        assert!(checked(&[mark(vec![(0, 0)])]).is_err());
+        assert!(checked(&[mark(vec![(0, 0), (i32::MIN + 1, 5)])]).is_err());
+        assert!(checked(&[mark(vec![(0, 0); MOST_POINTS + 1])]).is_err());
+        assert!(checked(&vec![mark(vec![(0, 0), (1, 1)]); MOST_MARKS + 1]).is_err());
     }
 }

@@ -26,5 +26,6 @@ pub use port::{Room, RoomError, RoomSpec, Rooms, ViewerKind, ViewerSeat};
 pub use rooms::House;
 pub use settings::{Programs, RoomSettings};
 pub use view::{
-    FloorAsk, FloorView, HelpAnswer, HelpRequest, PageView, Phase, Presence, RoomEvent, RoomView,
+    FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
+    RoomEvent, RoomView,
 };

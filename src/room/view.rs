@@ -103,8 +103,39 @@ pub struct HelpRequest {
     pub agent: Presence,
     /// The agent's words.
     pub reason: String,
+    /// What the person is asked for.
+    pub task: HelpTask,
     /// Who has taken it up.
     pub helper: Option<Presence>,
+}
+
+/// What a person is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HelpTask {
+    /// To do something in the browser.
+    #[default]
+    Act,
+    /// To draw on a picture of the page.
+    Annotate,
+}
+
+/// One mark that a person drew, in pixels of the display.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Mark {
+    pub shape: MarkShape,
+    /// Two opposite corners of a box, or the points of a line.
+    pub points: Vec<(i32, i32)>,
+    /// What the person says of it.
+    #[serde(default)]
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MarkShape {
+    Box,
+    Line,
 }
 
 /// What a person says to a request for help.
@@ -113,10 +144,14 @@ pub struct HelpRequest {
 pub enum HelpAnswer {
     /// I do it.
     Accept,
-    /// It is done; the note goes to the agent.
+    /// It is done; the note and the marks go to the agent.
     Done {
         #[serde(default)]
         note: String,
+        /// What was drawn, for a request to annotate.
+        #[serde(default)]
+        #[ts(optional, as = "Option<Vec<Mark>>")]
+        marks: Vec<Mark>,
     },
     /// Nobody will do it; the note goes to the agent.
     Decline {

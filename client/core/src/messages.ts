@@ -104,6 +104,7 @@ function isHelp(h: unknown): boolean {
     isNumber(h.id) &&
     isPresence(h.agent) &&
     isText(h.reason) &&
+    isText(h.task) &&
     (h.helper === null || isPresence(h.helper))
   );
 }

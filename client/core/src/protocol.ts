@@ -77,14 +77,42 @@ export type HelpRequest = { id: number, agent: Presence,
  */
 reason: string, 
 /**
+ * What the person is asked for.
+ */
+task: HelpTask, 
+/**
  * Who has taken it up.
  */
 helper: Presence | null, };
 
 /**
+ * What a person is asked for.
+ */
+export type HelpTask = "act" | "annotate";
+
+/**
  * What a person says to a request for help.
  */
-export type HelpAnswer = { "kind": "accept" } | { "kind": "done", note: string, } | { "kind": "decline", note: string, };
+export type HelpAnswer = { "kind": "accept" } | { "kind": "done", note: string, 
+/**
+ * What was drawn, for a request to annotate.
+ */
+marks?: Array<Mark>, } | { "kind": "decline", note: string, };
+
+/**
+ * One mark that a person drew, in pixels of the display.
+ */
+export type Mark = { shape: MarkShape, 
+/**
+ * Two opposite corners of a box, or the points of a line.
+ */
+points: Array<[number, number]>, 
+/**
+ * What the person says of it.
+ */
+text: string, };
+
+export type MarkShape = "box" | "line";
 
 /**
  * The tab in front.

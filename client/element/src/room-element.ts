@@ -207,6 +207,21 @@ export class TandemRoom extends HTMLElement {
     this.#connection?.answerHelp(id, answer);
   }
 
+  /** The picture as it is now, as an address of its data; `null` when there is none. */
+  still(): string | null {
+    const { video, still } = this.#parts;
+    const from = still.hidden ? video : still;
+    const [width, height] =
+      from === video ? [video.videoWidth, video.videoHeight] : [still.width, still.height];
+    const canvas = document.createElement("canvas");
+    canvas.width = width;
+    canvas.height = height;
+    const context = width > 0 && height > 0 ? canvas.getContext("2d") : null;
+    if (!context) return null;
+    context.drawImage(from, 0, 0);
+    return canvas.toDataURL("image/jpeg", 0.85);
+  }
+
   /** Asks the room to take this size, or that of this element. */
   requestFit(size?: Size): void {
     const { clientWidth, clientHeight } = this.#parts.stage;

@@ -1,9 +1,10 @@
 /** What agents ask of people: a card each, over the picture's lower edge. */
-import { createSignal, For, Show } from "solid-js";
+import { createEffect, createSignal, For, Show } from "solid-js";
 import { colourOf, type HelpRequest } from "../../core/src/index.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
 import type { Seen } from "./follow.ts";
 import { Icon } from "./icons.tsx";
+import { Markup } from "./markup.tsx";
 
 export function Help(props: { room: TandemRoom; seen: Seen }) {
   const ids = () =>
@@ -27,14 +28,24 @@ function Card(props: { help: HelpRequest; room: TandemRoom; seen: Seen }) {
   const agent = () => props.help.agent;
   const helper = () => props.help.helper;
   const isMine = () => helper() !== null && helper()?.id === props.seen.you()?.id;
+  const isMarkup = () => props.help.task === "annotate";
+  // The picture as it was when the request was taken up: the agent's own is of that moment too.
+  const [still, setStill] = createSignal<string | null>(null);
+  const [drawing, setDrawing] = createSignal(false);
+  createEffect(() => {
+    if (!isMarkup() || !isMine() || still() !== null) return;
+    setStill(props.room.still());
+    setDrawing(true);
+  });
   const title = () => {
+    if (isMarkup() && !helper()) return `${agent().name} asks you to mark up the page`;
     if (isMine()) return `You are helping ${agent().name}`;
     const other = helper();
     return other ? `${other.name} is helping ${agent().name}` : `${agent().name} asks for help`;
   };
   const accept = () => {
     props.room.answerHelp(props.help.id, { kind: "accept" });
-    props.room.focus();
+    if (!isMarkup()) props.room.focus();
   };
   const finish = (kind: "done" | "decline") =>
     props.room.answerHelp(props.help.id, { kind, note: note() });
@@ -52,8 +63,9 @@ function Card(props: { help: HelpRequest; room: TandemRoom; seen: Seen }) {
       <form
         onSubmit={event => {
           event.preventDefault();
-          if (isMine()) finish("done");
-          else accept();
+          if (!isMine()) accept();
+          else if (isMarkup()) setDrawing(true);
+          else finish("done");
         }}
       >
         <p class="help-reason">{props.help.reason}</p>
@@ -74,12 +86,26 @@ function Card(props: { help: HelpRequest; room: TandemRoom; seen: Seen }) {
                 {isMine() ? "I cannot" : "Decline"}
               </button>
               <button type="submit" class="answer main">
-                {isMine() ? "Done" : "I'll do it"}
+                {!isMine() ? "I'll do it" : isMarkup() ? "Mark up" : "Done"}
               </button>
             </div>
           </Show>
         </Show>
       </form>
+      <Show when={isMine() && drawing() && props.seen.view()}>
+        {view => (
+          <Markup
+            agent={agent().name}
+            reason={props.help.reason}
+            picture={still() ?? ""}
+            size={view().size}
+            onSend={(marks, words) =>
+              props.room.answerHelp(props.help.id, { kind: "done", note: words, marks })
+            }
+            onClose={() => setDrawing(false)}
+          />
+        )}
+      </Show>
     </details>
   );
 }

@@ -201,7 +201,10 @@ impl Tool for SavePdf {
 }
 
 /// Files by their names: on the shelf, else among the downloads.
-fn found<'a>(call: &Call, names: impl Iterator<Item = &'a String>) -> Result<Vec<UploadFile>, Fault> {
+pub(super) fn found<'a>(
+    call: &Call,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<Vec<UploadFile>, Fault> {
     let mut files = Vec::new();
     for path in names {
         let name = path.rsplit(['/', '\\']).next().unwrap_or_default();

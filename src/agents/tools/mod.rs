@@ -2,6 +2,8 @@
 //! them, and ours beside them.
 
 mod acts;
+mod annotate;
+mod code;
 mod console;
 mod devtools;
 mod emulate;
@@ -10,6 +12,7 @@ mod forms;
 mod go;
 mod looks;
 mod network;
+mod recording;
 mod script;
 mod storage;
 mod testing;
@@ -18,6 +21,8 @@ mod vision;
 
 #[cfg(test)]
 pub(super) use acts::Click;
+pub(super) use code::Program;
+pub(super) use recording::PeopleRecorded;
 
 use super::tool::{Entry, entry};
 
@@ -95,6 +100,11 @@ pub(super) fn all() -> Vec<Entry> {
         entry::<devtools::StartProfile>(),
         entry::<devtools::StopProfile>(),
         entry::<devtools::Config>(),
+        entry::<recording::Start>(),
+        entry::<recording::Stop>(),
+        entry::<code::RunCode>(),
+        entry::<code::Resume>(),
+        entry::<annotate::Annotate>(),
     ]
 }
 

@@ -12,12 +12,12 @@ use crate::agents::call::{Call, Show, within};
 use crate::agents::tool::{Kind, Tool};
 use crate::base::{ActorKind, ToolGroup};
 use crate::browser::{Fact, FieldChange};
-use crate::room::{HelpEnd, RoomView};
+use crate::room::{HelpEnd, HelpTask, RoomView};
 
 /// How often a client is told that its call is still waiting.
 const STILL_WAITING: Duration = Duration::from_secs(5);
 /// How long people are waited for unless the agent says otherwise, and at most.
-const LIMIT: Duration = Duration::from_secs(300);
+pub(super) const LIMIT: Duration = Duration::from_secs(300);
 const LONGEST: Duration = Duration::from_secs(3600);
 
 #[derive(Deserialize, JsonSchema)]
@@ -150,10 +150,12 @@ impl Tool for RequestHelp {
         let limit = limit(self.timeout)?;
         call.session.say("waits for a person's help");
         let seat = std::sync::Arc::clone(&call.session.seat);
-        let end = patiently(call, "waiting for a person's help", seat.ask_help(self.reason, limit)).await;
+        let end =
+            patiently(call, "waiting for a person's help", seat.ask_help(self.reason, HelpTask::Act, limit))
+                .await;
         let mut answer = call.state(Show::Changes).await;
         let (text, how) = match end {
-            HelpEnd::Done { by, note, took } => {
+            HelpEnd::Done { by, note, took, .. } => {
                 let said = if note.is_empty() { String::new() } else { format!(" Their note: {note:?}.") };
                 (format!("{by} did it in {} s.{said}", took.as_secs()), "done")
             }
@@ -209,7 +211,7 @@ impl Tool for WaitForUser {
 }
 
 /// Waits, and tells the client every few seconds that it still does.
-async fn patiently<T>(call: &Call, what: &str, until: impl Future<Output = T>) -> T {
+pub(super) async fn patiently<T>(call: &Call, what: &str, until: impl Future<Output = T>) -> T {
     let mut until = std::pin::pin!(until);
     let mut clock = tokio::time::interval(STILL_WAITING);
     loop {

@@ -6,19 +6,8 @@
   const MOST = 50;
   const LONGEST = 200;
   const changed = new Map();
-  const secrets = new WeakSet();
 
   const words = (text) => (text ?? '').replace(/\s+/g, ' ').trim().slice(0, LONGEST);
-  const isSecret = (element) => {
-    const hint = `${element.name ?? ''} ${element.id} ${element.autocomplete ?? ''}`;
-    const marked =
-      element.type === 'password' ||
-      /\b(cc-|one-time-code|current-password|new-password)/i.test(element.autocomplete ?? '') ||
-      /passw|passcode|secret|token|\bpin\b|\botp\b|cvc|cvv|card.?(num|no)|iban|ssn/i.test(hint);
-    // A password that is shown for a moment stays one.
-    if (marked) secrets.add(element);
-    return secrets.has(element);
-  };
   const label = (element) =>
     words(
       element.getAttribute('aria-label') ||

@@ -14,7 +14,7 @@ use crate::browser::fault::ActError;
 use crate::browser::frames::{Place, read};
 use crate::browser::journal::Fact;
 
-const SCRIPT: &str = include_str!("fields.js");
+const SCRIPT: &str = concat!("{\n", include_str!("../page/secrets.js"), include_str!("fields.js"), "}");
 const WORLD: &str = "tandem_fields";
 /// Frames that are asked.
 const MOST_FRAMES: usize = 50;
