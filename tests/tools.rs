@@ -609,7 +609,7 @@ async fn both_doors_list_the_same_tools_and_a_cancelled_call_lets_go() {
 }
 
 /// What Playwright MCP has and Tandem has not, and why.
-const ABSENT: [(&str, &str); 10] = [
+const ABSENT: [(&str, &str); 5] = [
     (
         "browser_run_code_unsafe",
         "runs code in the server's own process; a script drives the room by CDP instead",
@@ -618,11 +618,6 @@ const ABSENT: [(&str, &str); 10] = [
     ("browser_annotate", "opens Playwright's dashboard for drawing; people are asked with request_help"),
     ("browser_start_recording", "not written yet; what_changed tells what people did, not as code"),
     ("browser_stop_recording", "as browser_start_recording"),
-    ("browser_start_video", "the room is watched live; it is not recorded"),
-    ("browser_stop_video", "as browser_start_video"),
-    ("browser_video_chapter", "as browser_start_video"),
-    ("browser_video_show_actions", "acts are shown to people always"),
-    ("browser_video_hide_actions", "acts are shown to people always"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

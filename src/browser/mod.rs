@@ -5,6 +5,7 @@
 //! input that it sends. Knows nothing of HTTP, MCP or rooms.
 
 mod act;
+mod callout;
 mod client;
 mod contexts;
 mod css;
@@ -29,6 +30,7 @@ mod outline;
 mod pointer;
 mod protocol;
 mod reaction;
+mod screencast;
 mod selector;
 mod settings;
 mod snapshot;
@@ -42,6 +44,7 @@ mod uploads;
 mod watch;
 
 pub use act::{Acting, Click, Observer, PointerButton};
+pub use callout::{Callout, CalloutStyle, Corner, Declarations, DeclarationsError, LONGEST_CALLOUT};
 pub use client::{CdpClient, CdpError, CdpEvent};
 pub use delta::Delta;
 pub use downloads::{Download, DownloadState};
@@ -62,6 +65,7 @@ pub use mux::{
 pub use navigate::{AddressError, address};
 pub use outline::{Findings, Layout, Outline};
 pub use reaction::{Asked, Done, Opened};
+pub use screencast::{Cast, Screencast};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use storage::{Cookie, OriginState, StorageItem, StorageState, WebStorage};
@@ -89,6 +93,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/actionability.js"),
     include_str!("page/acts.js"),
     include_str!("page/outline.js"),
+    include_str!("page/overlay.js"),
     "return globalThis.__tandem;\n})();",
 );
 const WORLD: &str = "tandem";
