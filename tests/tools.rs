@@ -299,6 +299,12 @@ async fn for_developers(house: &House, agent: &mut Agent<'_>) {
     assert!(refused.text.contains("browser_stop_tracing"), "{refused}");
     let trace = agent.ok("browser_stop_tracing", json!({})).await;
     assert!(trace.text.contains("LCP") && trace.text.contains("/files/trace.json"), "{trace}");
+    agent.ok("browser_start_video", json!({})).await;
+    agent.ok("browser_video_show_actions", json!({ "duration": 50 })).await;
+    agent.ok("browser_video_chapter", json!({ "title": "One", "duration": 50 })).await;
+    agent.ok("browser_video_hide_actions", json!({})).await;
+    let video = agent.ok("browser_stop_video", json!({})).await;
+    assert!(video.text.contains(".webm"), "{video}");
     agent.ok("browser_start_profiling", json!({})).await;
     agent.run("() => { const end = performance.now() + 100; function burn() { while (performance.now() < end); } burn() }").await;
     let profile = agent.ok("browser_stop_profiling", json!({})).await;

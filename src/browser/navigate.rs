@@ -208,15 +208,11 @@ impl Tab {
         let arrived = state.wait_for(|state| {
             !state.navigation.pending && state.navigation.ready || obstacle(state).is_some()
         });
-        let arrived = match tokio::time::timeout_at(deadline, arrived).await {
+        match tokio::time::timeout_at(deadline, arrived).await {
             Ok(Ok(state)) => obstacle(&state).map_or(Ok(()), Err),
             Ok(Err(_)) => Err(ActError::Closed),
-            Err(_) => return Ok(()),
-        };
-        if arrived.is_ok() {
-            self.redraw_pointer().await;
+            Err(_) => Ok(()),
         }
-        arrived
     }
 
     /// Whether a text can be seen in the page or a frame of it.

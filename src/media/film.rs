@@ -443,6 +443,15 @@ mod tests {
     }
 
     #[test]
+    fn a_film_that_nobody_wants_any_more_leaves_no_thread() {
+        let filming = Filming::start(settings()).expect("starts");
+        filming.show(jpeg(320, 240, [0, 90, 0]), Instant::now());
+        let thread = filming.thread.lock().expect("lock").take().expect("a thread");
+        drop(filming);
+        assert!(matches!(thread.join().expect("it ends"), Err(MediaError::NoPicture)));
+    }
+
+    #[test]
     fn the_newest_picture_takes_the_place_of_one_that_waits() {
         let filming = Filming::start(FilmSettings { frame_rate: 1, ..settings() }).expect("starts");
         let start = Instant::now();
