@@ -431,13 +431,10 @@ mod tests {
         let film = filming.finish().expect("a film");
         assert_eq!(film.limit, Some(FilmLimit::Bytes));
         let short = FilmSettings { longest: Duration::from_millis(30), ..settings() };
-        let filming = Filming::start(short).expect("starts");
-        filming.show(jpeg(320, 240, [0, 90, 0]), Instant::now());
-        // It is known to have ended when it takes no chapter any more.
-        while filming.chapter("x", Instant::now()) {
-            std::thread::yield_now();
-        }
-        let film = filming.finish().expect("a film");
+        let mut maker = maker(short);
+        let before = Instant::now().checked_sub(Duration::from_secs(1)).expect("a clock that ran a second");
+        maker.show(&jpeg(320, 240, [0, 90, 0]), before).expect("shown");
+        let film = maker.run(&Shared::default()).expect("a film");
         assert_eq!((film.limit, film.frames), (Some(FilmLimit::Length), 1));
         assert!(film.length <= Duration::from_millis(41), "{film:?}");
     }
