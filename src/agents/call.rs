@@ -237,7 +237,9 @@ impl Call {
     }
 
     pub fn acting<'b>(&self, tab: &'b Tab, held: &'b Held, shown: &'b Shown) -> Acting<'b> {
-        Acting { tab, permit: held.permit(), observer: shown, deadline: within(ACT) }
+        // An act is drawn at most twice, with its two ends, before it is done.
+        let drawn = shown.callouts.as_ref().map_or(Duration::ZERO, |style| style.duration * 2);
+        Acting { tab, permit: held.permit(), observer: shown, deadline: within(ACT + drawn) }
     }
 
     /// What people have filled in since is theirs; what comes now is the agent's own.
@@ -249,7 +251,7 @@ impl Call {
     }
 
     pub fn shown(&self) -> Shown {
-        Shown(Arc::clone(&self.session.seat))
+        Shown { session: Arc::clone(&self.session), callouts: self.work.callouts.clone() }
     }
 
     pub async fn tell(&self, message: impl Into<String>) {

@@ -17,6 +17,7 @@ mod session;
 mod shelf;
 mod tool;
 mod tools;
+mod video;
 
 pub use http::openapi_paths;
 pub use port::{Refused, Seat, SeatDoor};

@@ -7,8 +7,11 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::port::Seat;
 use super::shelf::Shelf;
+use super::video::Video;
 use crate::base::{Point, RoomId, ToolGroups};
-use crate::browser::{ActError, Attending, Browser, Observer, Outline, Profiling, Tab, Trace};
+use crate::browser::{
+    ActError, Attending, Browser, Callout, CalloutStyle, Observer, Outline, Profiling, Tab, Trace,
+};
 use crate::floor::FloorPermit;
 use crate::room::RoomEvent;
 
@@ -27,6 +30,8 @@ pub(super) struct Session {
     said: std::sync::Mutex<String>,
     /// What it does besides all acts, such as recording. Shown when it says nothing else.
     besides: std::sync::Mutex<String>,
+    /// What people read of it now.
+    doing: std::sync::Mutex<String>,
     /// The session's place among all; given back with it.
     _place: OwnedSemaphorePermit,
 }
@@ -50,6 +55,9 @@ pub(super) struct Work {
     pub profile: Option<Profiling>,
     pub recording: Option<super::tools::PeopleRecorded>,
     pub paused: Option<super::tools::Program>,
+    pub video: Option<Video>,
+    /// How its acts are drawn on the page, if they are.
+    pub callouts: Option<Arc<CalloutStyle>>,
 }
 
 /// The floor, given back however the act ends.
@@ -59,7 +67,10 @@ pub(super) struct Held {
 }
 
 /// Tells the room what people are to see.
-pub(super) struct Shown(pub Arc<dyn Seat>);
+pub(super) struct Shown {
+    pub session: Arc<Session>,
+    pub callouts: Option<Arc<CalloutStyle>>,
+}
 
 impl Work {
     /// The tab that it chose, if that is still open in this browser.
@@ -86,6 +97,14 @@ impl Work {
         }
         self.attended.push(attending);
         &self.attended[self.attended.len() - 1]
+    }
+
+    /// All its tabs lose the pointer that is drawn on them; its acts are not drawn any more.
+    pub async fn end_callouts(&mut self) {
+        self.callouts = None;
+        for attending in &self.attended {
+            attending.tab().hide_pointer().await;
+        }
     }
 
     /// What it was shown of a tab is this now; gives what it was before.
@@ -162,6 +181,7 @@ impl Session {
             work: Arc::default(),
             said: Default::default(),
             besides: Default::default(),
+            doing: Default::default(),
             _place: place,
         }
     }
@@ -186,7 +206,8 @@ impl Session {
     /// A word for people about what is done.
     pub fn say(&self, text: impl Into<String>) {
         let text: String = text.into();
-        let text = text.chars().filter(|c| !c.is_control()).take(120).collect();
+        let text: String = text.chars().filter(|c| !c.is_control()).take(120).collect();
+        text.clone_into(&mut self.doing.lock().unwrap_or_else(PoisonError::into_inner));
         self.seat.show(RoomEvent::Doing { actor: self.seat.actor().id.clone(), text });
     }
 }
@@ -212,10 +233,20 @@ impl Drop for Held {
 impl Observer for Shown {
     fn pointer(&self, to: Point, glide: std::time::Duration) {
         let ms = u32::try_from(glide.as_millis()).unwrap_or(u32::MAX);
-        self.0.show(RoomEvent::Pointer { actor: self.0.actor().id.clone(), x: to.x, y: to.y, ms });
+        let seat = &self.session.seat;
+        seat.show(RoomEvent::Pointer { actor: seat.actor().id.clone(), x: to.x, y: to.y, ms });
     }
 
     fn press(&self, at: Point) {
-        self.0.show(RoomEvent::Press { actor: self.0.actor().id.clone(), x: at.x, y: at.y });
+        let seat = &self.session.seat;
+        seat.show(RoomEvent::Press { actor: seat.actor().id.clone(), x: at.x, y: at.y });
+    }
+
+    fn callout(&self) -> Option<Callout> {
+        let style = Arc::clone(self.callouts.as_ref()?);
+        let doing = self.session.doing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut letters = doing.chars();
+        let first = letters.next().map(|first| first.to_uppercase().to_string());
+        Some(Callout { style, title: first.unwrap_or_default() + letters.as_str() })
     }
 }

@@ -71,7 +71,7 @@ impl Shelf {
 }
 
 /// A name without a way to anywhere. Of a path, its last part.
-fn plain(name: &str) -> Result<String, String> {
+pub(super) fn plain(name: &str) -> Result<String, String> {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '(' | ')');
     let name: String = last.chars().map(|c| if fits(c) { c } else { '_' }).take(LONGEST_NAME).collect();

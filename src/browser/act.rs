@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::callout::Callout;
 use super::fault::{ActError, Obstacle, StaleRef};
 use super::frames::{Place, Window, pause};
 use super::reaction::{Done, Watch};
@@ -31,6 +32,10 @@ pub trait Observer: Send + Sync {
     fn pointer(&self, to: Point, glide: Duration);
     /// A button goes down here.
     fn press(&self, at: Point);
+    /// How the act that comes now is drawn on the page before it is done, if it is to be.
+    fn callout(&self) -> Option<Callout> {
+        None
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +70,8 @@ pub(super) struct Found {
     /// Where, in the page's coordinates.
     pub at: (f64, f64),
     pub display: Point,
+    /// Where its frame begins in the page.
+    pub origin: (f64, f64),
     /// A locator expression for it, as code.
     pub code: String,
     /// What the script said to what was to be done with it at once.
@@ -155,6 +162,8 @@ impl Acting<'_> {
         mut at_once: Option<AtOnce<'_>>,
     ) -> Result<Found, ActError> {
         let locator = tries.locator;
+        // A box that is looked at may need no act.
+        let mut shown = tries.shown || act == "check" || self.observer.callout().is_none();
         loop {
             self.permit.check()?;
             self.tab.ready().await?;
@@ -166,9 +175,11 @@ impl Acting<'_> {
                 let Ok((place, target)) = self.tab.enter(locator).await? else {
                     return Ok(Err((Obstacle::NoMatch, "no frame matches".to_owned())));
                 };
-                let mut argument =
-                    json!({ "locator": target, "needs": needs, "act": act, "attempt": tries.attempt });
-                if let Some(then) = at_once.as_mut().filter(|_| place.id == self.tab.top().id) {
+                let mut argument = json!({
+                    "locator": target, "needs": needs, "act": act, "attempt": tries.attempt, "guarding": shown,
+                });
+                let may = shown && place.id == self.tab.top().id;
+                if let Some(then) = at_once.as_mut().filter(|_| may) {
                     argument["then"] = json!({ "name": then.name, "argument": then.argument });
                     then.watch.begin();
                     self.permit.check()?;
@@ -177,7 +188,14 @@ impl Acting<'_> {
                 self.judge(locator, &place, probe).await
             };
             match tokio::time::timeout_at(self.deadline + REACTION, tried).await {
-                Ok(Ok(Ok(found))) => return Ok(found),
+                Ok(Ok(Ok(found))) if shown => return Ok(found),
+                Ok(Ok(Ok(found))) => {
+                    let point = needs.contains(&"point").then_some(found.at);
+                    self.call_out(point, Some(&found)).await?;
+                    (shown, tries.shown) = (true, true);
+                    // The page went on meanwhile: it is looked at again.
+                    continue;
+                }
                 Ok(Ok(Err((obstacle, why)))) => tries.failed(obstacle, why),
                 Ok(Err(error)) if error.is_gone() => {
                     tries.failed(Obstacle::Busy, "the page changed meanwhile".into())
@@ -204,6 +222,7 @@ impl Acting<'_> {
                     return Err(ActError::Stuck);
                 };
                 let (x, y) = (probe.x.unwrap_or_default(), probe.y.unwrap_or_default());
+                let inside = (x, y);
                 let has_point = probe.x.is_some();
                 let mut code = code.unwrap_or_default().to_owned();
                 let (x, y, window) = match self.to_page(place, (x, y), window, has_point, &mut code).await? {
@@ -211,8 +230,9 @@ impl Acting<'_> {
                     Err(obstacle) => return Ok(Err(obstacle)),
                 };
                 let display = window.to_display(x, y);
+                let origin = (x - inside.0, y - inside.1);
                 let outcome = probe.outcome;
-                Ok(Ok(Found { place: place.clone(), handle, at: (x, y), display, code, outcome }))
+                Ok(Ok(Found { place: place.clone(), handle, at: (x, y), display, origin, code, outcome }))
             }
             ("wait", code) => {
                 let what = probe.what.filter(|what| !what.is_empty());
@@ -523,6 +543,8 @@ impl Outcome {
 pub(super) struct Tries<'a> {
     pub locator: &'a Locator,
     pub attempt: u32,
+    /// The act was drawn.
+    shown: bool,
     started: Instant,
     deadline: Instant,
     last: (Obstacle, String),
@@ -535,6 +557,7 @@ impl<'a> Tries<'a> {
         Self {
             locator,
             attempt: 0,
+            shown: false,
             started: Instant::now(),
             deadline: acting.deadline,
             last,

@@ -67,7 +67,8 @@ impl Acting<'_> {
         let display = window.to_display(to.0, to.1);
         let place = top.clone();
         self.drag_by_hand(&top, from, async {
-            Ok(Found { place, handle: 0, at: to, display, code: String::new(), outcome: None })
+            let code = String::new();
+            Ok(Found { place, handle: 0, at: to, display, origin: (0.0, 0.0), code, outcome: None })
         })
         .await
     }

@@ -106,6 +106,7 @@ impl Drop for Attending {
             runtime.spawn(async move {
                 if tab.attended.load(Ordering::Acquire) == 0 {
                     tab.let_go().await;
+                    tab.hide_pointer().await;
                     tab.emulate_focus(false).await;
                 }
             });

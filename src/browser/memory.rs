@@ -35,6 +35,8 @@ struct Inner {
     /// Role and name of the refs that were shown last.
     shown: HashMap<String, (String, String)>,
     pointer: (f64, f64),
+    /// Where a pointer is drawn for a video, and in which document.
+    drawn_pointer: Option<((f64, f64), u64)>,
     pressed: Vec<PointerButton>,
     /// Sessions whose network is listened to.
     heard: HashSet<String>,
@@ -100,6 +102,14 @@ impl Memory {
 
     pub fn set_pointer(&self, at: (f64, f64)) {
         self.inner().pointer = at;
+    }
+
+    pub fn drawn_pointer(&self) -> Option<((f64, f64), u64)> {
+        self.inner().drawn_pointer
+    }
+
+    pub fn set_drawn_pointer(&self, at: Option<((f64, f64), u64)>) {
+        self.inner().drawn_pointer = at;
     }
 
     pub fn press(&self, button: PointerButton) {

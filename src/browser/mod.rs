@@ -5,6 +5,7 @@
 //! input that it sends. Knows nothing of HTTP, MCP or rooms.
 
 mod act;
+mod callout;
 mod client;
 mod contexts;
 mod css;
@@ -32,6 +33,7 @@ mod reaction;
 mod reading;
 mod realm;
 mod recording;
+mod screencast;
 mod selector;
 mod settings;
 mod snapshot;
@@ -45,6 +47,7 @@ mod uploads;
 mod watch;
 
 pub use act::{Acting, Click, Observer, PointerButton};
+pub use callout::{Callout, CalloutStyle, Corner, Declarations, DeclarationsError, LONGEST_CALLOUT};
 pub use client::{CdpClient, CdpError, CdpEvent};
 pub use delta::Delta;
 pub use downloads::{Download, DownloadState};
@@ -68,6 +71,7 @@ pub use reaction::{Asked, Done, Opened};
 pub use reading::{ElementAt, ElementFacts, FACTS};
 pub use realm::{Realm, RealmEvent};
 pub use recording::{ByPerson, Recorded as RecordedActs, RecordedStep, Recording};
+pub use screencast::{Cast, Screencast};
 pub use settings::{BrowserSettings, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use storage::{Cookie, OriginState, StorageItem, StorageState, WebStorage};
@@ -96,6 +100,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/acts.js"),
     include_str!("page/reading.js"),
     include_str!("page/outline.js"),
+    include_str!("page/overlay.js"),
     "return globalThis.__tandem;\n})();",
 );
 const WORLD: &str = "tandem";

@@ -338,6 +338,7 @@ impl Acting<'_> {
         self.permit.check()?;
         self.tab.ready().await?;
         self.tab.emulate_focus(true).await;
+        self.call_out(Some(at), None).await?;
         let mut watch = self.tab.watch().await;
         let top = self.tab.top();
         let window: Window = self.ask(&top, "place", &Value::Null).await?;

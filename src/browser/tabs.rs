@@ -399,6 +399,11 @@ impl Tracker {
                     if let Some(fact) = fact {
                         self.journal.add(Some(&known.tab.target), fact);
                     }
+                    if method == "Page.domContentEventFired" && known.tab.memory.drawn_pointer().is_some() {
+                        let tab = Arc::clone(&known.tab);
+                        // Nothing waits for it, and it takes a second at most.
+                        tokio::spawn(async move { tab.redraw_pointer().await });
+                    }
                 }
                 Ok(())
             }

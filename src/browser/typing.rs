@@ -72,6 +72,7 @@ impl Acting<'_> {
         self.permit.check()?;
         self.tab.ready().await?;
         self.tab.emulate_focus(true).await;
+        self.call_out(None, None).await?;
         let mut chooser = self.catch_choosers().await?;
         let mut watch = self.tab.watch().await;
         watch.begin();

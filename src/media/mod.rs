@@ -1,7 +1,7 @@
 //! Pictures in, encoded frames out.
 //!
 //! Owns colour conversion, the encoders and their threads, the frame clock and
-//! the rate ladder. Knows no X11 and no sockets.
+//! the rate ladder, and films made of still pictures. Knows no X11 and no sockets.
 //!
 //! ```text
 //! capture ─ PictureSink ─► slot ─► worker (clock, rate, sharpness) ─► encoder ─► EncodedSink
@@ -11,6 +11,7 @@
 
 mod clock;
 mod encoder;
+mod film;
 mod ladder;
 mod picture;
 mod pipeline;
@@ -19,6 +20,7 @@ mod sharpness;
 mod slot;
 mod stats;
 mod vpx;
+mod webm;
 mod worker;
 #[cfg(feature = "x264")]
 mod x264;
@@ -29,6 +31,7 @@ mod pages;
 mod tests;
 
 pub use encoder::codecs;
+pub use film::{Film, FilmLimit, FilmSettings, Filming};
 pub use ladder::{Assignments, Ladder, LadderSettings};
 pub use pipeline::{MediaSettings, Pipeline, RungTarget};
 pub use slot::PictureSink;
@@ -51,4 +54,10 @@ pub enum MediaError {
     Panicked { codec: Codec, what: String },
     #[error("this build has no {codec:?} encoder; build with its Cargo feature")]
     NotBuilt { codec: Codec },
+    #[error("a picture of a film is no JPEG that can be read")]
+    Jpeg { source: image::ImageError },
+    #[error("there was no picture to make a film of")]
+    NoPicture,
+    #[error("the thread of a film did not start; the machine may be out of threads")]
+    Thread { source: std::io::Error },
 }

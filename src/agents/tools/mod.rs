@@ -17,6 +17,7 @@ mod script;
 mod storage;
 mod testing;
 mod together;
+mod video;
 mod vision;
 
 #[cfg(test)]
@@ -99,6 +100,11 @@ pub(super) fn all() -> Vec<Entry> {
         entry::<devtools::HeapSnapshot>(),
         entry::<devtools::StartProfile>(),
         entry::<devtools::StopProfile>(),
+        entry::<video::StartVideo>(),
+        entry::<video::StopVideo>(),
+        entry::<video::Chapter>(),
+        entry::<video::ShowActions>(),
+        entry::<video::HideActions>(),
         entry::<devtools::Config>(),
         entry::<recording::Start>(),
         entry::<recording::Stop>(),
