@@ -56,6 +56,7 @@ impl DoubleRoom {
             floor: FloorView::default(),
             waiting: vec![],
             help: vec![],
+            approvals: vec![],
             page: None,
         };
         Arc::new(Self {

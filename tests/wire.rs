@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use tandem::base::{ActorKind, Role, Size};
+use tandem::floor::Mode;
+use tandem::policy::{Answer, Answered, ApprovalView, RuleRef, Scope};
 use tandem::room::{
-    HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence, RoomEvent, RoomView,
+    FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
+    RoomEvent, RoomView,
 };
 use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, WireError};
 use ts_rs::{Config, TS};
@@ -36,6 +39,14 @@ fn generate() -> String {
     declare::<RoomView>(&mut out, &config);
     declare::<Phase>(&mut out, &config);
     declare::<Presence>(&mut out, &config);
+    declare::<FloorView>(&mut out, &config);
+    declare::<FloorAsk>(&mut out, &config);
+    declare::<Mode>(&mut out, &config);
+    declare::<ApprovalView>(&mut out, &config);
+    declare::<Answer>(&mut out, &config);
+    declare::<Answered>(&mut out, &config);
+    declare::<RuleRef>(&mut out, &config);
+    declare::<Scope>(&mut out, &config);
     declare::<HelpRequest>(&mut out, &config);
     declare::<HelpTask>(&mut out, &config);
     declare::<HelpAnswer>(&mut out, &config);

@@ -84,6 +84,7 @@ pub(super) async fn assemble(
         min_bitrate: MIN_BITRATE.min(settings.max_bitrate),
         settle: settings.settle,
         mode: settings.floor_mode,
+        default_effect: settings.default_effect,
         turn_idle: settings.turn_idle,
         start_url: settings.start_url.clone(),
         max_rooms: settings.max_rooms,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::{Bitrate, Size, ToolGroups};
 use crate::floor::Mode;
+use crate::policy::Effect;
 use crate::server::Origin;
 use crate::server::wire::IceServer;
 
@@ -39,6 +40,7 @@ pub struct Settings {
     pub max_bitrate: Bitrate,
     pub settle: Duration,
     pub floor_mode: Mode,
+    pub default_effect: Effect,
     pub turn_idle: Duration,
     pub agent_tools: ToolGroups,
     pub ice_servers: Vec<IceServer>,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::settings::{LogFormat, Settings};
 use crate::base::{Bitrate, Size, ToolGroups};
 use crate::floor::Mode;
+use crate::policy::Effect;
 use crate::server::Origin;
 use crate::server::wire::IceServer;
 
@@ -196,6 +197,13 @@ pub(super) const TABLE: &[Setting] = &[
         }
     ),
     setting!(
+        default_effect,
+        Text,
+        "allow",
+        "What becomes of an agent's act that no rule is about: allow, ask (a person must say yes) or deny.",
+        |s, v| set(&mut s.default_effect, v)
+    ),
+    setting!(
         agent_tools,
         List,
         "core,vision,pdf,testing",
@@ -262,6 +270,7 @@ impl Settings {
             max_bitrate: Bitrate::default(),
             settle: Duration::ZERO,
             floor_mode: Mode::default(),
+            default_effect: Effect::Allow,
             turn_idle: Duration::ZERO,
             agent_tools: ToolGroups::default(),
             ice_servers: vec![],

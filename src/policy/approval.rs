@@ -176,9 +176,9 @@ impl Approvals {
     // Getters.
 
     /// What is open: first what waits, the oldest first, then what was
-    /// answered with yes and is not used yet.
-    pub fn views(&self, now: Instant) -> Vec<ApprovalView> {
-        let now = self.latest(now);
+    /// answered with yes and is not used yet. `clock` says what a moment is
+    /// in milliseconds since 1970.
+    pub fn views(&self, clock: impl Fn(Instant) -> u64) -> Vec<ApprovalView> {
         let of = self.open.values().filter(|entry| entry.answered.is_none()).count() as u32;
         let mut position = 0;
         let mut views: Vec<ApprovalView> = self
@@ -187,7 +187,7 @@ impl Approvals {
             .map(|(id, entry)| {
                 let waits = entry.answered.is_none();
                 position += u32::from(waits);
-                entry.view(*id, now, waits.then_some(position), of)
+                entry.view(*id, clock(entry.deadline), waits.then_some(position), of)
             })
             .collect();
         views.sort_by_key(|view| view.position.is_none());
@@ -416,9 +416,8 @@ impl Approvals {
 }
 
 impl Entry {
-    fn view(&self, id: ApprovalId, now: Instant, position: Option<u32>, of: u32) -> ApprovalView {
+    fn view(&self, id: ApprovalId, expires_at: u64, position: Option<u32>, of: u32) -> ApprovalView {
         let request = &self.request;
-        let left = self.deadline.saturating_duration_since(now);
         ApprovalView {
             id,
             position,
@@ -438,7 +437,7 @@ impl Entry {
                 By::Rule(rule) => Some(rule.clone()),
                 By::Default => None,
             },
-            expires_in_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            expires_at,
             can_be_always: request.origins().is_some(),
             picture: request.picture.is_some(),
             answered: self.answered.clone(),

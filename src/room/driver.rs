@@ -14,7 +14,9 @@ use super::lifecycle::{Action, Lifecycle, Part};
 use super::parts::{Begun, Parts};
 use super::port::RoomError;
 use super::presence::PresentList;
+use super::rulebook::Rulebook;
 use super::viewers::{Viewers, touch};
+use super::yes::Yes;
 use super::{
     FloorAsk, FloorView, HelpAnswer, HelpTask, PageView, Presence, RoomEvent, RoomSettings, RoomSpec,
     RoomView,
@@ -23,6 +25,7 @@ use crate::base::{Actor, ActorId, ActorKind, CursorImage, Input, PeerId, Size, S
 use crate::browser::{Browser, BrowserEvent, Fact, TabInfo};
 use crate::display::DisplayEvent;
 use crate::floor::{Floor, FloorEvent, FloorPermit, Grant, Holder, Refusal};
+use crate::policy::AnswerError;
 use crate::rtc::{PeerEvent, Rtc};
 
 /// While an agent acts, the floor is looked at this often, so that a permit
@@ -54,6 +57,8 @@ pub(super) struct Driver<'a> {
     viewers: Viewers,
     agents: HashMap<SeatId, Actor>,
     waiting: Vec<Waiting>,
+    yes: Yes,
+    rulebook: Arc<Rulebook>,
     help: HelpDesk,
     /// Where the agents wait for how their requests end.
     help_replies: HashMap<u32, oneshot::Sender<HelpEnd>>,
@@ -70,6 +75,7 @@ impl<'a> Driver<'a> {
         settings: Arc<RoomSettings>,
         rtc: Rtc,
         camera: Arc<Camera>,
+        rulebook: Arc<Rulebook>,
         outlets: &'a Outlets,
     ) -> Self {
         // Input of all viewers; when it is full, rtc drops moves and holds the rest back.
@@ -88,6 +94,8 @@ impl<'a> Driver<'a> {
             present: PresentList::default(),
             agents: HashMap::new(),
             waiting: Vec::new(),
+            yes: Yes::new(now),
+            rulebook,
             help: HelpDesk::default(),
             help_replies: HashMap::new(),
             tabs: Vec::new(),
@@ -131,6 +139,7 @@ impl<'a> Driver<'a> {
         self.tell_floor();
         self.grant_floor(now);
         self.tell_floor();
+        self.tell_approvals(now);
         self.end_help(now);
         self.viewers.advance(now, &self.parts);
         self.publish(now);
@@ -142,10 +151,17 @@ impl<'a> Driver<'a> {
             _ => self.floor.poll_timeout(now),
         };
         let waiting = self.waiting.iter().map(|waiting| waiting.deadline).min();
-        [floor, waiting, self.lifecycle.poll_timeout(), self.viewers.poll_timeout(), self.help.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            floor,
+            waiting,
+            self.lifecycle.poll_timeout(),
+            self.viewers.poll_timeout(),
+            self.help.poll_timeout(),
+            self.yes.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     async fn handle_command(&mut self, command: Command) {
@@ -170,6 +186,27 @@ impl<'a> Driver<'a> {
                 self.waiting.push(Waiting { actor, deadline, reply });
             }
             Command::Done(permit) => self.floor.handle_done(Instant::now(), permit),
+            Command::AskApproval { request, reply, answered } => {
+                let _ = reply.send(self.yes.handle_ask(Instant::now(), *request, answered));
+            }
+            Command::SpendApproval { id, page, reply } => {
+                let _ = reply.send(self.yes.handle_spend(Instant::now(), id, &page));
+            }
+            Command::WithdrawApproval(id) => self.yes.handle_withdrawn(Instant::now(), id),
+            Command::AnswerApproval { actor, id, answer, reply } => {
+                let done = self.yes.handle_answer(Instant::now(), id, &actor, answer);
+                let _ = reply.send(done.map_err(|error| match error {
+                    AnswerError::MayNotAnswer { .. } => RoomError::Forbidden(error.to_string()),
+                    AnswerError::AlreadyAnswered(_) | AnswerError::Gone(_) => {
+                        RoomError::Late(error.to_string())
+                    }
+                    AnswerError::Unknown => RoomError::NotFound,
+                    AnswerError::NotAlways => RoomError::BadRequest(error.to_string()),
+                }));
+            }
+            Command::ApprovalPicture { id, reply } => {
+                let _ = reply.send(self.yes.picture(id));
+            }
             Command::Control { actor, ask, reply } => {
                 let done = self.control(&actor, ask);
                 let _ = reply.send(done.map_err(|refusal| RoomError::Forbidden(refusal.to_string())));
@@ -279,7 +316,22 @@ impl<'a> Driver<'a> {
             tracing::info!(room = %self.parts.id(), actor = %actor.id, "left");
             self.release(&actor);
             self.floor.handle_gone(Instant::now(), &actor.id);
+            self.yes.handle_gone(Instant::now(), &actor.id);
             self.help.handle_gone(Instant::now(), &actor.id);
+        }
+    }
+
+    /// Tells what became of approvals, and keeps the rules that people made of them.
+    fn tell_approvals(&mut self, now: Instant) {
+        while let Some((event, rule)) = self.yes.poll(now) {
+            tracing::debug!(room = %self.parts.id(), ?event, "approval");
+            let Some(rule) = rule else { continue };
+            let rulebook = Arc::clone(&self.rulebook);
+            tokio::spawn(async move {
+                if let Err(error) = rulebook.add(rule).await {
+                    tracing::warn!(%error, "a rule that a person made by saying always was not kept");
+                }
+            });
         }
     }
 
@@ -411,6 +463,9 @@ impl<'a> Driver<'a> {
             Begun::Ended { part, reason } => {
                 tracing::warn!(room = %self.parts.id(), ?part, reason, "ended");
                 self.parts.drop_part(part);
+                if part == Part::Browser {
+                    self.yes.handle_browser_ended(now);
+                }
                 self.outlets.browser.send_replace(self.parts.browser());
                 self.lifecycle.handle_ended(now, part, reason);
             }
@@ -459,6 +514,7 @@ impl<'a> Driver<'a> {
             floor: self.floor_view(),
             waiting,
             help: self.help.view(),
+            approvals: self.yes.view(),
             page,
         };
         self.outlets.view.send_if_modified(|old| {
@@ -485,6 +541,7 @@ impl<'a> Driver<'a> {
         self.lifecycle.handle_stop();
         self.publish(Instant::now());
         self.waiting.clear();
+        self.yes.handle_stop(Instant::now());
         self.help_replies.clear();
         self.outlets.browser.send_replace(None);
         self.viewers.close();

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::camera::Camera;
 use super::help::HelpEnd;
 use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
+use super::rulebook::Rulebook;
 use super::{FloorAsk, HelpAnswer, HelpTask, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::{FloorPermit, Refusal};
+use crate::policy::{Answer, ApprovalId, Approved, AskError, Fingerprint, NotApproved, Request, Rules};
 
 /// Names one seat of one room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +51,29 @@ pub(super) enum Command {
         reply: oneshot::Sender<Result<FloorPermit, NoFloor>>,
     },
     Done(FloorPermit),
+    /// Asks people for a yes. The reply slot is kept until it has ended.
+    AskApproval {
+        request: Box<Request>,
+        reply: oneshot::Sender<Result<ApprovalId, AskError>>,
+        answered: oneshot::Sender<Result<(), NotApproved>>,
+    },
+    /// Uses a yes up, if the page is as it was.
+    SpendApproval {
+        id: ApprovalId,
+        page: Fingerprint,
+        reply: oneshot::Sender<Result<Approved, NotApproved>>,
+    },
+    WithdrawApproval(ApprovalId),
+    AnswerApproval {
+        actor: Actor,
+        id: ApprovalId,
+        answer: Answer,
+        reply: oneshot::Sender<Result<(), RoomError>>,
+    },
+    ApprovalPicture {
+        id: ApprovalId,
+        reply: oneshot::Sender<Option<Bytes>>,
+    },
     Control {
         actor: Actor,
         ask: FloorAsk,
@@ -85,6 +111,7 @@ pub struct RoomHandle {
     pub(super) cursor: watch::Receiver<Option<Arc<CursorImage>>>,
     pub(super) browser: watch::Receiver<Option<Arc<Browser>>>,
     pub(super) camera: Arc<Camera>,
+    pub(super) rulebook: Arc<Rulebook>,
     pub(super) next_seat: Arc<AtomicU64>,
 }
 
@@ -110,6 +137,17 @@ pub enum NoFloor {
     Held { holder: String, since: Duration },
     #[error("another agent has had the floor for {} s: {holder}. Try again in a moment", .since.as_secs())]
     HeldByAgent { holder: String, since: Duration },
+    #[error("the room is stopping")]
+    Stopping,
+}
+
+/// Why there is no yes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoApproval {
+    #[error(transparent)]
+    NotAsked(#[from] AskError),
+    #[error(transparent)]
+    No(#[from] NotApproved),
     #[error("the room is stopping")]
     Stopping,
 }
@@ -183,6 +221,20 @@ impl Room for RoomHandle {
 
     fn floor(&self, actor: Actor, ask: FloorAsk) -> BoxFuture<'_, Result<(), RoomError>> {
         Box::pin(async move { self.ask(|reply| Command::Control { actor, ask, reply }).await? })
+    }
+
+    fn approve(&self, actor: Actor, id: ApprovalId, answer: Answer) -> BoxFuture<'_, Result<(), RoomError>> {
+        Box::pin(async move { self.ask(|reply| Command::AnswerApproval { actor, id, answer, reply }).await? })
+    }
+
+    fn approval_picture(&self, id: ApprovalId) -> BoxFuture<'_, Option<Bytes>> {
+        Box::pin(
+            async move { self.ask(|reply| Command::ApprovalPicture { id, reply }).await.unwrap_or_default() },
+        )
+    }
+
+    fn rulebook(&self) -> Option<Arc<Rulebook>> {
+        Some(Arc::clone(&self.rulebook))
     }
 
     fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>> {
@@ -265,6 +317,39 @@ impl AgentSeat {
         let command = Command::Floor { actor: self.actor.clone(), deadline, reply };
         self.seat.room.commands.send(command).await.map_err(|_| NoFloor::Stopping)?;
         answer.await.map_err(|_| NoFloor::Stopping)?
+    }
+
+    /// What may be done here, as things are now.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.seat.room.rulebook.rules()
+    }
+
+    /// Asks people for a yes and waits for it. The yes is used up by
+    /// [`Self::spend_approval`]. Dropping this withdraws the question.
+    pub async fn ask_approval(&self, request: Request) -> Result<ApprovalId, NoApproval> {
+        struct Withdraw<'a>(&'a RoomHandle, Option<ApprovalId>);
+        impl Drop for Withdraw<'_> {
+            fn drop(&mut self) {
+                if let Some(id) = self.1 {
+                    self.0.post(Command::WithdrawApproval(id));
+                }
+            }
+        }
+        let room = &self.seat.room;
+        let (answered, answer) = oneshot::channel();
+        let asked = room.ask(|reply| Command::AskApproval { request: Box::new(request), reply, answered });
+        let id = asked.await.map_err(|_| NoApproval::Stopping)??;
+        let mut withdraw = Withdraw(room, Some(id));
+        let answer = answer.await.map_err(|_| NoApproval::Stopping)?;
+        withdraw.1 = None;
+        answer?;
+        Ok(id)
+    }
+
+    /// Uses a yes up, right before the act.
+    pub async fn spend_approval(&self, id: ApprovalId, page: Fingerprint) -> Result<Approved, NoApproval> {
+        let spent = self.seat.room.ask(|reply| Command::SpendApproval { id, page, reply });
+        Ok(spent.await.map_err(|_| NoApproval::Stopping)??)
     }
 
     /// Makes the display this large, as anybody may who may act.

@@ -15,15 +15,18 @@ mod parts;
 mod port;
 mod presence;
 mod rooms;
+mod rulebook;
 mod settings;
 mod view;
 mod viewers;
+mod yes;
 
 pub use camera::Counts;
-pub use handle::{AgentSeat, NoFloor, RoomHandle};
+pub use handle::{AgentSeat, NoApproval, NoFloor, RoomHandle};
 pub use help::HelpEnd;
 pub use port::{Room, RoomError, RoomSpec, Rooms, ViewerKind, ViewerSeat};
 pub use rooms::House;
+pub use rulebook::{Rulebook, RulebookError};
 pub use settings::{Programs, RoomSettings};
 pub use view::{
     FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,

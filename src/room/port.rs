@@ -3,15 +3,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use utoipa::ToSchema;
 
+use super::rulebook::Rulebook;
 use super::{AgentSeat, FloorAsk, HelpAnswer, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::Mode;
+use crate::policy::{Answer, ApprovalId};
 
 /// All rooms of this server.
 pub trait Rooms: Send + Sync + 'static {
@@ -52,6 +55,18 @@ pub trait Room: Send + Sync {
     fn resize(&self, actor: Actor, size: Size) -> BoxFuture<'_, Result<(), RoomError>>;
     /// Somebody takes the floor, hands it back, asks for it or changes the mode.
     fn floor(&self, actor: Actor, ask: FloorAsk) -> BoxFuture<'_, Result<(), RoomError>>;
+    /// A person answers an approval.
+    fn approve(&self, _: Actor, _: ApprovalId, _: Answer) -> BoxFuture<'_, Result<(), RoomError>> {
+        Box::pin(async { Err(RoomError::Unavailable("this room asks for no approvals".into())) })
+    }
+    /// The page around what an approval is about.
+    fn approval_picture(&self, _: ApprovalId) -> BoxFuture<'_, Option<Bytes>> {
+        Box::pin(async { None })
+    }
+    /// What may be done here.
+    fn rulebook(&self) -> Option<Arc<Rulebook>> {
+        None
+    }
     /// A person answers an agent's request for help.
     fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>>;
     /// An agent comes in and is present until its seat is dropped.
@@ -93,6 +108,9 @@ pub enum RoomError {
     Exists,
     #[error("{0}")]
     Forbidden(String),
+    /// Somebody else was first, or it is over.
+    #[error("{0}")]
+    Late(String),
     #[error("{0}")]
     BadOffer(String),
     #[error("{0}")]

@@ -15,8 +15,10 @@ use super::camera::{Camera, Counts};
 use super::driver::{Driver, Outlets};
 use super::handle::RoomHandle;
 use super::port::{Room, RoomError, RoomSpec, Rooms};
+use super::rulebook::{Rulebook, RulebookError, ServerRules};
 use super::{FloorView, Phase, RoomSettings, RoomView};
 use crate::base::RoomId;
+use crate::policy::{RuleSet, Scope};
 use crate::rtc::Rtc;
 use crate::store::{Store, StoredRoom, UnixSeconds};
 
@@ -28,6 +30,7 @@ pub struct House {
     settings: Arc<RoomSettings>,
     rtc: Rtc,
     store: Store,
+    server_rules: Arc<ServerRules>,
     /// Never held across an await.
     rooms: RwLock<BTreeMap<RoomId, RoomHandle>>,
     drivers: TaskTracker,
@@ -41,7 +44,10 @@ impl House {
         rtc: Rtc,
         store: Store,
     ) -> Result<Arc<Self>, RoomError> {
+        let server_rules =
+            ServerRules::open(&store, settings.default_effect).await.map_err(|error| broken(&error))?;
         let house = Arc::new(Self {
+            server_rules,
             settings: Arc::new(settings),
             rtc,
             store,
@@ -49,10 +55,10 @@ impl House {
             drivers: TaskTracker::new(),
         });
         let remembered = house.store.rooms().await.map_err(internal)?;
-        house.start(main);
+        house.start(main).await?;
         for StoredRoom { id, size, start_url, mode, .. } in remembered {
             if house.handle(&id).is_none() {
-                house.start(RoomSpec { id, size, start_url, mode });
+                house.start(RoomSpec { id, size, start_url, mode }).await?;
             }
         }
         Ok(house)
@@ -76,7 +82,10 @@ impl House {
         self.drivers.wait().await;
     }
 
-    fn start(&self, spec: RoomSpec) -> RoomHandle {
+    async fn start(&self, spec: RoomSpec) -> Result<RoomHandle, RoomError> {
+        let rulebook =
+            Rulebook::open(self.store.clone(), spec.id.clone(), Arc::clone(&self.server_rules)).await;
+        let rulebook = Arc::new(rulebook.map_err(|error| broken(&error))?);
         // Whoever sends the 257th command waits for a place.
         let (commands, queue) = mpsc::channel(256);
         let (view_out, view) = watch::channel(Arc::new(RoomView {
@@ -88,6 +97,7 @@ impl House {
             floor: FloorView::default(),
             waiting: vec![],
             help: vec![],
+            approvals: vec![],
             page: None,
         }));
         // A reader that is 256 facts behind loses the oldest; the view has what matters.
@@ -105,13 +115,14 @@ impl House {
             cursor,
             browser,
             camera: Arc::clone(&camera),
+            rulebook: Arc::clone(&rulebook),
             next_seat: Arc::default(),
         };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
-        self.drivers.spawn(supervise(spec, settings, rtc, camera, outlets, queue));
+        self.drivers.spawn(supervise(spec, settings, rtc, camera, rulebook, outlets, queue));
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         rooms.insert(handle.id.clone(), handle.clone());
-        handle
+        Ok(handle)
     }
 }
 
@@ -121,12 +132,19 @@ async fn supervise(
     settings: Arc<RoomSettings>,
     rtc: Rtc,
     camera: Arc<Camera>,
+    rulebook: Arc<Rulebook>,
     outlets: Outlets,
     mut commands: mpsc::Receiver<super::handle::Command>,
 ) {
     loop {
-        let driver =
-            Driver::new(spec.clone(), Arc::clone(&settings), rtc.clone(), Arc::clone(&camera), &outlets);
+        let driver = Driver::new(
+            spec.clone(),
+            Arc::clone(&settings),
+            rtc.clone(),
+            Arc::clone(&camera),
+            Arc::clone(&rulebook),
+            &outlets,
+        );
         match AssertUnwindSafe(driver.run(&mut commands)).catch_unwind().await {
             Ok(()) => return,
             Err(_) => {
@@ -164,7 +182,7 @@ impl Rooms for House {
                 }
             }
             self.store.put_room(stored(&spec)).await.map_err(internal)?;
-            let handle = self.start(spec);
+            let handle = self.start(spec).await?;
             let view = RoomView::clone(&handle.view.borrow());
             Ok(view)
         })
@@ -181,6 +199,8 @@ impl Rooms for House {
                 rooms.remove(&id).ok_or(RoomError::NotFound)?
             };
             self.store.remove_room(id.clone()).await.map_err(internal)?;
+            let forgotten = room.rulebook.replace(Scope::Room, RuleSet::default()).await;
+            forgotten.map_err(|error| RoomError::Internal(error.to_string()))?;
             room.stop().await;
             for dir in [self.settings.room_dir(&id), self.settings.room_run_dir(&id)] {
                 if let Err(error) = tokio::fs::remove_dir_all(&dir).await
@@ -192,6 +212,11 @@ impl Rooms for House {
             Ok(())
         })
     }
+}
+
+/// Rules that cannot be read must not count as none.
+fn broken(error: &RulebookError) -> RoomError {
+    RoomError::Internal(format!("the rules in the store: {error}"))
 }
 
 fn internal(error: crate::store::StoreError) -> RoomError {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Bitrate, RoomId, Size};
 use crate::floor::Mode;
+use crate::policy::Effect;
 use crate::process::RoomUser;
 
 /// Settings that all rooms of a server share.
@@ -27,6 +28,8 @@ pub struct RoomSettings {
     pub mode: Mode,
     /// How long somebody's turn may stay unused.
     pub turn_idle: Duration,
+    /// What becomes of an act that no rule is about.
+    pub default_effect: Effect,
     pub start_url: String,
     pub max_rooms: usize,
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::base::{ActorId, ActorKind, Role, RoomId, Size};
 use crate::floor::Mode;
+use crate::policy::ApprovalView;
 
 /// What is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
@@ -25,6 +26,9 @@ pub struct RoomView {
     pub waiting: Vec<String>,
     /// What agents ask of people, oldest first.
     pub help: Vec<HelpRequest>,
+    /// What waits for a person's yes or no, oldest first.
+    #[serde(default, skip_deserializing)]
+    pub approvals: Vec<ApprovalView>,
     /// The tab in front, if the browser runs.
     pub page: Option<PageView>,
 }

@@ -4,7 +4,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, cdp, floor, socket, tokens, whep};
+use super::{api, cdp, floor, rules, socket, tokens, whep};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,14 @@ use super::{api, cdp, floor, socket, tokens, whep};
         floor::handback,
         floor::request,
         floor::give,
+        rules::get_of_room,
+        rules::put_of_room,
+        rules::get_of_server,
+        rules::put_of_server,
+        rules::test,
+        rules::approvals,
+        rules::answer,
+        rules::picture,
         tokens::list,
         tokens::create,
         tokens::revoke,

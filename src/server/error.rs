@@ -95,6 +95,7 @@ impl From<RoomError> for ApiError {
         match error {
             RoomError::NotFound => Self::not_found(text),
             RoomError::Exists => Self::new(StatusCode::CONFLICT, "exists", text),
+            RoomError::Late(_) => Self::new(StatusCode::CONFLICT, "late", text),
             RoomError::Forbidden(_) => Self::forbidden(text),
             RoomError::BadOffer(_) => Self::new(StatusCode::BAD_REQUEST, "bad-offer", text),
             RoomError::NoCodec(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no-codec", text),

@@ -24,6 +24,7 @@ mod metrics;
 mod origin;
 mod page;
 mod routes;
+mod rules;
 mod socket;
 mod throttle;
 mod tokens;

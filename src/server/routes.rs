@@ -14,10 +14,12 @@ use super::api::RoomPath;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
-use super::{api, assets, cdp, floor, guard, page, socket, tokens, whep};
+use super::{api, assets, cdp, floor, guard, page, rules, socket, tokens, whep};
 use crate::base::RoomId;
 
 const LARGEST_BODY: usize = 64 * 1024;
+/// Rules are one document.
+const LARGEST_RULES: usize = crate::policy::LONGEST_DOCUMENT;
 /// A tool's arguments may carry text to type; a body of MCP is read whole.
 const LARGEST_MCP_BODY: usize = 4 * 1024 * 1024;
 /// A file laid down for agents' tools.
@@ -37,6 +39,10 @@ pub fn router(context: &Context) -> Router {
         .route("/api/rooms/{room}/floor/handback", post(floor::handback))
         .route("/api/rooms/{room}/floor/request", post(floor::request))
         .route("/api/rooms/{room}/floor/give", post(floor::give))
+        .route("/api/rooms/{room}/rules/test", post(rules::test))
+        .route("/api/approvals", get(rules::approvals))
+        .route("/api/approvals/{id}", post(rules::answer))
+        .route("/api/approvals/{id}/picture", get(rules::picture))
         .route("/api/rooms/{room}/tokens", get(tokens::list).post(tokens::create))
         .route("/api/rooms/{room}/tokens/{id}", delete(tokens::revoke))
         .route("/api/rooms/{room}/ws", get(socket::open))
@@ -50,6 +56,11 @@ pub fn router(context: &Context) -> Router {
         )
         .layer(from_fn(in_time))
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
+    let documents = Router::new()
+        .route("/api/rules", get(rules::get_of_server).put(rules::put_of_server))
+        .route("/api/rooms/{room}/rules", get(rules::get_of_room).put(rules::put_of_room))
+        .layer(from_fn(in_time))
+        .layer(DefaultBodyLimit::max(LARGEST_RULES));
     let agents = Router::new()
         .route("/api/rooms/{room}/tools", get(agents_room))
         .route("/api/rooms/{room}/tools/{tool}", post(agents_room))
@@ -69,6 +80,7 @@ pub fn router(context: &Context) -> Router {
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
     Router::new()
         .merge(api)
+        .merge(documents)
         .merge(agents)
         .merge(cdp)
         .route("/", get(page::root))

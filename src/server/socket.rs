@@ -265,6 +265,16 @@ impl<'a> Session<'a> {
                     Err(error) => self.send(&refusal(self.id, &error)).await,
                 }
             }
+            ClientMessage::Approve { id, answer } => {
+                let done = match self.context.rooms.get(self.id) {
+                    Some(room) => room.approve(self.caller.actor.clone(), id, answer).await,
+                    None => Err(RoomError::NotFound),
+                };
+                match done {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.send(&refusal(self.id, &error)).await,
+                }
+            }
             ClientMessage::Call { id, tool, arguments } => {
                 if self.calls.len() >= MOST_CALLS {
                     let text = format!("{MOST_CALLS} calls are on their way already; wait for one");
@@ -390,7 +400,7 @@ fn refusal(room: &RoomId, error: &RoomError) -> ServerMessage {
         RoomError::NotFound => (WireError::Gone, error.to_string()),
         RoomError::Forbidden(_) => (WireError::Forbidden, error.to_string()),
         RoomError::BadOffer(_) => (WireError::BadOffer, error.to_string()),
-        RoomError::BadRequest(_) => (WireError::Refused, error.to_string()),
+        RoomError::BadRequest(_) | RoomError::Late(_) => (WireError::Refused, error.to_string()),
         RoomError::NoCodec(_) => (WireError::NoCodec, error.to_string()),
         RoomError::Unavailable(_) | RoomError::Full(_) | RoomError::Exists => {
             (WireError::Unavailable, error.to_string())

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::policy::{Answer, ApprovalId};
 use crate::room::{FloorAsk, HelpAnswer, Presence, RoomEvent, RoomView};
 
 /// The version of these messages. A client with another one reloads the page.
@@ -23,6 +24,12 @@ pub enum ClientMessage {
     Help { id: u32, answer: HelpAnswer },
     /// Takes the floor, hands it back, asks for it, gives it or changes the mode.
     Floor { ask: FloorAsk },
+    /// Answers an approval that the room's view lists.
+    Approve {
+        #[ts(type = "string")]
+        id: ApprovalId,
+        answer: Answer,
+    },
     /// Calls one of the agents' tools, as the agent of this viewer. Answered by
     /// `called` with the same id.
     Call {

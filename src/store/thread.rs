@@ -102,12 +102,14 @@ impl Store {
         self.ask(move |database| database.remove_room(&id)).await
     }
 
-    pub async fn setting(&self, key: &'static str) -> Result<Option<String>, StoreError> {
-        self.ask(move |database| database.setting(key)).await
+    pub async fn setting(&self, key: impl Into<String>) -> Result<Option<String>, StoreError> {
+        let key = key.into();
+        self.ask(move |database| database.setting(&key)).await
     }
 
-    pub async fn put_setting(&self, key: &'static str, value: String) -> Result<(), StoreError> {
-        self.ask(move |database| database.put_setting(key, &value)).await
+    pub async fn put_setting(&self, key: impl Into<String>, value: String) -> Result<(), StoreError> {
+        let key = key.into();
+        self.ask(move |database| database.put_setting(&key, &value)).await
     }
 
     async fn ask<T: Send + 'static>(

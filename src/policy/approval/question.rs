@@ -157,8 +157,9 @@ pub struct ApprovalView {
     pub why: Option<String>,
     /// The rule that asks; nothing if it is the default.
     pub rule: Option<RuleRef>,
-    /// Until it is answered, or until the yes must be used.
-    pub expires_in_ms: u64,
+    /// When it ends unless it is answered, or unless the yes is used: milliseconds since 1970.
+    #[ts(type = "number")]
+    pub expires_at: u64,
     /// Whether "always for this origin" can be answered.
     pub can_be_always: bool,
     /// Whether there is a picture to be fetched.

@@ -1,0 +1,132 @@
+//! The rules of one room and of its server: read by every door before an act,
+//! changed by those who may, kept in the store.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::base::RoomId;
+use crate::policy::{Action, BrokenRules, Decision, Effect, Explanation, Rule, RuleSet, Rules, Scope};
+use crate::store::{Store, StoreError};
+
+/// Where the rules of all rooms are kept.
+const SERVER: &str = "rules";
+
+/// Why rules were not changed. The old ones stand.
+#[derive(Debug, thiserror::Error)]
+pub enum RulebookError {
+    #[error(transparent)]
+    Broken(#[from] BrokenRules),
+    #[error("the rules cannot be kept: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// The server's rules, which all rooms share.
+pub struct ServerRules {
+    default: Effect,
+    rules: RwLock<Arc<RuleSet>>,
+}
+
+/// The rules of one room, with the server's.
+pub struct Rulebook {
+    store: Store,
+    room: RoomId,
+    server: Arc<ServerRules>,
+    rules: RwLock<Arc<RuleSet>>,
+    /// Both together, for those who decide; made anew when one changes.
+    compiled: RwLock<(Arc<RuleSet>, Arc<Rules>)>,
+}
+
+fn key(room: &RoomId) -> String {
+    format!("rules.{room}")
+}
+
+/// What is in the store. What cannot be read any more is an error, not no rules.
+async fn kept(store: &Store, key: &str) -> Result<RuleSet, RulebookError> {
+    match store.setting(key).await? {
+        Some(text) => Ok(RuleSet::parse(&text)?),
+        None => Ok(RuleSet::default()),
+    }
+}
+
+fn read<T>(lock: &RwLock<Arc<T>>) -> Arc<T> {
+    Arc::clone(&lock.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl ServerRules {
+    pub async fn open(store: &Store, default: Effect) -> Result<Arc<Self>, RulebookError> {
+        let rules = kept(store, SERVER).await?;
+        Ok(Arc::new(Self { default, rules: RwLock::new(Arc::new(rules)) }))
+    }
+
+    pub fn set(&self) -> Arc<RuleSet> {
+        read(&self.rules)
+    }
+
+    /// Puts other rules in place, at once for all rooms.
+    pub async fn replace(&self, store: &Store, rules: RuleSet) -> Result<(), RulebookError> {
+        store.put_setting(SERVER, rules.print()).await?;
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        Ok(())
+    }
+}
+
+impl Rulebook {
+    pub async fn open(store: Store, room: RoomId, server: Arc<ServerRules>) -> Result<Self, RulebookError> {
+        let rules = Arc::new(kept(&store, &key(&room)).await?);
+        let shared = server.set();
+        let compiled = Arc::new(Rules::new(server.default, &shared, &rules));
+        Ok(Self { store, room, server, rules: RwLock::new(rules), compiled: RwLock::new((shared, compiled)) })
+    }
+
+    /// All that is decided by, as it is now.
+    pub fn rules(&self) -> Arc<Rules> {
+        let shared = self.server.set();
+        {
+            let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
+            if Arc::ptr_eq(&compiled.0, &shared) {
+                return Arc::clone(&compiled.1);
+            }
+        }
+        self.compile(shared)
+    }
+
+    fn compile(&self, shared: Arc<RuleSet>) -> Arc<Rules> {
+        let rules = Arc::new(Rules::new(self.server.default, &shared, &read(&self.rules)));
+        *self.compiled.write().unwrap_or_else(PoisonError::into_inner) = (shared, Arc::clone(&rules));
+        rules
+    }
+
+    /// The rules of one scope, as a document.
+    pub fn set(&self, scope: Scope) -> Arc<RuleSet> {
+        match scope {
+            Scope::Server => self.server.set(),
+            Scope::Room => read(&self.rules),
+        }
+    }
+
+    /// Puts other rules in place, at once.
+    pub async fn replace(&self, scope: Scope, rules: RuleSet) -> Result<(), RulebookError> {
+        match scope {
+            Scope::Server => self.server.replace(&self.store, rules).await?,
+            Scope::Room => {
+                self.store.put_setting(key(&self.room), rules.print()).await?;
+                *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+            }
+        }
+        self.compile(self.server.set());
+        Ok(())
+    }
+
+    /// Adds one rule to the room's.
+    pub async fn add(&self, rule: Rule) -> Result<(), RulebookError> {
+        let rules = read(&self.rules).with(rule)?;
+        self.replace(Scope::Room, rules).await
+    }
+
+    pub fn decide(&self, action: &Action) -> Decision {
+        self.rules().decide(action)
+    }
+
+    pub fn explain(&self, action: &Action) -> Explanation {
+        self.rules().explain(action)
+    }
+}
