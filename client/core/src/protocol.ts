@@ -8,7 +8,7 @@ export const PROTOCOL = 1;
 /**
  * From a viewer's page.
  */
-export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "help", id: number, answer: HelpAnswer, } | { "type": "call", id: number, tool: string, arguments?: Record<string, unknown>, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
+export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "help", id: number, answer: HelpAnswer, } | { "type": "floor", ask: FloorAsk, } | { "type": "approve", id: string, answer: Answer, } | { "type": "call", id: number, tool: string, arguments?: Record<string, unknown>, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
 
 /**
  * To a viewer's page.
@@ -44,7 +44,7 @@ present: Array<Presence>,
 /**
  * Who acts now; nothing when nobody does.
  */
-holder: Presence | null, 
+holder: Presence | null, floor: FloorView, 
 /**
  * Names of agents that wait for a person to be still.
  */
@@ -53,6 +53,10 @@ waiting: Array<string>,
  * What agents ask of people, oldest first.
  */
 help: Array<HelpRequest>, 
+/**
+ * What waits for a person's yes or no, oldest first.
+ */
+approvals: Array<ApprovalView>, 
 /**
  * The tab in front, if the browser runs.
  */
@@ -67,6 +71,98 @@ export type Phase = { "state": "starting" } | { "state": "live" } | { "state": "
  * Somebody in the room.
  */
 export type Presence = { id: string, name: string, kind: ActorKind, role: Role, };
+
+/**
+ * Who may act.
+ */
+export type FloorView = { mode: Mode, 
+/**
+ * The person who has the floor for themselves until they hand back.
+ */
+takeover: Presence | null, 
+/**
+ * Whose turn it is, in the mode `turns`.
+ */
+turn: Presence | null, 
+/**
+ * Who asks for the floor, the next one first.
+ */
+requests: Array<Presence>, 
+/**
+ * How often people have handed back so far.
+ */
+hand_backs: number, };
+
+/**
+ * What somebody does about the floor.
+ */
+export type FloorAsk = { "kind": "takeover" } | { "kind": "hand-back", note: string, } | { "kind": "request" } | { "kind": "withdraw" } | { "kind": "give", to: string, } | { "kind": "mode", mode: Mode, };
+
+/**
+ * Who may act in a room.
+ */
+export type Mode = "together" | "turns" | "watch" | "hands-off";
+
+/**
+ * An open approval as approvers see it.
+ */
+export type ApprovalView = { id: string, 
+/**
+ * Among those that wait, from 1; nothing once it is answered.
+ */
+position: number | null, 
+/**
+ * How many wait.
+ */
+of: number, actor: string, name: string, role: Role, tool: string, classes: string[], places: string[], targets: { role: string, name: string }[], arguments: unknown, texts: Array<string>, 
+/**
+ * Some of the arguments or texts are longer than what is shown.
+ */
+shortened: boolean, why: string | null, 
+/**
+ * The rule that asks; nothing if it is the default.
+ */
+rule: RuleRef | null, 
+/**
+ * When it ends unless it is answered, or unless the yes is used: milliseconds since 1970.
+ */
+expires_at: number, 
+/**
+ * Whether "always for this origin" can be answered.
+ */
+can_be_always: boolean, 
+/**
+ * Whether there is a picture to be fetched.
+ */
+picture: boolean, 
+/**
+ * Once it is answered with yes and not yet used.
+ */
+answered: Answered | null, };
+
+/**
+ * A person's answer.
+ */
+export type Answer = { "answer": "once" } | { "answer": "always-for-origin" } | { "answer": "deny", message?: string | null, };
+
+/**
+ * Who answered what.
+ */
+export type Answered = { by: string, name: string, role: Role, answer: Answer, };
+
+/**
+ * Which rule, as it is named in a decision.
+ */
+export type RuleRef = { scope: Scope, name: string, 
+/**
+ * Its line in the document that it was read from.
+ */
+line: number, note?: string | null, };
+
+/**
+ * Whose rules: the server's or one room's.
+ */
+export type Scope = "server" | "room";
 
 /**
  * An agent asks a person to do something.
