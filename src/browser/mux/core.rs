@@ -155,6 +155,15 @@ impl Mux {
     }
 
     pub fn handle_from_client(&mut self, now: Instant, client: ClientId, bytes: Bytes) {
+        self.handle_message(now, client, bytes, false);
+    }
+
+    /// A message to which people have said yes.
+    pub(super) fn handle_approved(&mut self, now: Instant, client: ClientId, bytes: Bytes) {
+        self.handle_message(now, client, bytes, true);
+    }
+
+    fn handle_message(&mut self, now: Instant, client: ClientId, bytes: Bytes, approved: bool) {
         let Some(Client { rules, root, unanswered, .. }) = self.clients.get_mut(&client) else { return };
         let rules = *rules;
         let (browser, root) = match root {
@@ -205,7 +214,7 @@ impl Mux {
         };
         let real = session.unwrap_or(&root);
         if self.clients.get(&client).is_some_and(|client| client.guest.is_some()) {
-            return self.handle_from_guest(now, client, &message, id, method, effect, real, &bytes);
+            return self.handle_from_guest(now, client, &message, id, method, effect, real, &bytes, approved);
         }
         self.forward(client, id, method, message.params, session, real, effect, None);
     }
