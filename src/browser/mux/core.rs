@@ -158,12 +158,8 @@ impl Mux {
         self.handle_message(now, client, bytes, false);
     }
 
-    /// A message to which people have said yes.
-    pub(super) fn handle_approved(&mut self, now: Instant, client: ClientId, bytes: Bytes) {
-        self.handle_message(now, client, bytes, true);
-    }
-
-    fn handle_message(&mut self, now: Instant, client: ClientId, bytes: Bytes, approved: bool) {
+    /// The same, with whether people have said yes to it.
+    pub(super) fn handle_message(&mut self, now: Instant, client: ClientId, bytes: Bytes, approved: bool) {
         let Some(Client { rules, root, unanswered, .. }) = self.clients.get_mut(&client) else { return };
         let rules = *rules;
         let (browser, root) = match root {

@@ -102,6 +102,8 @@ pub(super) enum Verdict {
 pub(super) struct Held {
     pub session: String,
     pub bytes: Bytes,
+    /// People have said yes to it.
+    pub approved: bool,
 }
 
 pub(super) struct Guest {
@@ -263,7 +265,8 @@ impl Guest {
             return None;
         }
         self.last_question += 1;
-        self.questions.insert(self.last_question, Held { session: session.to_owned(), bytes });
+        self.questions
+            .insert(self.last_question, Held { session: session.to_owned(), bytes, approved: false });
         Some(self.last_question)
     }
 
@@ -382,12 +385,12 @@ impl Guest {
     // Handlers.
 
     /// Keeps a message until the floor is there; false when there is no more room.
-    pub fn hold(&mut self, session: &str, bytes: Bytes) -> bool {
+    pub fn hold(&mut self, session: &str, bytes: Bytes, approved: bool) -> bool {
         if self.held.len() >= MOST_HELD || self.held_bytes + bytes.len() > MOST_HELD_BYTES {
             return false;
         }
         self.held_bytes += bytes.len();
-        self.held.push_back(Held { session: session.to_owned(), bytes });
+        self.held.push_back(Held { session: session.to_owned(), bytes, approved });
         true
     }
 

@@ -37,7 +37,7 @@ impl Mux {
         for held in held {
             match &refused {
                 // What must wait again takes its place at the end, behind what was held before it.
-                None => self.handle_from_client(now, client, held.bytes),
+                None => self.handle_message(now, client, held.bytes, held.approved),
                 Some(reason) => self.refuse_held(now, client, &held.session, held.bytes, reason),
             }
         }
@@ -65,12 +65,12 @@ impl Mux {
         let Some(asked) = guest.take_question(number) else { return };
         let held = guest.take_held();
         match answer {
-            Ok(()) => self.handle_approved(now, client, asked.bytes),
+            Ok(()) => self.handle_message(now, client, asked.bytes, true),
             Err(reason) => self.refuse_asked(client, &asked.bytes, &reason),
         }
         // What stood behind it goes on, or waits again.
         for held in held {
-            self.handle_from_client(now, client, held.bytes);
+            self.handle_message(now, client, held.bytes, held.approved);
         }
     }
 
@@ -148,7 +148,7 @@ impl Mux {
         };
         if waits {
             let ask = verdict == Verdict::Act && !std::mem::replace(&mut guest.asked, true);
-            if !guest.hold(real, bytes.clone()) {
+            if !guest.hold(real, bytes.clone(), approved) {
                 let text = "too many messages wait for the floor; wait for their answers";
                 return self.answer_client(client, message::refusal(Some(id), -32000, text, session));
             }
