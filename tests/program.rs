@@ -220,7 +220,8 @@ fn a_missing_program_a_wrong_directory_and_a_wrong_setting_are_refused() {
     });
     check_refused(&output, &data, &["TANDEM_ADMIN_TOKEN", "8 characters"]);
     let rules = dir.path().join("rules.json");
-    std::fs::write(&rules, "{ \"rules\": [\n  { \"name\": \"x\", \"effect\": \"dney\" }\n] }").expect("written");
+    std::fs::write(&rules, "{ \"rules\": [\n  { \"name\": \"x\", \"effect\": \"dney\" }\n] }")
+        .expect("written");
     let output = run(&|command| {
         command.arg("--rules-file").arg(&rules);
     });

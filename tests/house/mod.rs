@@ -447,6 +447,16 @@ impl Mcp<'_> {
         assert!(line.contains("202"), "{line}");
     }
 
+    /// Ends the session.
+    pub async fn end(self) {
+        let session = self.session.expect("a session");
+        let headers = format!("Mcp-Session-Id: {session}\r\nMcp-Protocol-Version: 2025-11-25\r\n");
+        let mut answer = String::new();
+        let mut stream = self.house.send("DELETE", "/mcp", &self.token, &headers, b"").await;
+        stream.read_to_string(&mut answer).await.expect("read");
+        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+    }
+
     /// Calls, and hangs up with the first word of progress.
     pub async fn call_until_progress(&mut self, tool: &str, arguments: Value) -> String {
         let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": "p" } });
