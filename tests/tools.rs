@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tandem::base::{Button, Input, Modifiers, Point};
 
+#[allow(dead_code, reason = "other tests need more of it")]
 mod house;
 use house::{ADMIN, Agent, House};
 

@@ -51,9 +51,13 @@ impl Mux {
             .map(|(id, _)| *id)
             .collect();
         for client in due {
-            let calls = self.guest(client).map(|guest| guest.handle_timeout(now)).unwrap_or_default();
+            let Some(guest) = self.guest(client) else { continue };
+            let calls = guest.handle_timeout(now);
+            // Whoever preempted the client waits until its hands are up.
+            let grip = guest.take_loose_grip();
             for (session, method, params) in calls {
-                self.own(method, &params, Some(&session), Pending::Own);
+                let pending = grip.clone().map_or(Pending::Own, Pending::Release);
+                self.own(method, &params, Some(&session), pending);
             }
         }
     }
@@ -75,6 +79,11 @@ impl Mux {
         let (verdict, other) = guest.judge(real, method, message.params);
         let params = other.as_deref().or(message.params);
         let behind = guest.holds_back(real);
+        if verdict == Verdict::Act && guest.may_go_astray(real, method) {
+            let text = "somebody else has acted since this client gave this page the focus, so that these keys may go astray; \
+                        click, or focus an element, and then go on";
+            return self.answer_client(client, message::refusal(Some(id), -32000, text, session));
+        }
         let permit = match verdict {
             Verdict::Act if !behind => guest.fresh_permit().cloned(),
             _ => None,
@@ -145,6 +154,19 @@ impl Mux {
     }
 
     // Pollers.
+
+    /// Waits until a client that holds something down is preempted; then
+    /// [`Mux::handle_timeout`] is due.
+    pub fn preempted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let guests = self.clients.values().filter_map(|client| client.guest.as_ref());
+        let any: Vec<_> = guests.filter_map(Guest::preempted).map(Box::pin).collect();
+        async move {
+            match any.is_empty() {
+                true => std::future::pending().await,
+                false => drop(futures_util::future::select_all(any).await),
+            }
+        }
+    }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.clients.values().filter_map(|client| client.guest.as_ref()?.poll_timeout()).min()
