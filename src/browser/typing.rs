@@ -34,7 +34,9 @@ impl Acting<'_> {
     /// Types a text key by key into an element, after what is there.
     pub async fn type_slowly(&self, locator: &Locator, text: &str) -> Result<Done, ActError> {
         let mut watch = self.tab.watch().await;
-        let (found, _) = self.find_and_do(locator, FILLABLE, "field", "focus", json!({}), &mut watch).await?;
+        let (found, _) = self
+            .find_and_do(locator, FILLABLE, "field", "focus", json!({ "atEnd": true }), &mut watch)
+            .await?;
         self.type_text(text).await?;
         self.settle(found, watch, Frame::Soon).await
     }

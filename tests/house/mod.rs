@@ -133,7 +133,30 @@ impl House {
 
     /// Status, head and body.
     pub async fn ask(&self, method: &str, path: &str, token: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
-        let mut stream = self.send(method, path, token, "", body).await;
+        self.ask_with(method, path, token, "", body).await
+    }
+
+    /// The same with a body that says that it is JSON, if there is one.
+    pub async fn ask_json(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: &[u8],
+    ) -> (u16, String, Vec<u8>) {
+        let headers = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+        self.ask_with(method, path, token, headers, body).await
+    }
+
+    async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> (u16, String, Vec<u8>) {
+        let mut stream = self.send(method, path, token, headers, body).await;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.expect("answers");
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
@@ -171,11 +194,23 @@ impl House {
     }
 
     pub fn token(&self, role: &str, tools: Option<&str>) -> String {
-        let mut command = tandem();
-        command.args(["token", "create", "--role", role]);
-        if let Some(tools) = tools {
-            command.args(["--tools", tools]);
+        match tools {
+            Some(tools) => self.token_with(role, &["--tools", tools]),
+            None => self.token_with(role, &[]),
         }
+    }
+
+    pub fn token_of(&self, role: &str, name: &str) -> String {
+        self.token_with(role, &["--name", name])
+    }
+
+    pub fn token_for_room(&self, role: &str, room: &str) -> String {
+        self.token_with(role, &["--room", room])
+    }
+
+    fn token_with(&self, role: &str, more: &[&str]) -> String {
+        let mut command = tandem();
+        command.args(["token", "create", "--role", role]).args(more);
         let output = command.arg("--data-dir").arg(self.dir.path()).output().expect("runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         // Somebody with a page gets an address, an agent the token.

@@ -221,6 +221,24 @@ impl Guest {
         self.fresh_permit().is_some_and(|permit| permit.epoch() != focused)
     }
 
+    /// It has lost the floor, and what it lets go of is up already.
+    pub fn was_released(&self, session: &str, method: &str, params: Option<&RawValue>) -> bool {
+        let Some(page) = self.pages.get(session).filter(|_| self.fresh_permit().is_none()) else {
+            return false;
+        };
+        match method {
+            "Input.dispatchMouseEvent" => message::read::<Mouse>(params)
+                .and_then(|mouse| mouse.button)
+                .is_some_and(|button| !page.buttons.contains_key(button.as_ref())),
+            "Input.dispatchKeyEvent" => message::read::<Key>(params).is_some_and(|key| {
+                let name = if key.code.is_empty() { &key.key } else { &key.code };
+                !page.keys.contains_key(name.as_ref())
+            }),
+            "Input.dispatchTouchEvent" => !page.touching,
+            _ => false,
+        }
+    }
+
     pub fn holds_back(&self, session: &str) -> bool {
         self.held.iter().any(|held| held.session == session)
     }

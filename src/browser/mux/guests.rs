@@ -104,6 +104,11 @@ impl Mux {
             }
             return;
         }
+        // What was let go of for it must not come up a second time, in a person's hand.
+        let verdict = match verdict {
+            Verdict::Release if guest.was_released(real, method, params) => Verdict::Silent,
+            verdict => verdict,
+        };
         match verdict {
             Verdict::Silent => return self.answer_client(client, answer_nothing(id, session)),
             Verdict::Refuse(reason) => {
