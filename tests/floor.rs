@@ -54,14 +54,16 @@ async fn type_digits(person: &Viewer, digits: &str) {
 
 /// Clicks until the window has the keyboard, which the window manager gives it in its own time.
 async fn warm_up(person: &Viewer, eye: &mut Raw, at: Point) {
-    for _ in 0..50 {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while std::time::Instant::now() < deadline {
         button(person, at, true).await;
         button(person, at, false).await;
-        eye.until("document.activeElement.id", "theirs").await;
         type_digits(person, "0").await;
-        if eye.look("theirs.value").await != "" {
+        if eye.look("document.activeElement.id === 'theirs' && theirs.value !== ''").await == true {
             return;
         }
+        // The window manager's doings have no event here.
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("the window does not get the keyboard");
 }
@@ -274,8 +276,8 @@ async fn a_takeover_in_the_middle_of_a_drag_leaves_no_button_down_and_no_drag_op
 async fn all_is_up(eye: &mut Raw, source: &str) {
     eye.until("state.buttons === 0 && !state.dragging", true).await;
     let heard = eye.text("state.heard.join()").await;
-    let end = if source == "cargo" { "dragend" } else { "mouseup" };
-    assert!(heard.rsplit(',').next().is_some_and(|last| last.starts_with(end)), "{source}: {heard}");
+    let end = heard.rsplit(',').next().unwrap_or_default();
+    assert!(end == "dragend" || end.starts_with("mouseup"), "{source}: {heard}");
     assert!(!heard.contains("drop"), "{heard}");
 }
 
@@ -461,15 +463,19 @@ async fn of_two_people_one_has_the_floor_and_what_the_other_does_ends() {
             floor(&mut a, json!({ "kind": "takeover" })),
             floor(&mut b, json!({ "kind": "takeover" }))
         );
-        let view = a.until(|message| message["room"]["floor"]["takeover"].is_object()).await;
-        let (winner, loser) = match view["room"]["floor"]["takeover"]["name"].as_str() {
-            Some("Ann") => (&mut a, &mut b),
-            _ => (&mut b, &mut a),
+        let told = a
+            .until(|message| {
+                message["type"] == "error" || message["room"]["floor"]["takeover"]["name"] == "Ann"
+            })
+            .await;
+        let (winner, told) = match told["type"] == "error" {
+            true => (&mut b, told),
+            false => (&mut a, b.until(|message| message["type"] == "error").await),
         };
-        let told = loser.until(|message| message["type"] == "error").await;
         assert!(told["message"].as_str().is_some_and(|why| why.contains("took over")), "{told}");
         floor(winner, json!({ "kind": "hand-back" })).await;
         until_taken(&mut a, Value::Null).await;
+        until_taken(&mut b, Value::Null).await;
     }
 
     // Ann's connection drops and she comes back: it is still hers. (That it ends after 30 s is the
@@ -510,7 +516,7 @@ async fn bad_input_to_the_floors_contract_is_refused_with_a_reason() {
         ("POST", "/takeover", &agent, "", 403, "request_help"),
         ("POST", "/takeover", &other, "", 403, ""),
         ("POST", "/handback", ADMIN, r#"{"note":"x"}"#, 403, "nobody has the floor"),
-        ("POST", "/handback", ADMIN, r#"{"note":5}"#, 400, "note"),
+        ("POST", "/handback", ADMIN, r#"{"note":5}"#, 400, "expected a string"),
         ("POST", "/give", ADMIN, r#"{"to":"nobody-here"}"#, 403, "nobody of that name"),
         ("POST", "/give", ADMIN, r#"{}"#, 400, "to"),
         ("POST", "/request", &viewer, "", 403, "controller"),

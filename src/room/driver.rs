@@ -34,7 +34,7 @@ const HOLDER_CHECK: Duration = Duration::from_millis(500);
 
 /// What an agent has sent comes before the person's input that preempts it; no
 /// longer than this is waited for a page that does not take it.
-const LONGEST_LAST_EFFECT: Duration = Duration::from_millis(50);
+const LONGEST_LAST_EFFECT: Duration = Duration::from_millis(250);
 
 /// The ends of the room that its handle does not hold.
 pub(super) struct Outlets {
