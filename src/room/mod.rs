@@ -14,6 +14,7 @@ mod lifecycle;
 mod parts;
 mod port;
 mod presence;
+pub mod record;
 mod rooms;
 mod rulebook;
 mod settings;
