@@ -12,6 +12,7 @@ mod desk;
 mod handler;
 mod http;
 mod port;
+mod record;
 mod seat;
 mod session;
 mod shelf;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
-use crate::room::{HelpEnd, HelpTask, RoomEvent, RoomView};
+use crate::room::{HelpEnd, HelpTask, Recorder, RoomEvent, RoomView};
 
 /// An agent's place in a room. Dropping it is leaving.
 pub trait Seat: Send + Sync + 'static {
@@ -32,6 +32,11 @@ pub trait Seat: Send + Sync + 'static {
 
     /// Asks people for help and waits for how it ends. Dropping this withdraws it.
     fn ask_help(&self, reason: String, task: HelpTask, limit: Duration) -> BoxFuture<'_, HelpEnd>;
+
+    /// Where what is done here is written down.
+    fn recorder(&self) -> Option<Recorder> {
+        None
+    }
 
     /// What people see: the pointer, a press, a word for what is done. Never blocks.
     fn show(&self, event: RoomEvent);

@@ -24,7 +24,7 @@ use super::port::{Refused, Seat, SeatDoor};
 use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
-use crate::room::{AgentSeat, HelpEnd, HelpTask, House, NoFloor, RoomEvent, RoomView};
+use crate::room::{AgentSeat, HelpEnd, HelpTask, House, NoFloor, Recorder, RoomEvent, RoomView};
 
 impl Seat for AgentSeat {
     fn actor(&self) -> &Actor {
@@ -58,6 +58,10 @@ impl Seat for AgentSeat {
 
     fn ask_help(&self, reason: String, task: HelpTask, limit: Duration) -> BoxFuture<'_, HelpEnd> {
         Box::pin(self.ask_help(reason, task, limit))
+    }
+
+    fn recorder(&self) -> Option<Recorder> {
+        Some(AgentSeat::recorder(self).clone())
     }
 
     fn show(&self, event: RoomEvent) {

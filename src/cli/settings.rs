@@ -42,6 +42,8 @@ pub struct Settings {
     pub floor_mode: Mode,
     pub default_effect: Effect,
     pub turn_idle: Duration,
+    pub audit_age: Duration,
+    pub audit_bytes: u64,
     pub agent_tools: ToolGroups,
     pub ice_servers: Vec<IceServer>,
     pub log: String,

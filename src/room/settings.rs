@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::record::Retention;
 use crate::base::{Bitrate, RoomId, Size};
 use crate::floor::Mode;
 use crate::policy::Effect;
@@ -30,6 +31,8 @@ pub struct RoomSettings {
     pub turn_idle: Duration,
     /// What becomes of an act that no rule is about.
     pub default_effect: Effect,
+    /// How much of a room's record is kept.
+    pub audit: Retention,
     pub start_url: String,
     pub max_rooms: usize,
 }

@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn the_form_is_that_of_rfc_8785() {
         let value = json!({ "b": [1, true, null], "a": "\u{1}\n\"\\é€/", "\u{ffff}": 1, "\u{1f600}": -2 });
-        let expected = "{\"a\":\"\\u0001\\n\\\"\\\\é€/\",\"b\":[1,true,null],\"\u{1f600}\":-2,\"\u{ffff}\":1}";
+        let expected =
+            "{\"a\":\"\\u0001\\n\\\"\\\\é€/\",\"b\":[1,true,null],\"\u{1f600}\":-2,\"\u{ffff}\":1}";
         assert_eq!(canonical(&value), expected);
         assert_eq!(canonical(&json!([1.5, 9007199254740993u64])), "[\"1.5\",\"9007199254740993\"]");
     }

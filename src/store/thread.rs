@@ -5,9 +5,9 @@ use std::path::Path;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::chain::Link;
 use super::database::Database;
 use super::directory::{self, ServerLock};
-use super::chain::Link;
 use super::records::{NewLine, RecordEnds, RecordPart, RecordedLine};
 use super::rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
 use crate::base::RoomId;

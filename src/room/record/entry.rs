@@ -192,14 +192,7 @@ impl Entry {
 
     /// The end of what this one begins.
     pub(super) fn ending(&self, seq: u64, outcome: Outcome) -> Self {
-        Self {
-            at: now(),
-            of: Some(seq),
-            outcome,
-            reason: None,
-            details: Map::new(),
-            ..self.clone()
-        }
+        Self { at: now(), of: Some(seq), outcome, reason: None, details: Map::new(), ..self.clone() }
     }
 
     pub(super) fn into_line(self, room: &RoomId) -> NewLine {

@@ -109,7 +109,9 @@ impl Search {
 
     fn fits(&self, line: &Line, words: &str) -> bool {
         let by = |who: &str| {
-            line.who.as_ref().is_some_and(|by| by.id.as_str() == who || by.name.to_lowercase() == who.to_lowercase())
+            line.who
+                .as_ref()
+                .is_some_and(|by| by.id.as_str() == who || by.name.to_lowercase() == who.to_lowercase())
         };
         self.who.as_deref().is_none_or(by)
             && self.kind.is_none_or(|kind| kind == line.kind)
@@ -199,7 +201,8 @@ impl Record {
         let ends = self.ends().await?.unwrap_or_default();
         let anchor = match since > ends.anchor.seq {
             true => {
-                let before = self.store.read_record(self.room.clone(), RecordPart::Before(since + 1), 1).await?;
+                let before =
+                    self.store.read_record(self.room.clone(), RecordPart::Before(since + 1), 1).await?;
                 before.first().map_or(ends.anchor, |line| Link { seq: line.seq, hash: line.hash })
             }
             false => ends.anchor,

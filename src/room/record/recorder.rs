@@ -38,7 +38,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Why something was not recorded, and so not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    #[error("not done, because it cannot be written to the room's record: {reason}. Try again when that is mended")]
+    #[error(
+        "not done, because it cannot be written to the room's record: {reason}. Try again when that is mended"
+    )]
     Failed { reason: String },
     #[error(
         "not done, because {waiting} facts wait to be written to the room's record ({reason}). Try again when they are"

@@ -20,14 +20,27 @@ const LONG_WORD: usize = 20;
 
 /// Keys whose values are secret wherever they stand.
 const SECRET: [&str; 16] = [
-    "password", "passwd", "passphrase", "passcode", "secret", "token", "authorization", "cookie", "otp", "pin",
-    "cvc", "cvv", "credential", "apikey", "session", "card",
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "secret",
+    "token",
+    "authorization",
+    "cookie",
+    "otp",
+    "pin",
+    "cvc",
+    "cvv",
+    "credential",
+    "apikey",
+    "session",
+    "card",
 ];
 
 /// At most so many characters, on one line.
 pub fn shortened(text: &str, most: usize) -> String {
-    let mut shown: String =
-        text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(most).is_some() {
         shown.push('…');
     }
@@ -73,10 +86,12 @@ pub fn words(text: &str, most: usize) -> String {
 
 fn word(word: &str) -> String {
     if let Some(at) = word.find("://") {
-        let scheme = word[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |before| {
-            before + word[before..].chars().next().map_or(1, char::len_utf8)
-        });
-        let end = word[at..].find(|c: char| matches!(c, '"' | '\'' | ')' | '>' | ',')).map_or(word.len(), |n| at + n);
+        let scheme = word[..at]
+            .rfind(|c: char| !c.is_ascii_alphanumeric())
+            .map_or(0, |before| before + word[before..].chars().next().map_or(1, char::len_utf8));
+        let end = word[at..]
+            .find(|c: char| matches!(c, '"' | '\'' | ')' | '>' | ','))
+            .map_or(word.len(), |n| at + n);
         return format!("{}{}{}", masked(&word[..scheme]), address(&word[scheme..end]), masked(&word[end..]));
     }
     masked(word)
@@ -162,7 +177,8 @@ mod tests {
     fn of_code_nothing_is_kept_that_stands_in_quotes_or_after() {
         let kept = code("() => login('hunter2', 12345)");
         assert_eq!(kept, json!({ "begins": "() => login(…", "characters": 29 }));
-        for text in ["/* don't */ f('hunter2')", "f(`hunter2`)", "x = /'/; y = 'hunter2'", "// hunter2\nf()"] {
+        for text in ["/* don't */ f('hunter2')", "f(`hunter2`)", "x = /'/; y = 'hunter2'", "// hunter2\nf()"]
+        {
             assert!(!code(text).to_string().contains("hunter2"), "{text}");
         }
         assert!(!code("f(483920)").to_string().contains("483920"));
@@ -174,10 +190,7 @@ mod tests {
             "the code is 483920, see (https://a.example/x?k=hunter2), key tdm_a1b2c3d4e5f6a7b8c9d0, room 12",
             300,
         );
-        assert_eq!(
-            kept,
-            "the code is (redacted), see (https://a.example/x), key (redacted), room 12"
-        );
+        assert_eq!(kept, "the code is (redacted), see (https://a.example/x), key (redacted), room 12");
     }
 
     #[test]
