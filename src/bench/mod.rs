@@ -6,6 +6,7 @@
 //! takes its part of the machine.
 
 mod agents;
+mod audit;
 mod cdp;
 mod mcp;
 mod pages;
@@ -67,6 +68,7 @@ enum Part {
     Cdp,
     Agents,
     Policy,
+    Audit,
 }
 
 /// Runs the benchmark; true when every goal was met.
@@ -103,6 +105,9 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     }
     if wanted(Part::Policy) {
         add(policy::decisions()?);
+    }
+    if wanted(Part::Audit) {
+        add(audit::appends().await.context("audit")?);
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {

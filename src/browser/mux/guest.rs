@@ -16,6 +16,7 @@ use serde_json::{Number, Value, json};
 
 use super::acts::{self, Kind};
 use super::message;
+use super::tally::ActTally;
 use crate::floor::FloorPermit;
 
 /// A permit that was not used for this long is given back.
@@ -82,6 +83,7 @@ pub(super) struct Held {
 
 pub(super) struct Guest {
     pub options: GuestOptions,
+    pub acts: Arc<ActTally>,
     pub contexts: HashSet<String>,
     pub tabs: HashSet<String>,
     windows: HashSet<i64>,
@@ -180,6 +182,7 @@ impl Guest {
     pub fn new(now: Instant, options: GuestOptions) -> Self {
         Self {
             options,
+            acts: Arc::default(),
             contexts: HashSet::new(),
             tabs: HashSet::new(),
             windows: HashSet::new(),
@@ -345,6 +348,7 @@ impl Guest {
         params: Option<&RawValue>,
     ) -> Option<GuestSignal> {
         self.used = now;
+        self.acts.add(self.pages.get(session).map(|page| page.target.as_str()), method);
         // A dialog that a frame opens is told by the page that holds it.
         let mut at = session.to_owned();
         while let Some(page) = self.pages.get_mut(&at) {
