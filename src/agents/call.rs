@@ -10,6 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::answer::{self, Answer, Done, Fault};
 use super::catalogue;
+use super::record;
 use super::session::{Held, Session, Shown, Work};
 use super::tool::{Entry, Kind};
 use crate::base::ToolGroups;
@@ -98,6 +99,13 @@ async fn run(
             progress: Arc::clone(&progress),
             work,
         };
+        let kind = if looks { Kind::Looks } else { entry.kind };
+        let page = call.work.current(&browser).map(|attending| attending.tab().url());
+        let page = page.or_else(|| session.seat.view().borrow().page.as_ref().map(|page| page.url.clone()));
+        let recorded = match record::begin(session, kind, &entry.tool.name, &arguments, page).await {
+            Ok(recorded) => recorded,
+            Err(fault) => return Answer::failed(fault),
+        };
         let done = match call.outdated(&arguments) {
             Some(fault) => Err(fault),
             None => match call.consent(&entry.tool.name, &arguments).await {
@@ -105,6 +113,7 @@ async fn run(
                 Err(fault) => Err(fault),
             },
         };
+        record::end(session, recorded, &done);
         let none_open = |answer: &Answer| answer.tabs.as_ref().is_some_and(|(tabs, _)| tabs.is_empty());
         let doubtful = done.as_ref().map_or(true, none_open);
         // The pipe closes a moment after its last command has failed.

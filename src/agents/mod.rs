@@ -15,6 +15,7 @@ mod handler;
 mod http;
 mod paint;
 mod port;
+mod record;
 mod seat;
 mod session;
 mod shelf;

@@ -10,7 +10,7 @@ use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
 use crate::policy::{ApprovalId, Effect, Fingerprint, Request, RuleSet, Rules};
-use crate::room::{HelpEnd, HelpTask, RoomEvent, RoomView};
+use crate::room::{HelpEnd, HelpTask, Recorder, RoomEvent, RoomView};
 
 /// An agent's place in a room. Dropping it is leaving.
 pub trait Seat: Send + Sync + 'static {
@@ -47,6 +47,11 @@ pub trait Seat: Send + Sync + 'static {
     /// Uses a yes up, if the page is as it was when it was asked.
     fn spend_approval(&self, _: ApprovalId, _: Fingerprint) -> BoxFuture<'_, Result<(), NoYes>> {
         Box::pin(async { Err(NoYes::No("there is nobody here to ask".into())) })
+    }
+
+    /// Where what is done here is written down.
+    fn recorder(&self) -> Option<Recorder> {
+        None
     }
 
     /// What people see: the pointer, a press, a word for what is done. Never blocks.

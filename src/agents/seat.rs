@@ -25,7 +25,7 @@ use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
 use crate::policy::{self, ApprovalId, End, Fingerprint, NotApproved, Rules};
-use crate::room::{AgentSeat, HelpEnd, HelpTask, House, NoApproval, NoFloor, RoomEvent, RoomView};
+use crate::room::{AgentSeat, HelpEnd, HelpTask, House, NoApproval, NoFloor, Recorder, RoomEvent, RoomView};
 
 fn no_yes(why: NoApproval) -> NoYes {
     match why {
@@ -78,6 +78,10 @@ impl Seat for AgentSeat {
 
     fn ask_help(&self, reason: String, task: HelpTask, limit: Duration) -> BoxFuture<'_, HelpEnd> {
         Box::pin(self.ask_help(reason, task, limit))
+    }
+
+    fn recorder(&self) -> Option<Recorder> {
+        Some(AgentSeat::recorder(self).clone())
     }
 
     fn show(&self, event: RoomEvent) {

@@ -6,6 +6,7 @@
 //! takes its part of the machine.
 
 mod agents;
+mod audit;
 mod cdp;
 mod floor;
 mod mcp;
@@ -69,6 +70,7 @@ enum Part {
     Agents,
     Policy,
     Floor,
+    Audit,
 }
 
 /// Runs the benchmark; true when every goal was met.
@@ -108,6 +110,9 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     }
     if wanted(Part::Floor) {
         add(floor::takeovers(&format!("{pages}/floor")).await.context("floor")?);
+    }
+    if wanted(Part::Audit) {
+        add(audit::appends().await.context("audit")?);
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {

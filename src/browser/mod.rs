@@ -62,8 +62,8 @@ pub use launch::{Browser, BrowserEvent};
 pub use locator::{Locator, LocatorError};
 pub use look::{Picture, Reading, Scale, Shot};
 pub use mux::{
-    Attached, ClientId, Door, GuestOptions, GuestSignal, LONGEST_FROM_CLIENT, Multiplexer, MuxError, Rules,
-    ToBrowser,
+    ActTally, Acts, Attached, ClientId, Door, GuestOptions, GuestSignal, LONGEST_FROM_CLIENT, Multiplexer,
+    MuxError, Rules, ToBrowser,
 };
 pub use navigate::{AddressError, address};
 pub use outline::{Findings, Layout, Outline};

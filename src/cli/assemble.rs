@@ -13,7 +13,7 @@ use super::settings::Settings;
 use crate::base::{Bitrate, RoomId};
 use crate::policy::RuleSet;
 use crate::process::{self, RoomUser};
-use crate::room::{House, Programs, RoomSettings, RoomSpec, Rooms};
+use crate::room::{House, Programs, Retention, RoomSettings, RoomSpec, Rooms};
 use crate::rtc::{Rtc, RtcSettings};
 use crate::server::{Edges, Telemetry, TelemetrySource};
 use crate::store::Store;
@@ -89,6 +89,7 @@ pub(super) async fn assemble(
         default_effect: settings.default_effect,
         server_rules,
         turn_idle: settings.turn_idle,
+        audit: Retention { age: settings.audit_age, bytes: settings.audit_bytes },
         start_url: settings.start_url.clone(),
         max_rooms: settings.max_rooms,
     };

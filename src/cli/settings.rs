@@ -43,6 +43,8 @@ pub struct Settings {
     pub default_effect: Effect,
     pub rules_file: Option<PathBuf>,
     pub turn_idle: Duration,
+    pub audit_age: Duration,
+    pub audit_bytes: u64,
     pub agent_tools: ToolGroups,
     pub ice_servers: Vec<IceServer>,
     pub log: String,

@@ -203,6 +203,24 @@ pub(super) const TABLE: &[Setting] = &[
         "What becomes of an agent's act that no rule is about: allow, ask (a person must say yes) or deny.",
         |s, v| set(&mut s.default_effect, v)
     ),
+    setting!(audit_days, Number, "90", "How long a room's record is kept, in days, 1 to 3650.", |s, v| {
+        let mut days = 0u64;
+        number(&mut days, v, 1, 3650)?;
+        s.audit_age = Duration::from_secs(days * 86_400);
+        Ok(())
+    }),
+    setting!(
+        audit_mb,
+        Number,
+        "100",
+        "How long a room's record grows before its oldest lines go, in megabytes, 1 to 100000.",
+        |s, v| {
+            let mut megabytes = 0u64;
+            number(&mut megabytes, v, 1, 100_000)?;
+            s.audit_bytes = megabytes * 1_000_000;
+            Ok(())
+        }
+    ),
     setting!(
         rules_file,
         Text,
@@ -280,6 +298,8 @@ impl Settings {
             default_effect: Effect::Allow,
             rules_file: None,
             turn_idle: Duration::ZERO,
+            audit_age: Duration::ZERO,
+            audit_bytes: 0,
             agent_tools: ToolGroups::default(),
             ice_servers: vec![],
             log: String::new(),

@@ -10,10 +10,12 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::camera::Camera;
 use super::handle::{Command, NoFloor, SeatId};
 use super::help::{HelpDesk, HelpEnd};
+use super::ledger::Ledger;
 use super::lifecycle::{Action, Lifecycle, Part};
 use super::parts::{Begun, Parts};
 use super::port::RoomError;
 use super::presence::PresentList;
+use super::record::Recorder;
 use super::rulebook::Rulebook;
 use super::viewers::{Viewers, touch};
 use super::yes::Yes;
@@ -65,6 +67,7 @@ pub(super) struct Driver<'a> {
     impatient: bool,
     yes: Yes,
     rulebook: Arc<Rulebook>,
+    ledger: Ledger,
     help: HelpDesk,
     /// Where the agents wait for how their requests end.
     help_replies: HashMap<u32, oneshot::Sender<HelpEnd>>,
@@ -82,6 +85,7 @@ impl<'a> Driver<'a> {
         rtc: Rtc,
         camera: Arc<Camera>,
         rulebook: Arc<Rulebook>,
+        recorder: Recorder,
         outlets: &'a Outlets,
     ) -> Self {
         // Input of all viewers; when it is full, rtc drops moves and holds the rest back.
@@ -103,6 +107,7 @@ impl<'a> Driver<'a> {
             impatient: false,
             yes: Yes::new(now),
             rulebook,
+            ledger: Ledger::new(recorder),
             help: HelpDesk::default(),
             help_replies: HashMap::new(),
             tabs: Vec::new(),
@@ -147,6 +152,7 @@ impl<'a> Driver<'a> {
         self.grant_floor(now);
         self.tell_floor();
         self.tell_approvals(now);
+        self.ledger.handle_holder(&self.floor.holder(now));
         self.end_help(now);
         self.viewers.advance(now, &self.parts);
         self.publish(now);
@@ -174,6 +180,9 @@ impl<'a> Driver<'a> {
     async fn handle_command(&mut self, command: Command) {
         match command {
             Command::Enter { seat, actor, gone } => {
+                if self.present.actor(&actor.id).is_none() {
+                    self.ledger.entered(&actor);
+                }
                 self.present.enter(&actor);
                 self.floor.handle_here(&actor.id);
                 tracing::info!(room = %self.parts.id(), actor = %actor.id, role = actor.role.as_str(), "entered");
@@ -202,6 +211,9 @@ impl<'a> Driver<'a> {
             Command::WithdrawApproval(id) => self.yes.handle_withdrawn(Instant::now(), id),
             Command::AnswerApproval { actor, id, answer, reply } => {
                 let done = self.yes.handle_answer(Instant::now(), id, &actor, answer);
+                if let Err(error) = &done {
+                    self.ledger.answer_refused(&actor, id, error);
+                }
                 let _ = reply.send(done.map_err(|error| match error {
                     AnswerError::MayNotAnswer { .. } => RoomError::Forbidden(error.to_string()),
                     AnswerError::AlreadyAnswered(_) | AnswerError::Gone(_) => {
@@ -215,12 +227,16 @@ impl<'a> Driver<'a> {
                 let _ = reply.send(self.yes.picture(id));
             }
             Command::Control { actor, ask, reply } => {
-                let done = self.control(&actor, ask);
+                let done = self.control(&actor, ask.clone());
+                self.ledger.asked_floor(&actor, &ask, &done);
                 let _ = reply.send(done.map_err(|refusal| RoomError::Forbidden(refusal.to_string())));
             }
             Command::AskHelp { id, actor, reason, task, limit, reply } => {
                 match self.help.handle_ask(Instant::now(), id, &actor, &reason, task, limit) {
-                    Ok(()) => drop(self.help_replies.insert(id, reply)),
+                    Ok(()) => {
+                        self.ledger.help_asked(&actor, id, &reason);
+                        self.help_replies.insert(id, reply);
+                    }
                     Err(refused) => drop(reply.send(refused)),
                 }
             }
@@ -235,6 +251,7 @@ impl<'a> Driver<'a> {
                 if taken.is_ok() && acts {
                     self.floor_of_help(now, &actor, &answer);
                 }
+                self.ledger.help_answered(&actor, id, &answer, taken.as_ref().err());
                 let ended = taken.map(|end| end.map(|end| self.tell_helped(id, end)).unwrap_or_default());
                 let _ = reply.send(ended.map_err(RoomError::BadRequest));
             }
@@ -296,6 +313,7 @@ impl<'a> Driver<'a> {
         };
         while let Some(event) = self.floor.poll_event() {
             tracing::debug!(room = %self.parts.id(), ?event, "floor");
+            self.ledger.floor(&event, &self.present);
             let fact = match event {
                 FloorEvent::Release(permit) => {
                     self.inject(&permit, StampedInput { input: Input::ReleaseAll, stamp: None });
@@ -321,6 +339,7 @@ impl<'a> Driver<'a> {
         let Some(actor) = actor else { return };
         if self.present.leave(&actor.id) {
             tracing::info!(room = %self.parts.id(), actor = %actor.id, "left");
+            self.ledger.left(&actor);
             self.release(&actor);
             self.floor.handle_gone(Instant::now(), &actor.id);
             self.yes.handle_gone(Instant::now(), &actor.id);
@@ -332,6 +351,7 @@ impl<'a> Driver<'a> {
     fn tell_approvals(&mut self, now: Instant) {
         while let Some((event, rule)) = self.yes.poll(now) {
             tracing::debug!(room = %self.parts.id(), ?event, "approval");
+            self.ledger.approval(&event, &self.yes.view());
             let Some(rule) = rule else { continue };
             let rulebook = Arc::clone(&self.rulebook);
             tokio::spawn(async move {
@@ -345,6 +365,7 @@ impl<'a> Driver<'a> {
     /// Ends the requests for help whose time is over.
     fn end_help(&mut self, now: Instant) {
         while let Some((id, end)) = self.help.poll_ended(now, self.present.people()) {
+            self.ledger.help_ended(id, &end);
             self.tell_helped(id, end);
         }
     }
@@ -361,6 +382,7 @@ impl<'a> Driver<'a> {
             let _ = reply.send(Err(RoomError::Forbidden(refusal.to_string())));
             return;
         }
+        self.ledger.resized(actor, size);
         let Some(display) = self.parts.display() else {
             let _ = reply.send(Err(RoomError::Unavailable("the display is being started".into())));
             return;
@@ -388,6 +410,10 @@ impl<'a> Driver<'a> {
     async fn input(&mut self, peer: PeerId, stamped: StampedInput) {
         let Some(actor) = self.viewers.actor(peer) else { return };
         let now = Instant::now();
+        if let Err(refusal) = self.ledger.takes(&stamped.input) {
+            tracing::debug!(room = %self.parts.id(), actor = %actor.id, %refusal, "input refused");
+            return;
+        }
         let permit = match self.floor.handle_person(now, actor, touch(&stamped.input)) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -395,6 +421,8 @@ impl<'a> Driver<'a> {
                 return;
             }
         };
+        let page = self.tabs.iter().find(|tab| tab.front).map(|tab| tab.url.as_str());
+        self.ledger.handle_input(actor, &stamped.input, page);
         let at = match &stamped.input {
             Input::Move(at) => Some((*at, false)),
             Input::Button { at, down, .. } => Some((*at, *down)),
@@ -483,6 +511,7 @@ impl<'a> Driver<'a> {
             }
             Begun::Ended { part, reason } => {
                 tracing::warn!(room = %self.parts.id(), ?part, reason, "ended");
+                self.ledger.part_ended(part, &reason);
                 self.parts.drop_part(part);
                 if part == Part::Browser {
                     self.yes.handle_browser_ended(now);
@@ -562,7 +591,10 @@ impl<'a> Driver<'a> {
         self.lifecycle.handle_stop();
         self.publish(Instant::now());
         self.waiting.clear();
-        self.yes.handle_stop(Instant::now());
+        while let Some((event, _)) = self.yes.handle_stop(Instant::now()) {
+            self.ledger.approval(&event, &[]);
+        }
+        self.ledger.handle_holder(&Holder::Nobody);
         self.help_replies.clear();
         self.outlets.browser.send_replace(None);
         self.viewers.close();

@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::camera::Camera;
 use super::help::HelpEnd;
 use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
+use super::record::Recorder;
 use super::rulebook::Rulebook;
 use super::{FloorAsk, HelpAnswer, HelpTask, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
@@ -112,6 +113,7 @@ pub struct RoomHandle {
     pub(super) browser: watch::Receiver<Option<Arc<Browser>>>,
     pub(super) camera: Arc<Camera>,
     pub(super) rulebook: Arc<Rulebook>,
+    pub(super) recorder: Recorder,
     pub(super) next_seat: Arc<AtomicU64>,
 }
 
@@ -237,6 +239,10 @@ impl Room for RoomHandle {
         Some(Arc::clone(&self.rulebook))
     }
 
+    fn recorder(&self) -> Option<Recorder> {
+        Some(self.recorder.clone())
+    }
+
     fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>> {
         Box::pin(async move { self.ask(|reply| Command::AnswerHelp { actor, id, answer, reply }).await? })
     }
@@ -328,6 +334,11 @@ impl AgentSeat {
     pub fn rules_now(&self) -> Arc<dyn Fn() -> Arc<Rules> + Send + Sync> {
         let rulebook = Arc::clone(&self.seat.room.rulebook);
         Arc::new(move || rulebook.rules())
+    }
+
+    /// Where what this agent does is written down.
+    pub fn recorder(&self) -> &Recorder {
+        &self.seat.room.recorder
     }
 
     /// Asks people for a yes and waits for it. The yes is used up by

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use utoipa::ToSchema;
 
+use super::record::Recorder;
 use super::rulebook::Rulebook;
 use super::{AgentSeat, FloorAsk, HelpAnswer, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
@@ -65,6 +66,10 @@ pub trait Room: Send + Sync {
     }
     /// What may be done here.
     fn rulebook(&self) -> Option<Arc<Rulebook>> {
+        None
+    }
+    /// Where what happens here is written down.
+    fn recorder(&self) -> Option<Recorder> {
         None
     }
     /// A person answers an agent's request for help.

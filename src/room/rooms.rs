@@ -15,6 +15,7 @@ use super::camera::{Camera, Counts};
 use super::driver::{Driver, Outlets};
 use super::handle::RoomHandle;
 use super::port::{Room, RoomError, RoomSpec, Rooms};
+use super::record::{Entry, Outcome, RecordKind, Recorder};
 use super::rulebook::{Rulebook, RulebookError, ServerRules};
 use super::{FloorView, Phase, RoomSettings, RoomView};
 use crate::base::RoomId;
@@ -81,12 +82,18 @@ impl House {
         join_all(rooms.values().map(RoomHandle::stop)).await;
         self.drivers.close();
         self.drivers.wait().await;
+        for room in rooms.values() {
+            room.recorder.note(Entry::new(RecordKind::Room, "stopped"));
+        }
+        join_all(rooms.values().map(|room| room.recorder.close())).await;
     }
 
     async fn start(&self, spec: RoomSpec) -> Result<RoomHandle, RoomError> {
         let rulebook =
             Rulebook::open(self.store.clone(), spec.id.clone(), Arc::clone(&self.server_rules)).await;
         let rulebook = Arc::new(rulebook.map_err(|error| broken(&error))?);
+        let recorder = Recorder::open(self.store.clone(), spec.id.clone(), self.settings.audit);
+        recorder.note(Entry::new(RecordKind::Room, "started"));
         // Whoever sends the 257th command waits for a place.
         let (commands, queue) = mpsc::channel(256);
         let (view_out, view) = watch::channel(Arc::new(RoomView {
@@ -117,10 +124,11 @@ impl House {
             browser,
             camera: Arc::clone(&camera),
             rulebook: Arc::clone(&rulebook),
+            recorder: recorder.clone(),
             next_seat: Arc::default(),
         };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
-        self.drivers.spawn(supervise(spec, settings, rtc, camera, rulebook, outlets, queue));
+        self.drivers.spawn(supervise(spec, settings, rtc, camera, rulebook, recorder, outlets, queue));
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         rooms.insert(handle.id.clone(), handle.clone());
         Ok(handle)
@@ -128,12 +136,14 @@ impl House {
 }
 
 /// A panic costs the room a second, not the server its life.
+#[expect(clippy::too_many_arguments, reason = "the parts of one room")]
 async fn supervise(
     spec: RoomSpec,
     settings: Arc<RoomSettings>,
     rtc: Rtc,
     camera: Arc<Camera>,
     rulebook: Arc<Rulebook>,
+    recorder: Recorder,
     outlets: Outlets,
     mut commands: mpsc::Receiver<super::handle::Command>,
 ) {
@@ -144,12 +154,14 @@ async fn supervise(
             rtc.clone(),
             Arc::clone(&camera),
             Arc::clone(&rulebook),
+            recorder.clone(),
             &outlets,
         );
         match AssertUnwindSafe(driver.run(&mut commands)).catch_unwind().await {
             Ok(()) => return,
             Err(_) => {
                 tracing::error!(room = %spec.id, "the room's driver failed and is started again");
+                recorder.note(Entry::new(RecordKind::Room, "driver").outcome(Outcome::Failed));
                 outlets.browser.send_replace(None);
                 camera.set_display(None);
                 tokio::time::sleep(AFTER_PANIC).await;
@@ -182,6 +194,8 @@ impl Rooms for House {
                     )));
                 }
             }
+            // Whoever may read the new room's record may not read that of an older one of this name.
+            self.store.begin_record(spec.id.clone()).await.map_err(internal)?;
             self.store.put_room(stored(&spec)).await.map_err(internal)?;
             let handle = self.start(spec).await?;
             let view = RoomView::clone(&handle.view.borrow());

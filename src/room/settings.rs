@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::record::Retention;
 use crate::base::{Bitrate, RoomId, Size};
 use crate::floor::Mode;
 use crate::policy::{Effect, RuleSet};
@@ -32,6 +33,8 @@ pub struct RoomSettings {
     pub default_effect: Effect,
     /// The rules of all rooms, if they come from a file and not from the store.
     pub server_rules: Option<RuleSet>,
+    /// How much of a room's record is kept.
+    pub audit: Retention,
     pub start_url: String,
     pub max_rooms: usize,
 }

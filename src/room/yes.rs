@@ -94,10 +94,14 @@ impl Yes {
         self.approvals.fail(now, "the browser ended");
     }
 
-    pub fn handle_stop(&mut self, now: Instant) {
+    /// Closes the queue; asked again and again, it gives what came of it until all is told.
+    pub fn handle_stop(&mut self, now: Instant) -> Option<(Event, Option<Rule>)> {
         self.approvals.close(now, "the room is stopping");
-        while self.poll(now).is_some() {}
-        self.replies.clear();
+        let last = self.poll(now);
+        if last.is_none() {
+            self.replies.clear();
+        }
+        last
     }
 
     // Pollers.

@@ -7,14 +7,16 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
+use super::audit;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use crate::base::{RoomId, Size};
 use crate::floor::Mode;
-use crate::room::{RoomSpec, RoomView};
+use crate::room::{RecordKind, RoomSpec, RoomView};
 use crate::store::UnixSeconds;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -157,6 +159,15 @@ pub(super) async fn create(
         mode: new.mode,
     };
     let view = context.rooms.create(spec).await?;
+    // It has no record before it is there.
+    let details = json!({ "width": view.size.width(), "height": view.size.height() });
+    if let Err(error) = audit::begin(&context, &caller, &view.id, RecordKind::Room, "made", details)
+        .await
+        .and_then(|made| made.end(Ok(())))
+    {
+        context.rooms.remove(&view.id).await?;
+        return Err(error);
+    }
     tracing::info!(room = %view.id, actor = %caller.actor.id, "made a room");
     let location = HeaderValue::from_str(&format!("/api/rooms/{}", view.id)).map_err(ApiError::internal)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
@@ -214,7 +225,8 @@ pub(super) async fn remove(
     State(context): State<Context>,
 ) -> Result<StatusCode, ApiError> {
     caller.administer()?;
-    context.rooms.remove(&id).await?;
+    let change = audit::begin(&context, &caller, &id, RecordKind::Room, "removed", json!({})).await?;
+    change.end(context.rooms.remove(&id).await.map_err(ApiError::from))?;
     // A later room of this name must not open to the guests of this one.
     context.store.revoke_tokens_of(id.clone(), UnixSeconds::now()).await?;
     context.auth.tokens_changed();

@@ -4,7 +4,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, cdp, floor, rules, socket, tokens, whep};
+use super::{api, audit, cdp, floor, rules, socket, tokens, whep};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,9 @@ use super::{api, cdp, floor, rules, socket, tokens, whep};
         floor::handback,
         floor::request,
         floor::give,
+        audit::search,
+        audit::export,
+        audit::verify,
         rules::get_of_room,
         rules::put_of_room,
         rules::get_of_server,

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::room::RoomError;
+use crate::room::{RecordError, RoomError};
 use crate::store::StoreError;
 
 /// A refusal or failure of one request.
@@ -105,6 +105,12 @@ impl From<RoomError> for ApiError {
             RoomError::Full(_) => Self::new(StatusCode::CONFLICT, "full", text),
             RoomError::Internal(_) => Self::internal(text),
         }
+    }
+}
+
+impl From<RecordError> for ApiError {
+    fn from(error: RecordError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-recorded", error.to_string())
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod api;
 mod assets;
+mod audit;
 mod auth;
 mod caller;
 mod cdp;

@@ -5,16 +5,17 @@ use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::api::{Body, RoomPath, no_room, whole};
+use super::audit;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use crate::base::RoomId;
 use crate::policy::{Action, Answer, ApprovalId, ApprovalView, Explanation, RuleSet, Scope};
-use crate::room::{Rulebook, RulebookError};
+use crate::room::{RecordKind, Rulebook, RulebookError};
 
 /// An approval, and the room in which it is asked.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,7 +46,9 @@ async fn replace(
     let bytes = whole(request, context).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| ApiError::bad_request("rules are JSON in UTF-8"))?;
     let rules = RuleSet::parse(text).map_err(|broken| refused(&broken.into()))?;
-    book.replace(scope, rules).await.map_err(|error| refused(&error))?;
+    let details = json!({ "scope": scope, "rules": rules.len() });
+    let change = audit::begin(context, caller, id, RecordKind::Rules, "replaced", details).await?;
+    change.end(book.replace(scope, rules).await.map_err(|error| refused(&error)))?;
     tracing::info!(room = %id, %scope, actor = %caller.actor.id, "changed the rules");
     Ok(document(&book.set(scope)))
 }

@@ -6,15 +6,18 @@ use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::api::{Body, RoomPath, no_room};
+use super::audit;
 use super::auth::Secret;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use super::guard::Site;
 use crate::base::{Actor, Role, ToolGroup, ToolGroups};
+use crate::room::RecordKind;
 use crate::store::{StoredToken, TokenId, UnixSeconds};
 
 /// A token lasts at most this long; without an end it lasts until it is revoked.
@@ -115,7 +118,11 @@ pub(super) async fn create(
         new_token(&secret, new.role, Some(room.clone()), new.name.as_deref(), new.expires_in_seconds)
             .map_err(ApiError::bad_request)?;
     stored.tools = new.tools.map(|tools| tools.into_iter().collect::<ToolGroups>());
-    context.store.add_token(stored.clone()).await?;
+    let details = json!({
+        "id": stored.id, "name": stored.name, "role": stored.role, "expires_at": stored.expires_at,
+    });
+    let change = audit::begin(&context, &caller, &room, RecordKind::Token, "made", details).await?;
+    change.end(context.store.add_token(stored.clone()).await.map_err(ApiError::from))?;
     context.auth.tokens_changed();
     tracing::info!(%room, actor = %caller.actor.id, token = %stored.id, role = new.role.as_str(), "made a token");
     let scheme = if site.secure { "https" } else { "http" };
@@ -141,9 +148,10 @@ pub(super) async fn revoke(
     let id = TokenId::new(&id).ok_or_else(none)?;
     let found = context.store.token(id.clone()).await?.filter(|token| token.room.as_ref() == Some(&room));
     found.ok_or_else(none)?;
-    if !context.store.revoke_token(id.clone(), UnixSeconds::now()).await? {
-        return Err(none());
-    }
+    let details = json!({ "id": id });
+    let change = audit::begin(&context, &caller, &room, RecordKind::Token, "revoked", details).await?;
+    let revoked = context.store.revoke_token(id.clone(), UnixSeconds::now()).await;
+    change.end(revoked.map_err(ApiError::from).and_then(|was| if was { Ok(()) } else { Err(none()) }))?;
     context.auth.tokens_changed();
     tracing::info!(%room, actor = %caller.actor.id, token = %id, "revoked a token");
     Ok(StatusCode::NO_CONTENT)

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
+use super::chain::Link;
+use super::records::{self, NewLine, RecordEnds, RecordPart, RecordedLine};
 use super::rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
 use super::{StoreError, schema};
 use crate::base::{RoomId, Size, ToolGroupError};
@@ -147,6 +149,37 @@ impl Database {
                    ON CONFLICT (key) DO UPDATE SET value = ?2";
         self.connection.execute(sql, [key, value])?;
         Ok(())
+    }
+
+    pub(super) fn append_record(&mut self, room: &RoomId, lines: Vec<NewLine>) -> Result<Link, StoreError> {
+        records::append(&mut self.connection, room, lines)
+    }
+
+    pub(super) fn begin_record(&mut self, room: &RoomId) -> Result<(), StoreError> {
+        records::begin(&mut self.connection, room)
+    }
+
+    pub(super) fn read_record(
+        &self,
+        room: &RoomId,
+        part: RecordPart,
+        limit: u32,
+    ) -> Result<Vec<RecordedLine>, StoreError> {
+        records::read(&self.connection, room, part, limit)
+    }
+
+    pub(super) fn record_ends(&self, room: &RoomId) -> Result<Option<RecordEnds>, StoreError> {
+        Ok(records::ends(&self.connection, room)?)
+    }
+
+    pub(super) fn trim_record(&mut self, room: &RoomId, before: i64, most: u64) -> Result<bool, StoreError> {
+        records::trim(&mut self.connection, room, before, most)
+    }
+
+    /// For tests: what only SQLite itself can do.
+    #[cfg(test)]
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 }
 

@@ -1,16 +1,21 @@
 //! What outlives a restart, in SQLite.
 //!
 //! Owns: the file `tandem.db` in the data directory, its schema, the lock
-//! that keeps a second server away, and the one thread that talks to SQLite.
+//! that keeps a second server away, the chain of hashes over the rooms' records,
+//! and the one thread that talks to SQLite.
 //! Refuses: rules. Whether a token is still good, or a room may be made, is
 //! decided by whoever asks; here are only rows.
 
+mod chain;
 mod database;
 mod directory;
+mod records;
 mod rows;
 mod schema;
 mod thread;
 
+pub use chain::{Broken, LineHash, Link, canonical};
+pub use records::{NewLine, RecordEnds, RecordPart, RecordedLine};
 pub use rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
 pub use thread::Store;
 

@@ -33,6 +33,30 @@ const STEPS: &[&str] = &[
     "
     ALTER TABLE rooms ADD COLUMN mode TEXT;
 ",
+    "
+    CREATE TABLE records (
+        room TEXT NOT NULL,
+        seq INTEGER NOT NULL CHECK (seq > 0),
+        at INTEGER NOT NULL,
+        line TEXT NOT NULL,
+        hash BLOB NOT NULL CHECK (length(hash) = 32),
+        PRIMARY KEY (room, seq)
+    ) STRICT;
+    CREATE TABLE record_ends (
+        room TEXT PRIMARY KEY,
+        anchor_seq INTEGER NOT NULL,
+        anchor BLOB NOT NULL CHECK (length(anchor) = 32),
+        last_seq INTEGER NOT NULL,
+        last BLOB NOT NULL CHECK (length(last) = 32),
+        began INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+    ) STRICT;
+    CREATE TRIGGER records_are_not_changed BEFORE UPDATE ON records
+    BEGIN SELECT RAISE(ABORT, 'a record is only added to'); END;
+    CREATE TRIGGER records_are_removed_from_the_beginning BEFORE DELETE ON records
+    WHEN OLD.seq > (SELECT anchor_seq FROM record_ends WHERE room = OLD.room)
+    BEGIN SELECT RAISE(ABORT, 'a record is only added to'); END;
+",
 ];
 
 /// The version that this program knows.

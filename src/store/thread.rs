@@ -5,8 +5,10 @@ use std::path::Path;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::chain::Link;
 use super::database::Database;
 use super::directory::{self, ServerLock};
+use super::records::{NewLine, RecordEnds, RecordPart, RecordedLine};
 use super::rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
 use crate::base::RoomId;
 
@@ -110,6 +112,48 @@ impl Store {
     pub async fn put_setting(&self, key: impl Into<String>, value: String) -> Result<(), StoreError> {
         let key = key.into();
         self.ask(move |database| database.put_setting(&key, &value)).await
+    }
+
+    /// Adds lines to a room's record, all or none, in one transaction. Gives the
+    /// last of them: the numbers are consecutive.
+    pub async fn append_record(&self, room: RoomId, lines: Vec<NewLine>) -> Result<Link, StoreError> {
+        self.ask(move |database| database.append_record(&room, lines)).await
+    }
+
+    /// A room of this name is made now; its record so far is that of another.
+    pub async fn begin_record(&self, room: RoomId) -> Result<(), StoreError> {
+        self.ask(move |database| database.begin_record(&room)).await
+    }
+
+    /// Some lines of a record. Who wants many asks often, so that others have their turn.
+    pub async fn read_record(
+        &self,
+        room: RoomId,
+        part: RecordPart,
+        limit: u32,
+    ) -> Result<Vec<RecordedLine>, StoreError> {
+        self.ask(move |database| database.read_record(&room, part, limit)).await
+    }
+
+    /// How far a record goes; nothing if there never was one.
+    pub async fn record_ends(&self, room: RoomId) -> Result<Option<RecordEnds>, StoreError> {
+        self.ask(move |database| database.record_ends(&room)).await
+    }
+
+    /// Removes some of the oldest lines: those from before this time (milliseconds
+    /// since 1970), and those that make the record longer than `most` bytes. True
+    /// when there may be more to remove.
+    pub async fn trim_record(&self, room: RoomId, before: i64, most: u64) -> Result<bool, StoreError> {
+        self.ask(move |database| database.trim_record(&room, before, most)).await
+    }
+
+    /// For tests: does something to the file that only SQLite can do.
+    #[cfg(test)]
+    pub async fn tamper<T: Send + 'static>(
+        &self,
+        with: impl FnOnce(&mut rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.ask(move |database| Ok(with(database.connection())?)).await
     }
 
     async fn ask<T: Send + 'static>(

@@ -125,6 +125,18 @@ impl House {
         format!("{}{path}", self.site)
     }
 
+    /// Where the server listens.
+    #[allow(dead_code, reason = "not every test speaks to it by itself")]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.http)
+    }
+
+    /// Where the server keeps its database.
+    #[allow(dead_code, reason = "not every test harms it")]
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub fn agent(&self, token: &str) -> Agent<'_> {
         Agent { house: self, token: token.to_owned(), used: BTreeSet::new() }
     }

@@ -16,6 +16,7 @@ use serde_json::{Number, Value, json};
 
 use super::acts::{self, Kind};
 use super::message;
+use super::tally::ActTally;
 use crate::base::Actor;
 use crate::floor::{FloorPermit, OnTheWay};
 use crate::policy::{Action, Decision, Effect, Place, Rules, cdp};
@@ -108,6 +109,7 @@ pub(super) struct Held {
 
 pub(super) struct Guest {
     pub options: GuestOptions,
+    pub acts: Arc<ActTally>,
     pub contexts: HashSet<String>,
     pub tabs: HashSet<String>,
     windows: HashSet<i64>,
@@ -214,6 +216,7 @@ impl Guest {
     pub fn new(now: Instant, options: GuestOptions) -> Self {
         Self {
             options,
+            acts: Arc::default(),
             contexts: HashSet::new(),
             tabs: HashSet::new(),
             windows: HashSet::new(),
@@ -452,6 +455,7 @@ impl Guest {
         params: Option<&RawValue>,
     ) -> Option<GuestSignal> {
         self.used = now;
+        self.acts.add(self.pages.get(session).map(|page| page.target.as_str()), method);
         // A dialog that a frame opens is told by the page that holds it.
         let mut at = session.to_owned();
         let epoch = self.permit.as_ref().map(|permit| permit.epoch());

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use super::core::{Client, ClientId, Effect, Mux, Output, Pending, Root, answer_nothing};
 use super::guest::{Guest, GuestSignal, Verdict};
 use super::message::{self, Envelope, TargetPart};
+use super::tally::ActTally;
 use crate::floor::FloorPermit;
 use crate::policy::Effect as Ruling;
 
@@ -341,6 +342,11 @@ impl Mux {
         list.browser_context_ids
             .retain(|context| self.contexts.get(context).is_none_or(|owner| *owner == client));
         serde_json::value::to_raw_value(&list).ok()
+    }
+
+    /// What this client does is counted there.
+    pub fn acts_of(&mut self, client: ClientId) -> Arc<ActTally> {
+        self.guest(client).map(|guest| Arc::clone(&guest.acts)).unwrap_or_default()
     }
 
     fn guest(&mut self, client: ClientId) -> Option<&mut Guest> {

@@ -10,10 +10,12 @@ mod door;
 mod guest;
 mod guests;
 mod message;
+mod tally;
 
 pub use self::core::{ClientId, Rules};
 pub use door::Door;
 pub use guest::{GuestOptions, GuestRules, GuestSignal};
+pub use tally::{ActTally, Acts};
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -68,6 +70,7 @@ pub struct Attached {
     inbox: mpsc::Receiver<Bytes>,
     signals: Option<mpsc::Receiver<GuestSignal>>,
     waiting: Arc<AtomicUsize>,
+    acts: Arc<ActTally>,
 }
 
 /// What goes into the pipe.
@@ -134,6 +137,11 @@ impl Attached {
     /// What a client from outside needs of its room. Taken once.
     pub fn take_signals(&mut self) -> Option<mpsc::Receiver<GuestSignal>> {
         self.signals.take()
+    }
+
+    /// How often it acted: what a client from outside does is to be written down.
+    pub fn acts(&self) -> Arc<ActTally> {
+        Arc::clone(&self.acts)
     }
 
     /// True when another message is there already.
@@ -259,6 +267,7 @@ impl Switchboard {
             }
             Order::Attach(rules, guest, reply) => {
                 let client = self.mux.attach(Instant::now(), rules, guest);
+                let acts = self.mux.acts_of(client);
                 // A client that lets this many messages wait is disconnected.
                 let (queue, inbox) = mpsc::channel(MOST_WAITING_MESSAGES);
                 let waiting = Arc::new(AtomicUsize::new(0));
@@ -271,6 +280,7 @@ impl Switchboard {
                     inbox,
                     signals: Some(wishes),
                     waiting,
+                    acts,
                 });
                 if let Err(Some(unwanted)) = reply.send(attached) {
                     drop(unwanted);

@@ -15,6 +15,7 @@
 //! ```
 
 mod json;
+mod leases;
 mod session;
 
 use axum::extract::ws::WebSocketUpgrade;

@@ -15,6 +15,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::leases::Leases;
 use crate::base::RoomId;
 use crate::browser::{Attached, Browser, GuestSignal, ToBrowser, Window};
 use crate::policy::{Action, Class, Decision, Fingerprint, Request};
@@ -36,6 +37,8 @@ const LONGEST_WRITE: Duration = Duration::from_secs(30);
 /// What is queued for a client that was cut off is sent for this long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 const PING_EVERY: Duration = Duration::from_secs(20);
+/// A client that has not acted for this long has given the floor back.
+const LEASE_ENDS: Duration = Duration::from_millis(1500);
 /// Where a page lies in its window is asked again after this long.
 const WINDOW_AGE: Duration = Duration::from_secs(1);
 
@@ -46,6 +49,8 @@ enum Closing {
     TokenEnded,
     /// The browser has gone, its target was closed, or the client did not read.
     Detached,
+    /// What it does cannot be written down.
+    NotRecorded,
     TooLarge,
     Silently,
 }
@@ -56,6 +61,7 @@ impl Closing {
             Closing::Restart => Some((1012, "service restart")),
             Closing::TokenEnded => Some((4001, "the token has ended")),
             Closing::Detached => Some((1001, "the browser or the target has gone")),
+            Closing::NotRecorded => Some((1013, "what you do cannot be recorded; try again later")),
             Closing::TooLarge => Some((1009, "a message is too large")),
             Closing::Silently => None,
         }
@@ -81,12 +87,13 @@ pub(super) async fn run(
     };
     tracing::info!(room = %id, %actor, "a CDP client is connected");
     let signals = attached.take_signals();
+    let leases = Leases::new(&seat, &browser, attached.acts());
     let to_browser = attached.sender();
     let (mut sink, mut stream) = socket.split();
     let closing = tokio::select! {
         closing = write(&mut attached, &mut sink) => closing,
         closing = read(&mut stream, &to_browser) => closing,
-        () = attend(&seat, &browser, signals, &to_browser) => Closing::Detached,
+        closing = attend(&seat, &browser, signals, &to_browser, leases) => closing,
         () = context.auth.ended(&caller.credential) => Closing::TokenEnded,
         () = context.shutdown.cancelled() => Closing::Restart,
     };
@@ -149,29 +156,42 @@ async fn attend(
     browser: &Arc<Browser>,
     signals: Option<mpsc::Receiver<GuestSignal>>,
     to_browser: &ToBrowser,
-) {
-    let Some(mut signals) = signals else { return };
+    mut leases: Leases,
+) -> Closing {
+    let Some(mut signals) = signals else { return Closing::Detached };
     let mut windows: HashMap<String, (Instant, Option<Window>)> = HashMap::new();
     // At most as many as the multiplexer lets wait.
     let mut asked = FuturesUnordered::new();
     loop {
         let signal = tokio::select! {
-            signal = signals.recv() => match signal {
-                Some(signal) => signal,
-                None => break,
-            },
+            signal = signals.recv() => signal,
             Some((number, answer)) = asked.next() => {
                 if to_browser.yes(number, answer).await.is_err() {
-                    return;
+                    return Closing::Detached;
                 }
                 continue;
             }
+            recorded = leases.acted() => match recorded {
+                Ok(()) => continue,
+                Err(_) => return Closing::NotRecorded,
+            },
+            () = tokio::time::sleep(LEASE_ENDS), if leases.is_open() => {
+                leases.end();
+                continue;
+            }
         };
+        let Some(signal) = signal else { break };
         match signal {
             GuestSignal::WantFloor => {
                 let answer = seat.floor(Instant::now() + LONGEST_WAIT).await;
-                if to_browser.floor(answer.map_err(|refusal| refusal.to_string())).await.is_err() {
-                    return;
+                let answer = match answer {
+                    Ok(permit) => {
+                        leases.begin().await.map(|()| permit).map_err(|refused| refused.to_string())
+                    }
+                    Err(refusal) => Err(refusal.to_string()),
+                };
+                if to_browser.floor(answer).await.is_err() {
+                    return Closing::Detached;
                 }
             }
             GuestSignal::WantYes { number, target, action, decision } => {
@@ -201,7 +221,9 @@ async fn attend(
     }
     // It was cut off. What is queued already, such as the answer to its
     // Browser.close, has a moment to go out; whoever does not read has no more.
+    drop(leases);
     tokio::time::sleep(LAST_WORDS).await;
+    Closing::Detached
 }
 
 /// Asks people for a yes to one message, and uses it up.
