@@ -100,7 +100,10 @@ async fn run(
         };
         let done = match call.outdated(&arguments) {
             Some(fault) => Err(fault),
-            None => (entry.run)(&mut call, arguments.clone()).await,
+            None => match call.consent(&entry.tool.name, &arguments).await {
+                Ok(()) => (entry.run)(&mut call, arguments.clone()).await,
+                Err(fault) => Err(fault),
+            },
         };
         let none_open = |answer: &Answer| answer.tabs.as_ref().is_some_and(|(tabs, _)| tabs.is_empty());
         let doubtful = done.as_ref().map_or(true, none_open);

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
+use crate::policy::{ApprovalId, Effect, Fingerprint, Request, RuleSet, Rules};
 use crate::room::{HelpEnd, HelpTask, RoomEvent, RoomView};
 
 /// An agent's place in a room. Dropping it is leaving.
@@ -33,6 +34,21 @@ pub trait Seat: Send + Sync + 'static {
     /// Asks people for help and waits for how it ends. Dropping this withdraws it.
     fn ask_help(&self, reason: String, task: HelpTask, limit: Duration) -> BoxFuture<'_, HelpEnd>;
 
+    /// What may be done in the room, as things are now.
+    fn rules(&self) -> Arc<Rules> {
+        Arc::new(Rules::new(Effect::Allow, &RuleSet::default(), &RuleSet::default()))
+    }
+
+    /// Asks people for a yes and waits for it. Dropping this withdraws the question.
+    fn ask_approval(&self, _: Request) -> BoxFuture<'_, Result<ApprovalId, NoYes>> {
+        Box::pin(async { Err(NoYes::No("there is nobody here to ask".into())) })
+    }
+
+    /// Uses a yes up, if the page is as it was when it was asked.
+    fn spend_approval(&self, _: ApprovalId, _: Fingerprint) -> BoxFuture<'_, Result<(), NoYes>> {
+        Box::pin(async { Err(NoYes::No("there is nobody here to ask".into())) })
+    }
+
     /// What people see: the pointer, a press, a word for what is done. Never blocks.
     fn show(&self, event: RoomEvent);
 }
@@ -46,6 +62,14 @@ pub enum Refused {
     /// It may not have it as things are.
     #[error("{0}")]
     Forbidden(String),
+}
+
+/// Why there is no yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoYes {
+    /// The page has changed since it was asked.
+    Stale,
+    No(String),
 }
 
 /// The server puts one of these into the extensions of every request that

@@ -20,11 +20,19 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Desk;
 use super::handler::{LARGEST_BODY, mcp_service};
 use super::http;
-use super::port::{Refused, Seat, SeatDoor};
+use super::port::{NoYes, Refused, Seat, SeatDoor};
 use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
-use crate::room::{AgentSeat, HelpEnd, HelpTask, House, NoFloor, RoomEvent, RoomView};
+use crate::policy::{self, ApprovalId, End, Fingerprint, NotApproved, Rules};
+use crate::room::{AgentSeat, HelpEnd, HelpTask, House, NoApproval, NoFloor, RoomEvent, RoomView};
+
+fn no_yes(why: NoApproval) -> NoYes {
+    match why {
+        NoApproval::No(NotApproved::Stale | NotApproved::Ended(End::Stale { .. })) => NoYes::Stale,
+        why => NoYes::No(why.to_string()),
+    }
+}
 
 impl Seat for AgentSeat {
     fn actor(&self) -> &Actor {
@@ -46,6 +54,18 @@ impl Seat for AgentSeat {
 
     fn done(&self, permit: FloorPermit) {
         self.done(permit);
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.rules()
+    }
+
+    fn ask_approval(&self, request: policy::Request) -> BoxFuture<'_, Result<ApprovalId, NoYes>> {
+        Box::pin(async move { self.ask_approval(request).await.map_err(no_yes) })
+    }
+
+    fn spend_approval(&self, id: ApprovalId, page: Fingerprint) -> BoxFuture<'_, Result<(), NoYes>> {
+        Box::pin(async move { self.spend_approval(id, page).await.map(drop).map_err(no_yes) })
     }
 
     fn view(&self) -> watch::Receiver<Arc<RoomView>> {

@@ -14,10 +14,12 @@ use super::client::CdpClient;
 use super::downloads::Downloads;
 use super::frames::Window;
 use super::journal::Journal;
-use super::mux::{Door, GuestOptions, Multiplexer, MuxError, Rules};
+use super::mux::{Door, GuestOptions, GuestRules, Multiplexer, MuxError, Rules};
 use super::tabs::{self, Refresh, Tab, TabInfo, Tabs};
 use super::uploads::Uploads;
 use super::{Attached, BrowserError, BrowserSettings, CdpError};
+use crate::base::Actor;
+use crate::policy;
 use crate::process::{self, Child, Exit, Program};
 
 /// How long Chromium may take to answer for the first time.
@@ -155,7 +157,12 @@ impl Browser {
         });
         // The run directory lies in the server's data directory, with everything that it keeps.
         let private_dir = settings.mark.parent().unwrap_or(&settings.mark).to_owned();
-        let guests = GuestOptions { target: None, download_dir: settings.download_dir.clone(), private_dir };
+        let guests = GuestOptions {
+            target: None,
+            download_dir: settings.download_dir.clone(),
+            private_dir,
+            rules: None,
+        };
         let executable = settings.real_executable();
         Ok(Self {
             child,
@@ -236,8 +243,25 @@ impl Browser {
     }
 
     /// A client from outside, who speaks to the browser or to one target.
-    pub async fn attach_guest(&self, target: Option<String>) -> Result<Attached, MuxError> {
-        self.mux.attach_guest(GuestOptions { target, ..self.guests.clone() }).await
+    pub async fn attach_guest(
+        &self,
+        target: Option<String>,
+        actor: Actor,
+        rules: Arc<dyn Fn() -> Arc<policy::Rules> + Send + Sync>,
+    ) -> Result<Attached, MuxError> {
+        let tabs = self.tabs.clone();
+        let address = move |target: &str| {
+            let tabs = tabs.borrow();
+            tabs.iter().find(|(_, tab)| tab.page() == target).map(|(_, tab)| tab.url())
+        };
+        let rules = Some(GuestRules { actor, rules, address: Arc::new(address) });
+        self.mux.attach_guest(GuestOptions { target, rules, ..self.guests.clone() }).await
+    }
+
+    /// Where a page is, by its own target; nothing when it is no tab's.
+    pub fn address_of(&self, page: &str) -> Option<String> {
+        let tabs = self.tabs.borrow();
+        tabs.iter().find(|(_, tab)| tab.page() == page).map(|(_, tab)| tab.url())
     }
 
     /// The description of its protocol, as JSON; nothing when its package has none.

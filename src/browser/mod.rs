@@ -68,7 +68,7 @@ pub use mux::{
 pub use navigate::{AddressError, address};
 pub use outline::{Findings, Layout, Outline};
 pub use reaction::{Asked, Done, Opened};
-pub use reading::{ElementAt, ElementFacts, FACTS};
+pub use reading::{Card, CardBox, ElementAt, ElementFacts, FACTS};
 pub use realm::{Realm, RealmEvent};
 pub use recording::{ByPerson, Recorded as RecordedActs, RecordedStep, Recording};
 pub use screencast::{Cast, Screencast};
@@ -98,6 +98,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/words.js"),
     include_str!("page/actionability.js"),
     include_str!("page/acts.js"),
+    include_str!("page/secrets.js"),
     include_str!("page/reading.js"),
     include_str!("page/outline.js"),
     include_str!("page/overlay.js"),

@@ -14,7 +14,7 @@ use super::tabs::Tab;
 use crate::floor::FloorPermit;
 
 /// What can be asked of an element.
-pub const FACTS: [&str; 10] = [
+pub const FACTS: [&str; 11] = [
     "textContent",
     "innerText",
     "innerHTML",
@@ -25,6 +25,7 @@ pub const FACTS: [&str; 10] = [
     "editable",
     "checked",
     "box",
+    "card",
 ];
 /// Elements that one function may be given.
 const MOST: usize = 200;
@@ -37,6 +38,33 @@ pub struct ElementFacts {
     pub values: Vec<Value>,
     /// The first of several, in words.
     pub matches: Vec<String>,
+}
+
+/// What people are told of an element that an agent wants to act on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Card {
+    pub role: String,
+    pub name: String,
+    /// What is typed into it is for nobody's eyes.
+    #[serde(default)]
+    pub secret: bool,
+    /// A click on it sends its form.
+    #[serde(default)]
+    pub submits: bool,
+    /// Tells it from all other elements, also of later documents.
+    pub mark: String,
+    /// Where it is in its frame.
+    #[serde(rename = "box")]
+    pub at: Option<CardBox>,
+}
+
+/// A place in CSS pixels.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct CardBox {
+    pub x: f64,
+    pub y: f64,
+    pub width: f64,
+    pub height: f64,
 }
 
 /// What lies at a place of a page.
@@ -93,6 +121,19 @@ impl Tab {
             }
         }
         Ok(facts)
+    }
+
+    /// What people are told of the one element that matches; none or several are no card.
+    pub async fn card(&self, locator: &Locator) -> Result<Option<Card>, ActError> {
+        let facts = self.facts(locator, "card", "").await?;
+        let [one] = facts.values.as_slice() else { return Ok(None) };
+        Ok(serde_json::from_value(one.clone()).ok())
+    }
+
+    /// Tells the page's document from every other.
+    pub async fn document_mark(&self) -> Result<String, ActError> {
+        self.ready().await?;
+        self.call(&self.top(), "documentMark", &Value::Null).await
     }
 
     /// The page's document as HTML.

@@ -324,6 +324,12 @@ impl AgentSeat {
         self.seat.room.rulebook.rules()
     }
 
+    /// The same for those who ask again and again.
+    pub fn rules_now(&self) -> Arc<dyn Fn() -> Arc<Rules> + Send + Sync> {
+        let rulebook = Arc::clone(&self.seat.room.rulebook);
+        Arc::new(move || rulebook.rules())
+    }
+
     /// Asks people for a yes and waits for it. The yes is used up by
     /// [`Self::spend_approval`]. Dropping this withdraws the question.
     pub async fn ask_approval(&self, request: Request) -> Result<ApprovalId, NoApproval> {

@@ -101,8 +101,18 @@ impl House {
         house
     }
 
+    /// Where the server listens.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.http)
+    }
+
     pub fn page(&self) -> String {
         self.at("/")
+    }
+
+    /// The origin of the pages.
+    pub fn site(&self) -> &str {
+        &self.site
     }
 
     pub fn at(&self, path: &str) -> String {
@@ -127,7 +137,8 @@ impl House {
 
     /// Status, head and body.
     pub async fn ask(&self, method: &str, path: &str, token: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
-        let mut stream = self.send(method, path, token, "", body).await;
+        let json = if body.starts_with(b"{") { "Content-Type: application/json\r\n" } else { "" };
+        let mut stream = self.send(method, path, token, json, body).await;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.expect("answers");
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");

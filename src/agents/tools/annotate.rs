@@ -2,17 +2,15 @@
 //! as for any help, and what comes back is the picture with the marks on it,
 //! what was said of each and what lies under it.
 
-mod paint;
-
 use base64::Engine;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::paint::{Drawn, paint};
 use super::together::{LIMIT, patiently};
 use crate::agents::answer::{Answer, Done, Fault};
 use crate::agents::call::{Call, PAGE, Show};
+use crate::agents::paint::{Drawn, paint};
 use crate::agents::tool::{Kind, Tool};
 use crate::base::ToolGroup;
 use crate::browser::{Browser, Picture, Scale, Shot, Tab, Window};

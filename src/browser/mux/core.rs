@@ -155,6 +155,11 @@ impl Mux {
     }
 
     pub fn handle_from_client(&mut self, now: Instant, client: ClientId, bytes: Bytes) {
+        self.handle_message(now, client, bytes, false);
+    }
+
+    /// The same, with whether people have said yes to it.
+    pub(super) fn handle_message(&mut self, now: Instant, client: ClientId, bytes: Bytes, approved: bool) {
         let Some(Client { rules, root, unanswered, .. }) = self.clients.get_mut(&client) else { return };
         let rules = *rules;
         let (browser, root) = match root {
@@ -205,7 +210,7 @@ impl Mux {
         };
         let real = session.unwrap_or(&root);
         if self.clients.get(&client).is_some_and(|client| client.guest.is_some()) {
-            return self.handle_from_guest(now, client, &message, id, method, effect, real, &bytes);
+            return self.handle_from_guest(now, client, &message, id, method, effect, real, &bytes, approved);
         }
         self.forward(client, id, method, message.params, session, real, effect, None);
     }

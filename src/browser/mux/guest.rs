@@ -16,7 +16,9 @@ use serde_json::{Number, Value, json};
 
 use super::acts::{self, Kind};
 use super::message;
+use crate::base::Actor;
 use crate::floor::FloorPermit;
+use crate::policy::{Action, Decision, Effect, Place, Rules, cdp};
 
 /// A permit that was not used for this long is given back.
 const IDLE: Duration = Duration::from_secs(1);
@@ -32,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const MOST_PAUSED: usize = 1000;
 /// Moves of the pointer are shown at most this often.
 const POINTER_PAUSE: Duration = Duration::from_millis(40);
+/// So many messages may wait for a person's yes.
+const MOST_QUESTIONS: usize = 16;
 /// What may wait for the floor.
 const MOST_HELD: usize = 1024;
 const MOST_HELD_BYTES: usize = 32 << 20;
@@ -45,6 +49,24 @@ pub struct GuestOptions {
     pub download_dir: PathBuf,
     /// Files below here are not given to pages, downloads apart.
     pub private_dir: PathBuf,
+    /// What it may do, as the room says; without it, everything that is not refused to all.
+    pub rules: Option<GuestRules>,
+}
+
+/// How a client from outside is judged by the room's rules.
+#[derive(Clone)]
+pub struct GuestRules {
+    pub actor: Actor,
+    /// The rules as they are now.
+    pub rules: Arc<dyn Fn() -> Arc<Rules> + Send + Sync>,
+    /// Where a target is now, if that is known.
+    pub address: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+}
+
+impl std::fmt::Debug for GuestRules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GuestRules").field("actor", &self.actor.id).finish_non_exhaustive()
+    }
 }
 
 /// What a client from outside needs of its room.
@@ -52,6 +74,8 @@ pub struct GuestOptions {
 pub enum GuestSignal {
     /// Messages wait for the floor. Answered by [`super::ToBrowser::floor`].
     WantFloor,
+    /// A message waits for a person's yes. Answered by [`super::ToBrowser::yes`] with the number.
+    WantYes { number: u64, target: Option<String>, action: Box<Action>, decision: Box<Decision> },
     /// Its pointer is here on a page.
     Pointer { target: String, x: f64, y: f64, pressed: bool },
 }
@@ -78,6 +102,8 @@ pub(super) enum Verdict {
 pub(super) struct Held {
     pub session: String,
     pub bytes: Bytes,
+    /// People have said yes to it.
+    pub approved: bool,
 }
 
 pub(super) struct Guest {
@@ -94,6 +120,9 @@ pub(super) struct Guest {
     pub asked: bool,
     pub held: VecDeque<Held>,
     held_bytes: usize,
+    /// Messages that wait for a person's yes, by number.
+    questions: BTreeMap<u64, Held>,
+    last_question: u64,
     shown: Option<Instant>,
 }
 
@@ -190,6 +219,8 @@ impl Guest {
             asked: false,
             held: VecDeque::new(),
             held_bytes: 0,
+            questions: BTreeMap::new(),
+            last_question: 0,
             shown: None,
         }
     }
@@ -202,7 +233,45 @@ impl Guest {
     }
 
     pub fn holds_back(&self, session: &str) -> bool {
-        self.held.iter().any(|held| held.session == session)
+        self.held.iter().chain(self.questions.values()).any(|held| held.session == session)
+    }
+
+    /// What the room's rules say of a message. Nothing when there are none.
+    pub fn decide(
+        &self,
+        session: &str,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> Option<(Option<String>, Action, Decision)> {
+        let GuestRules { actor, rules, address } = self.options.rules.as_ref()?;
+        let rules = rules();
+        if rules.is_empty() && rules.default_effect() == Effect::Allow {
+            return None;
+        }
+        let target = self.pages.get(session).map(|page| page.target.clone());
+        let page = target.as_deref().map(|target| match address(target) {
+            Some(url) => Place::of(&url),
+            None => Place::Unknown,
+        });
+        let params = message::read::<Value>(params).unwrap_or_default();
+        let action = cdp::action(actor.clone(), method, params, page);
+        let decision = rules.decide(&action);
+        Some((target, action, decision))
+    }
+
+    /// Keeps a message until people have answered; nothing when too many wait.
+    pub fn question(&mut self, session: &str, bytes: Bytes) -> Option<u64> {
+        if self.questions.len() >= MOST_QUESTIONS || self.held_bytes + bytes.len() > MOST_HELD_BYTES {
+            return None;
+        }
+        self.last_question += 1;
+        self.questions
+            .insert(self.last_question, Held { session: session.to_owned(), bytes, approved: false });
+        Some(self.last_question)
+    }
+
+    pub fn take_question(&mut self, number: u64) -> Option<Held> {
+        self.questions.remove(&number)
     }
 
     /// Says what a message needs; and with which other parameters it goes on, if not its own.
@@ -316,12 +385,12 @@ impl Guest {
     // Handlers.
 
     /// Keeps a message until the floor is there; false when there is no more room.
-    pub fn hold(&mut self, session: &str, bytes: Bytes) -> bool {
+    pub fn hold(&mut self, session: &str, bytes: Bytes, approved: bool) -> bool {
         if self.held.len() >= MOST_HELD || self.held_bytes + bytes.len() > MOST_HELD_BYTES {
             return false;
         }
         self.held_bytes += bytes.len();
-        self.held.push_back(Held { session: session.to_owned(), bytes });
+        self.held.push_back(Held { session: session.to_owned(), bytes, approved });
         true
     }
 

@@ -17,6 +17,7 @@ use super::core::{Client, ClientId, Effect, Mux, Output, Pending, Root, answer_n
 use super::guest::{Guest, GuestSignal, Verdict};
 use super::message::{self, Envelope, TargetPart};
 use crate::floor::FloorPermit;
+use crate::policy::Effect as Ruling;
 
 impl Mux {
     // Handlers.
@@ -36,7 +37,7 @@ impl Mux {
         for held in held {
             match &refused {
                 // What must wait again takes its place at the end, behind what was held before it.
-                None => self.handle_from_client(now, client, held.bytes),
+                None => self.handle_message(now, client, held.bytes, held.approved),
                 Some(reason) => self.refuse_held(now, client, &held.session, held.bytes, reason),
             }
         }
@@ -58,6 +59,60 @@ impl Mux {
         }
     }
 
+    /// People's answer to [`GuestSignal::WantYes`].
+    pub fn handle_yes(&mut self, now: Instant, client: ClientId, number: u64, answer: Result<(), String>) {
+        let Some(guest) = self.guest(client) else { return };
+        let Some(asked) = guest.take_question(number) else { return };
+        let held = guest.take_held();
+        match answer {
+            Ok(()) => self.handle_message(now, client, asked.bytes, true),
+            Err(reason) => self.refuse_asked(client, &asked.bytes, &reason),
+        }
+        // What stood behind it goes on, or waits again.
+        for held in held {
+            self.handle_message(now, client, held.bytes, held.approved);
+        }
+    }
+
+    fn refuse_asked(&mut self, client: ClientId, bytes: &Bytes, reason: &str) {
+        let Ok(message) = serde_json::from_slice::<Envelope>(bytes) else { return };
+        let refusal = message::refusal(message.id.as_ref(), -32000, reason, message.session.as_deref());
+        self.answer_client(client, refusal);
+    }
+
+    /// Asks the room's rules. True when the message goes no further for now.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
+    fn is_stopped(
+        &mut self,
+        client: ClientId,
+        message: &Envelope,
+        id: &Number,
+        method: &str,
+        real: &str,
+        bytes: &Bytes,
+    ) -> bool {
+        let session = message.session.as_deref();
+        let Some(guest) = self.guest(client) else { return true };
+        let Some((target, action, decision)) = guest.decide(real, method, message.params) else {
+            return false;
+        };
+        let refusal = match decision.effect {
+            Ruling::Allow => return false,
+            Ruling::Deny => format!("{method} is not allowed here: {decision}"),
+            Ruling::Ask => match guest.question(real, bytes.clone()) {
+                Some(number) => {
+                    let (action, decision) = (Box::new(action), Box::new(decision));
+                    let signal = GuestSignal::WantYes { number, target, action, decision };
+                    self.outputs.push_back(Output::Signal(client, signal));
+                    return true;
+                }
+                None => "too many messages wait for a person's yes; wait for their answers".into(),
+            },
+        };
+        self.answer_client(client, message::refusal(Some(id), -32000, &refusal, session));
+        true
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     pub(super) fn handle_from_guest(
         &mut self,
@@ -69,12 +124,19 @@ impl Mux {
         effect: Effect,
         real: &str,
         bytes: &Bytes,
+        approved: bool,
     ) {
         let Some(guest) = self.guest(client) else { return };
         let session = message.session.as_deref();
         let (verdict, other) = guest.judge(real, method, message.params);
-        let params = other.as_deref().or(message.params);
+        // What lets a page go on, and what lets go of a button, is never in question.
+        let in_question = !matches!(verdict, Verdict::Now | Verdict::Release | Verdict::Refuse(_));
         let behind = guest.holds_back(real);
+        if in_question && !behind && !approved && self.is_stopped(client, message, id, method, real, bytes) {
+            return;
+        }
+        let Some(guest) = self.guest(client) else { return };
+        let params = other.as_deref().or(message.params);
         let permit = match verdict {
             Verdict::Act if !behind => guest.fresh_permit().cloned(),
             _ => None,
@@ -86,7 +148,7 @@ impl Mux {
         };
         if waits {
             let ask = verdict == Verdict::Act && !std::mem::replace(&mut guest.asked, true);
-            if !guest.hold(real, bytes.clone()) {
+            if !guest.hold(real, bytes.clone(), approved) {
                 let text = "too many messages wait for the floor; wait for their answers";
                 return self.answer_client(client, message::refusal(Some(id), -32000, text, session));
             }

@@ -13,7 +13,7 @@ mod message;
 
 pub use self::core::{ClientId, Rules};
 pub use door::Door;
-pub use guest::{GuestOptions, GuestSignal};
+pub use guest::{GuestOptions, GuestRules, GuestSignal};
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -42,6 +42,8 @@ const LARGE: usize = 1 << 20;
 const TOGETHER: usize = 16 << 10;
 /// So many orders are taken before what they cause goes out.
 const MOST_TOGETHER: usize = 64;
+/// One for the floor and those for a person's yes.
+const MOST_WISHES: usize = 17;
 /// How many clients one browser takes.
 const MOST_CLIENTS: usize = 64;
 
@@ -49,6 +51,7 @@ enum Order {
     Attach(Rules, Option<GuestOptions>, oneshot::Sender<Option<Attached>>),
     Message(ClientId, Bytes),
     Floor(ClientId, Result<Arc<FloorPermit>, String>),
+    Yes(ClientId, u64, Result<(), String>),
     Gone(ClientId),
 }
 
@@ -169,6 +172,11 @@ impl ToBrowser {
         self.orders.send(Order::Message(self.client, message)).await.map_err(|_| MuxError::Gone)
     }
 
+    /// The answer to [`GuestSignal::WantYes`].
+    pub async fn yes(&self, number: u64, answer: Result<(), String>) -> Result<(), MuxError> {
+        self.orders.send(Order::Yes(self.client, number, answer)).await.map_err(|_| MuxError::Gone)
+    }
+
     /// The answer to [`GuestSignal::WantFloor`]: the permit, or for whom it is not.
     pub async fn floor(&self, answer: Result<FloorPermit, String>) -> Result<(), MuxError> {
         let answer = answer.map(Arc::new);
@@ -269,6 +277,9 @@ impl Switchboard {
                 self.mux.handle_from_client(Instant::now(), client, message);
             }
             Order::Floor(client, answer) => self.mux.handle_floor(Instant::now(), client, answer),
+            Order::Yes(client, number, answer) => {
+                self.mux.handle_yes(Instant::now(), client, number, answer);
+            }
             Order::Gone(client) => self.remove(client),
         }
     }
@@ -291,10 +302,10 @@ impl Switchboard {
                 Output::ToBrowser(message) => backlog.push_back(Outgoing::Message(message)),
                 Output::Act(id, message, permit) => backlog.push_back(Outgoing::Act(id, message, permit)),
                 Output::Signal(client, signal) => {
-                    // A wish for the floor is not lost: there is one at a time, and pointers leave it room.
-                    let wish = signal == GuestSignal::WantFloor;
+                    // Wishes are not lost: they are few, and pointers leave them room.
+                    let wish = !matches!(signal, GuestSignal::Pointer { .. });
                     if let Some(outbox) = self.clients.get(&client)
-                        && (wish || outbox.signals.capacity() > 1)
+                        && (wish || outbox.signals.capacity() > MOST_WISHES)
                     {
                         let _ = outbox.signals.try_send(signal);
                     }

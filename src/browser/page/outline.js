@@ -291,6 +291,6 @@ const LONGEST_URL = 100;
 const shortened = (url) => (url.length <= LONGEST_URL ? url : `${url.slice(0, 60)}…${url.slice(-30)}`);
 
 globalThis.__tandem = {
-  probe, settle, unguard, frame, prepareFill, focus, selectText, chooseOptions, checked, fileInput, holdRef, hasText,
+  probe, settle, unguard, frame, prepareFill, documentMark, focus, selectText, chooseOptions, checked, fileInput, holdRef, hasText,
   armDrag, dragStarted, boxInPage, read, count, frameBox, frameHit, frameRef, frameCode, outline, place, scrolled, heirOf, refOf, facts, elementAt,
 };

@@ -19,6 +19,25 @@ const factsOf = {
     return visible(el) ? { x, y, width, height } : null;
   },
 };
+// What a person is told of an element that an agent wants to act on, and what tells it from all others.
+const marks = new WeakMap();
+let lastMark = 0;
+const cardOf = (el) => {
+  if (!marks.has(el)) marks.set(el, ++lastMark);
+  const field = ['input', 'textarea', 'select'].includes(tagOf(el)) ? el : control(el);
+  const button = el.closest('button, input');
+  const submits = !!button?.form && ['submit', 'image'].includes(button.type);
+  return {
+    role: roleOf(el) || 'generic',
+    name: cut(nameOf(el), 200),
+    secret: !!field && isSecret(field),
+    submits,
+    mark: `${performance.timeOrigin}/${marks.get(el)}`,
+    box: factsOf.box(el),
+  };
+};
+factsOf.card = cardOf;
+const documentMark = () => `${performance.timeOrigin}`;
 const MOST_FACTS = 2000;
 const facts = ({ locator, what, name }) => {
   const { found, error } = lookUp(locator);

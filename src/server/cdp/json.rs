@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::is_target;
 use crate::base::RoomId;
 use crate::browser::{Browser, CdpError};
-use crate::room::{NoFloor, Room};
+use crate::policy::{self, Effect, Fingerprint, Place, Request};
+use crate::room::{AgentSeat, NoFloor, Room};
 use crate::server::caller::Caller;
 use crate::server::error::ApiError;
 use crate::server::guard::Site;
@@ -177,6 +178,38 @@ impl Desk {
         Ok(())
     }
 
+    /// Asks the room's rules, and people where the rules say so.
+    async fn consent(
+        &self,
+        seat: &AgentSeat,
+        browser: &Browser,
+        method: &'static str,
+        params: &Value,
+    ) -> Result<(), ApiError> {
+        let page = || params["targetId"].as_str().and_then(|target| browser.address_of(target));
+        let place =
+            params["targetId"].is_string().then(|| page().map_or(Place::Unknown, |url| Place::of(&url)));
+        let action = policy::cdp::action(seat.actor().clone(), method, params.clone(), place);
+        let decision = seat.rules().decide(&action);
+        match decision.effect {
+            Effect::Allow => Ok(()),
+            Effect::Deny => Err(ApiError::forbidden(format!("{method} is not allowed here: {decision}"))),
+            Effect::Ask => {
+                let fingerprint = || Fingerprint::new(format!("{:?}", page()));
+                let mut request = Request::new(&action, decision, fingerprint(), LONGEST_WAIT);
+                request.arguments = params.clone();
+                let answer = async {
+                    let id = seat.ask_approval(request).await?;
+                    seat.spend_approval(id, fingerprint()).await
+                };
+                let answer: Result<_, crate::room::NoApproval> = answer.await;
+                answer
+                    .map(drop)
+                    .map_err(|why| ApiError::forbidden(format!("{method} was not approved: {why}")))
+            }
+        }
+    }
+
     /// Does one act with the floor, as an agent that comes in for it.
     async fn with_floor<T: for<'a> Deserialize<'a>>(
         &self,
@@ -185,6 +218,7 @@ impl Desk {
         params: &Value,
     ) -> Result<T, ApiError> {
         let seat = self.room.enter_agent(self.caller.as_agent()?)?;
+        self.consent(&seat, browser, method, params).await?;
         let permit = seat.floor(Instant::now() + LONGEST_WAIT).await.map_err(|refusal| match refusal {
             NoFloor::Refused(_) => ApiError::forbidden(refusal.to_string()),
             NoFloor::Held { .. } | NoFloor::HeldByAgent { .. } => {

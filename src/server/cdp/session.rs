@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
-use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::base::RoomId;
 use crate::browser::{Attached, Browser, GuestSignal, ToBrowser, Window};
+use crate::policy::{Action, Class, Decision, Fingerprint, Request};
 use crate::room::{AgentSeat, RoomEvent};
 use crate::server::caller::Caller;
 use crate::server::context::Context;
@@ -28,6 +29,8 @@ pub(super) const LONGEST_WRITE_BUFFER: usize = 300 << 20;
 const LONGEST_START: Duration = Duration::from_secs(20);
 /// An act waits this long for the floor.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// An act waits this long for a person's yes.
+const LONGEST_YES: Duration = Duration::from_secs(300);
 /// A client that takes nothing for this long is put out.
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
 /// What is queued for a client that was cut off is sent for this long.
@@ -72,7 +75,7 @@ pub(super) async fn run(
         Ok(browser) => browser,
         Err(reason) => return close(&mut socket, 1013, &reason).await,
     };
-    let mut attached = match browser.attach_guest(target).await {
+    let mut attached = match browser.attach_guest(target, seat.actor().clone(), seat.rules_now()).await {
         Ok(attached) => attached,
         Err(error) => return close(&mut socket, 1013, &error.to_string()).await,
     };
@@ -149,13 +152,30 @@ async fn attend(
 ) {
     let Some(mut signals) = signals else { return };
     let mut windows: HashMap<String, (Instant, Option<Window>)> = HashMap::new();
-    while let Some(signal) = signals.recv().await {
+    // At most as many as the multiplexer lets wait.
+    let mut asked = FuturesUnordered::new();
+    loop {
+        let signal = tokio::select! {
+            signal = signals.recv() => match signal {
+                Some(signal) => signal,
+                None => break,
+            },
+            Some((number, answer)) = asked.next() => {
+                if to_browser.yes(number, answer).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
         match signal {
             GuestSignal::WantFloor => {
                 let answer = seat.floor(Instant::now() + LONGEST_WAIT).await;
                 if to_browser.floor(answer.map_err(|refusal| refusal.to_string())).await.is_err() {
                     return;
                 }
+            }
+            GuestSignal::WantYes { number, target, action, decision } => {
+                asked.push(consent(seat, browser, number, target, *action, *decision));
             }
             GuestSignal::Pointer { target, x, y, pressed } => {
                 let known = windows.get(&target).filter(|(at, _)| at.elapsed() < WINDOW_AGE);
@@ -182,6 +202,35 @@ async fn attend(
     // It was cut off. What is queued already, such as the answer to its
     // Browser.close, has a moment to go out; whoever does not read has no more.
     tokio::time::sleep(LAST_WORDS).await;
+}
+
+/// Asks people for a yes to one message, and uses it up.
+async fn consent(
+    seat: &AgentSeat,
+    browser: &Arc<Browser>,
+    number: u64,
+    target: Option<String>,
+    action: Action,
+    decision: Decision,
+) -> (u64, Result<(), String>) {
+    let page = || {
+        let address = target.as_deref().and_then(|target| browser.address_of(target));
+        Fingerprint::new(format!("{target:?}|{address:?}"))
+    };
+    let mut request = Request::new(&action, decision, page(), LONGEST_YES);
+    // Raw messages do not say whether a field is secret.
+    let is_secret = |class: &Class| [Class::CREDENTIALS, Class::STORAGE].contains(class);
+    if action.texts.is_empty() && !action.classes.iter().any(is_secret) {
+        request.arguments = action.arguments.clone();
+    }
+    request.texts =
+        action.texts.iter().map(|text| format!("•••• ({} characters)", text.chars().count())).collect();
+    let answer = async {
+        let id = seat.ask_approval(request).await?;
+        seat.spend_approval(id, page()).await
+    };
+    let answer = answer.await;
+    (number, answer.map(drop).map_err(|why| format!("{} was not approved: {why}", action.tool)))
 }
 
 async fn close(socket: &mut WebSocket, code: u16, reason: &str) {

@@ -60,6 +60,7 @@ impl Stage {
             target: target.map(str::to_owned),
             download_dir: "/data/rooms/main/downloads".into(),
             private_dir: "/data".into(),
+            rules: None,
         };
         let client = self.mux.attach(self.now, Rules::default(), Some(options));
         let id = self.out().calls[0]["id"].clone();

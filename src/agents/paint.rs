@@ -50,6 +50,16 @@ pub(super) fn paint(picture: &mut RgbImage, marks: &[Drawn]) {
     }
 }
 
+/// Draws one frame without a number.
+pub(super) fn frame(picture: &mut RgbImage, from: (f64, f64), to: (f64, f64)) {
+    let corners = [from, (to.0, from.1), to, (from.0, to.1), from];
+    for (half, colour) in [(HALF + 2, WHITE), (HALF, RED)] {
+        for pair in corners.windows(2) {
+            line(picture, pair[0], pair[1], half, colour);
+        }
+    }
+}
+
 fn line(picture: &mut RgbImage, from: (f64, f64), to: (f64, f64), half: i32, colour: Rgb<u8>) {
     let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
     let near = |at: (f64, f64)| (at.0.clamp(-8.0, width + 8.0), at.1.clamp(-8.0, height + 8.0));
