@@ -8,7 +8,13 @@ import type { Answered, ApprovalView, RoomView } from "./protocol.ts";
 export type Piece = { is: "ours" | "page" | "place"; text: string };
 
 const ours = (text: string): Piece => ({ is: "ours", text });
-const page = (text: string): Piece => ({ is: "page", text });
+const page = (text: string): Piece => ({ is: "page", text: shownText(text).replaceAll("\n", " ") });
+
+/** Characters that turn, hide or break text: a page could make other words of them. */
+const TRICKS = /(?![\n\t\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+
+/** Somebody else's text as it may be shown to who decides on it: what cannot be seen is seen. */
+export const shownText = (text: string): string => text.replaceAll(TRICKS, "\ufffd");
 
 /** Those that wait for an answer, the oldest first. */
 export function askedOf(room: RoomView | null): ApprovalView[] {
@@ -89,7 +95,8 @@ export function sentenceOf(approval: ApprovalView): Piece[] {
     targets.forEach((target, at) => {
       if (at > 0) pieces.push(ours(tool === "browser_drag" ? " to " : ", "));
       if (target.name) pieces.push(page(target.name));
-      if (target.role) pieces.push(ours(target.name ? ` (${target.role})` : `a ${target.role}`));
+      if (target.role)
+        pieces.push(ours(shownText(target.name ? ` (${target.role})` : `a ${target.role}`)));
       if (!target.name && !target.role) pieces.push(ours("something"));
     });
   } else {
@@ -136,13 +143,16 @@ export function answeredWords(answered: Answered, you: string | null): string {
 /** Arguments worth showing beside texts and targets: short, one a line. */
 export function argumentsOf(approval: ApprovalView): [string, string][] {
   const { arguments: args } = approval;
-  if (typeof args === "string") return [["arguments", args]];
+  if (typeof args === "string") return [["arguments", shownText(args)]];
   if (typeof args !== "object" || args === null || Array.isArray(args)) return [];
   return Object.entries(args)
     .filter(([name]) => !["element", "target", "ref", "selector"].includes(name))
     .filter(([, value]) => value !== null && value !== "")
     .filter(([, value]) => !approval.texts.includes(String(value)))
-    .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+    .map(([name, value]) => [
+      shownText(name),
+      shownText(typeof value === "string" ? value : JSON.stringify(value)),
+    ]);
 }
 
 /**

@@ -21,6 +21,7 @@ export function App(props: { room: TandemRoom }) {
   const seen = follow(room);
   const [statsShown, setStatsShown] = createSignal(false);
   const [timelineShown, setTimelineShown] = createSignal(false);
+  const [told, setTold] = createSignal("");
   const [note, setNote] = createSignal("");
   // A phone on its side is wide, but its buttons are large.
   const narrow = matches("(max-width: 760px), (pointer: coarse) and (max-width: 960px)");
@@ -47,7 +48,14 @@ export function App(props: { room: TandemRoom }) {
 
   const actions = () => (
     <Show when={seen.joined() && seen.mayAct()}>
-      <FloorActions room={room} seen={seen} note={note()} onNote={setNote} onMain={main} />
+      <FloorActions
+        room={room}
+        seen={seen}
+        narrow={narrow()}
+        note={note()}
+        onNote={setNote}
+        onMain={main}
+      />
     </Show>
   );
   return (
@@ -71,6 +79,9 @@ export function App(props: { room: TandemRoom }) {
           <Door room={room} seen={seen} />
           <RefusedNotice room={room} seen={seen} />
           <Help room={room} seen={seen} />
+          <p class="told" role="status" classList={{ unseen: told() === "" }}>
+            {told()}
+          </p>
           <Show when={statsShown()}>
             <StatsPanel stats={seen.stats()} onClose={() => setStatsShown(false)} />
           </Show>
@@ -83,6 +94,7 @@ export function App(props: { room: TandemRoom }) {
           <Approvals
             room={room}
             seen={seen}
+            onTold={setTold}
             onCard={go => {
               toCard = go;
             }}

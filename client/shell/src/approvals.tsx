@@ -13,6 +13,7 @@ import {
   ruleWords,
   sayPieces,
   sentenceOf,
+  shownText,
   timeLeft,
 } from "../../core/src/index.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
@@ -29,6 +30,8 @@ const TOLD_MS = 6000;
 export interface ApprovalsProps {
   room: TandemRoom;
   seen: Seen;
+  /** Somebody else was first; empty when that is no news any more. */
+  onTold: (words: string) => void;
   /** Gives the way to the card to whoever has the chord. */
   onCard: (go: (() => void) | null) => void;
 }
@@ -41,14 +44,13 @@ export function Approvals(props: ApprovalsProps) {
   const frontId = createMemo(() => front()?.id ?? null);
   const you = () => props.seen.you()?.id ?? null;
   // Of those that vanish unanswered from here, who was first, as long as the view tells.
-  const [told, setTold] = createSignal("");
   const mine = new Set<string>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   onCleanup(() => clearTimeout(timer));
   const tell = (words: string) => {
-    setTold(words);
+    props.onTold(words);
     clearTimeout(timer);
-    timer = setTimeout(() => setTold(""), TOLD_MS);
+    timer = setTimeout(() => props.onTold(""), TOLD_MS);
   };
   createEffect(
     on(frontId, (_, before) => {
@@ -66,9 +68,6 @@ export function Approvals(props: ApprovalsProps) {
     <>
       <p class="unseen" aria-live="polite">
         {announce(front(), queue().length)}
-      </p>
-      <p class="told" role="status" classList={{ unseen: told() === "" }}>
-        {told()}
       </p>
       {/* By its id: a view that comes while somebody writes makes no new card. */}
       <Show when={frontId()} keyed>
@@ -196,7 +195,7 @@ function Card(props: {
         <Show when={props.approval.texts.length > 0}>
           <div class="approval-part">
             <h3>{props.approval.texts.length > 1 ? "Texts to be typed" : "Text to be typed"}</h3>
-            <For each={props.approval.texts}>{text => <pre>{text}</pre>}</For>
+            <For each={props.approval.texts}>{text => <pre>{shownText(text)}</pre>}</For>
           </div>
         </Show>
         <Show when={argumentsOf(props.approval).length > 0}>
@@ -221,7 +220,7 @@ function Card(props: {
           {why => (
             <div class="approval-part">
               <h3>Why, as {props.approval.name} says</h3>
-              <p class="why">{why()}</p>
+              <p class="why">{shownText(why())}</p>
             </div>
           )}
         </Show>

@@ -76,7 +76,7 @@ export function Bar(props: BarProps) {
         <People view={props.seen.view()} you={props.seen.you()} most={most()} />
       </Show>
       <Show when={props.seen.joined()}>
-        <FloorStrip room={props.room} seen={props.seen} />
+        <FloorStrip room={props.room} seen={props.seen} narrow={props.narrow} />
       </Show>
       <Show when={props.seen.joined() && !props.seen.mayAct()}>
         <span class="watching">

@@ -25,13 +25,16 @@ export interface FloorProps {
   seen: Seen;
 }
 
+/** On a phone, who waits is told beside the button under the thumb: the bar has no room for it. */
+type Placed = FloorProps & { narrow: boolean };
+
 export const colourStyle = (who: Pick<Presence, "id" | "kind">) => ({
   "--_actor": `var(--_${colourOf(who.id, who.kind)})`,
 });
 
 const offers = (seen: Seen) => offersOf(seen.view(), seen.you(), seen.mayAct());
 
-export function FloorStrip(props: FloorProps) {
+export function FloorStrip(props: Placed) {
   const [open, setOpen] = createSignal(false);
   let holder: HTMLDivElement | undefined;
   let opener: HTMLButtonElement | undefined;
@@ -87,7 +90,7 @@ export function FloorStrip(props: FloorProps) {
             <span class="words">{acting().words}</span>
           </span>
         </Show>
-        <Show when={whoWaits(props.seen.view())}>
+        <Show when={!(props.narrow && props.seen.mayAct()) && whoWaits(props.seen.view())}>
           {words => <span class="waits">{words()}</span>}
         </Show>
       </div>
@@ -184,13 +187,14 @@ function FloorMenu(props: FloorProps & { onAsk: (ask: FloorAsk) => void }) {
 
 /** The buttons: in the bar on a desktop, under the thumb on a phone. */
 export function FloorActions(
-  props: FloorProps & { note: string; onNote: (note: string) => void; onMain: () => void },
+  props: Placed & { note: string; onNote: (note: string) => void; onMain: () => void },
 ) {
   const can = () => offers(props.seen);
   const handsBack = () => can().main === "hand-back";
   const next = () => can().give.find(who => who.id === props.seen.view()?.floor.requests[0]?.id);
   const asking = () => whoAsks(props.seen.view(), props.seen.you()?.id ?? null);
-  const holdsBack = () => props.seen.view()?.floor.takeover?.id === props.seen.you()?.id;
+  const waits = () => (props.narrow && !asking() ? whoWaits(props.seen.view()) : "");
+  const takenOver = () => props.seen.view()?.floor.takeover?.id === props.seen.you()?.id;
   return (
     <form
       class="floor-actions"
@@ -200,6 +204,13 @@ export function FloorActions(
         props.onMain();
       }}
     >
+      <Show when={waits()}>
+        {words => (
+          <span class="waits" role="status">
+            {words()}
+          </span>
+        )}
+      </Show>
       <Show when={next()}>
         {who => (
           <span class="asking">
@@ -237,7 +248,7 @@ export function FloorActions(
           Stop asking
         </button>
       </Show>
-      <Show when={handsBack() && holdsBack()}>
+      <Show when={takenOver()}>
         <input
           class="note"
           aria-label="Tell the agents, when you hand back"
@@ -253,7 +264,7 @@ export function FloorActions(
         <button
           type="submit"
           class="floor-button"
-          classList={{ back: handsBack() }}
+          classList={{ back: handsBack(), beside: takenOver() || waits() !== "" }}
           title={`${handsBack() ? "Let the agents go on" : "Have it for yourself; agents stop"} (${CHORDS.floor.shown})`}
           aria-keyshortcuts={CHORDS.floor.aria}
         >
