@@ -31,50 +31,53 @@ const TARGET = `<svg xmlns="http://www.w3.org/2000/svg" width="480" height="220"
 function record(query) {
   const mara = { id: "p-mara", name: "Mara Lind", role: "controller" };
   const atlas = { id: "a-atlas", name: "Atlas", role: "agent" };
-  const shop = "https://shop.example";
+  const page = "https://shop.example/orders";
+  const click = { element: "Ship them all button" };
+  const asked = { targets: [{ role: "button", name: "Ship them all" }] };
   const happened = [
-    [
-      atlas,
-      "decision",
-      "browser_click “Ship them all” (button)",
-      shop,
-      "ask",
-      "The rule pay-by-hand asks",
-    ],
-    [mara, "approval", "Yes, once, to Atlas", shop, "allowed", ""],
-    [atlas, "act", "Clicks “Ship them all” (button)", shop, "done", ""],
-    [atlas, "act", "Reads the page", shop, "done", ""],
-    [mara, "floor", "Hands back: logged in, please continue", "", "done", ""],
-    [mara, "floor", "Takes over", "", "done", ""],
+    [atlas, "look", "browser_snapshot", { page }],
+    [atlas, "act", "browser_click", { page, details: click }],
+    [mara, "approval", "answered", { details: { answer: "once", tool: "browser_click" } }],
+    [atlas, "approval", "browser_click", { outcome: "begun", details: asked }],
+    [mara, "floor", "handed back", { details: { note: "Logged in, please continue" } }],
+    [mara, "input", "hands", { page, details: { presses: 6, keys: 42, scrolls: 2, texts: 0 } }],
+    [mara, "floor", "took over", {}],
     [
       atlas,
       "act",
-      "Types into “Discount” (textbox)",
-      shop,
-      "refused",
-      "Mara Lind took over 4 s ago",
+      "browser_type",
+      {
+        page,
+        outcome: "refused",
+        reason: "Mara Lind took over 4 s ago",
+        details: { element: "Discount" },
+      },
     ],
     [
       atlas,
       "act",
-      "Goes to another page",
-      "https://bank.example/accounts",
-      "denied",
-      "The rule no-banks",
+      "browser_navigate",
+      {
+        outcome: "refused",
+        reason: "the rule no-banks denies it",
+        details: { url: "https://bank.example" },
+      },
     ],
-    [mara, "join", "Comes in", "", "", ""],
+    [mara, "join", "entered", {}],
+    [null, "room", "browser", { outcome: "failed", reason: "Chromium ended with signal 11" }],
   ];
-  const start = Number(query.get("cursor") ?? 200);
+  const start = Number(query.get("cursor") ?? 201) - 1;
   const now = Date.now();
   const lines = Array.from({ length: 40 }, (_, n) => start - n)
     .filter(seq => seq > 0)
     .map(seq => {
-      const [actor, kind, what, where, outcome, reason] = happened[(200 - seq) % happened.length];
-      const at = now - (200 - seq) * 14_000 - Math.floor((200 - seq) / 9) * 2_000_000;
-      return { seq, at, actor, kind, what, where, outcome, reason, details: {} };
+      const past = 200 - seq;
+      const [who, kind, what, more] = happened[past % happened.length];
+      const at = now - past * 14_000 - Math.floor(past / happened.length) * 4_000_000;
+      return { hash: "", line: { seq, at, who, kind, what, outcome: "done", ...more } };
     })
-    .filter(line => !query.has("outcome") || /refused|denied/.test(line.outcome));
-  return { lines, next: start > 40 ? String(start - 40) : null };
+    .filter(({ line }) => !query.has("outcome") || line.outcome === "refused");
+  return { lines, cursor: start > 40 ? start - 39 : null, last: 200 };
 }
 
 const POLICY =
@@ -289,7 +292,7 @@ const states = {
     after: async page => {
       await live(page);
       await openTimeline(page);
-      await page.getByText("Takes over").first().waitFor();
+      await page.getByText("Took over").first().waitFor();
     },
   },
   timelinecard: {
@@ -302,7 +305,9 @@ const states = {
   },
   timelineempty: {
     after: async page => {
-      await page.route("**/audit?**", route => route.fulfill({ json: { lines: [], next: null } }));
+      await page.route("**/audit?**", route =>
+        route.fulfill({ json: { lines: [], cursor: null, last: 0 } }),
+      );
       await live(page);
       await openTimeline(page);
     },

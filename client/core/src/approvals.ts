@@ -57,6 +57,13 @@ const WITHOUT_TARGET: Readonly<Record<string, string>> = {
   browser_mouse_drag_xy: "Drag",
   browser_take_screenshot: "Take a picture",
 };
+/** A tool in a person's words, without what it is used on; its own name when it has none. */
+export function toolWords(tool: string): string {
+  if (tool === "browser_navigate" || tool === "Page.navigate") return "Go to";
+  if (tool === "browser_snapshot") return "Read the page";
+  return ON_TARGET[tool] ?? WITHOUT_TARGET[tool] ?? tool;
+}
+
 /** The gravest first: what a tool that has no words here would do. */
 const BY_CLASS: readonly (readonly [string, string])[] = [
   ["execute", "Run a command"],

@@ -6,9 +6,9 @@ import {
   argumentsOf,
   askedOf,
   type FloorView,
+  foldLines,
   groupLines,
   hostOf,
-  isRefused,
   joinLines,
   mainAsk,
   offersOf,
@@ -264,42 +264,73 @@ describe("approvals", () => {
 });
 
 describe("the record", () => {
-  const line = (seq: number, at: number, who: Presence, more: Partial<RecordLine> = {}) => ({
-    seq,
-    at,
-    who: { id: who.id, name: who.name, role: who.role },
-    kind: "act",
-    what: "Clicks",
-    where: "",
-    outcome: "done",
-    reason: "",
-    ...more,
-  });
+  const line = (seq: number, at: number, who: Presence, more: object = {}) => {
+    const { id, name, role } = who;
+    const told = { seq, at, kind: "act", what: "browser_click", outcome: "done", ...more };
+    return { hash: "0", line: { ...told, who: { id, name, role } } };
+  };
+  const read = (...lines: unknown[]): RecordLine[] => readRecord({ lines })?.lines ?? [];
 
   it("is read as the server tells it, newest first, without what is no line", () => {
-    const actor = { id: bot.id, name: "Bot", role: "agent" };
     const page = readRecord({
       lines: [
-        { seq: 1, at: 5, actor, kind: "act", what: "Clicks" },
-        { seq: 2, at: 6 },
+        line(1, 5, bot),
+        { line: { seq: 2, at: 6, kind: "room", what: "started" } },
         { at: 7 },
         8,
       ],
-      next: 1,
+      cursor: 1,
     });
     expect(page?.lines.map(each => [each.seq, each.who.name, each.what])).toEqual([
-      [2, "Tandem", ""],
-      [1, "Bot", "Clicks"],
+      [2, "The room", "Started"],
+      [1, "Bot", "Click"],
     ]);
     expect(page?.next).toBe("1");
     for (const wrong of [null, [], {}, { lines: 1 }]) expect(readRecord(wrong)).toBeNull();
   });
 
+  it.each<[object, string]>([
+    [{ details: { element: "Pay now button" } }, "Click: Pay now button"],
+    [
+      { what: "browser_navigate", details: { url: "https://a.example/" } },
+      "Go to: https://a.example/",
+    ],
+    [{ what: "Network.enable" }, "Network.enable"],
+    [{ kind: "floor", what: "took over" }, "Took over"],
+    [
+      { kind: "setting", what: "mode", details: { mode: "hands-off" } },
+      "Changed who may act: Hands off",
+    ],
+    [
+      { kind: "input", what: "hands", details: { presses: 2, keys: 7, scrolls: 1, texts: 0 } },
+      "Acted: 1 press, 4 keys, 1 scroll",
+    ],
+    [
+      { kind: "approval", what: "answered", details: { answer: "deny", tool: "browser_click" } },
+      "Said no: Click",
+    ],
+    [
+      { kind: "approval", details: { targets: [{ role: "button", name: "Pay" }] } },
+      "Wants a yes: Click: Pay",
+    ],
+  ])("%o reads %s", (more, words) => {
+    expect(read(line(1, 1, bot, more))[0]?.what).toBe(words);
+  });
+
+  it("what began and how it ended are one line, where both are there", () => {
+    const begun = line(5, 10, bot, { outcome: "begun" });
+    const end = line(7, 20, bot, { outcome: "refused", reason: "Ada took over", of: 5 });
+    const [one, ...none] = foldLines(read(begun, end));
+    expect(none).toEqual([]);
+    expect([one?.seq, one?.outcome, one?.reason]).toEqual([5, "refused", "Ada took over"]);
+    expect(foldLines(read(end)).map(each => each.seq)).toEqual([7]);
+  });
+
   it("lines are joined by their number, and grouped by who, minute and day", () => {
     const minute = 60_000;
     const lines = joinLines(
-      [line(3, 9 * minute, bot), line(2, 9 * minute - 1, bot)],
-      [line(4, 9 * minute + 1, ada), line(3, 9 * minute, bot), line(1, minute, bot)],
+      read(line(3, 9 * minute, bot), line(2, 9 * minute - 1, bot)),
+      read(line(4, 9 * minute + 1, ada), line(3, 9 * minute, bot), line(1, minute, bot)),
     );
     const days = groupLines(lines, at => (at < 2 * minute ? "Monday" : "Today"));
     expect(
@@ -310,15 +341,19 @@ describe("the record", () => {
     ]);
   });
 
-  it("only what did not go well has a word for it", () => {
-    expect(outcomeWords(line(1, 1, bot))).toBe("");
-    const refused = line(1, 1, bot, { outcome: "refused" });
-    expect([outcomeWords(refused), isRefused(refused)]).toEqual(["refused", true]);
+  it("only what did not go well has a word for it, and what was written is told", () => {
+    const [note] = read(
+      line(1, 1, ada, { kind: "floor", what: "handed back", details: { note: "go on" } }),
+    );
+    expect(note && [outcomeWords(note), note.said]).toEqual(["", "go on"]);
+    const [refused] = read(line(1, 1, bot, { outcome: "refused" }));
+    expect(refused && outcomeWords(refused)).toBe("refused");
   });
 
   it("a filter is a query", () => {
     expect(recordQuery({ who: "a-bot", kind: "", refused: true }, "17")).toMatchObject({
-      actor: "a-bot",
+      who: "a-bot",
+      outcome: "refused",
       cursor: "17",
     });
   });

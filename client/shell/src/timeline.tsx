@@ -1,12 +1,15 @@
 /** Who did what: the room's record, newest first, beside the picture or, on a phone, over all of it. */
 import { createEffect, createMemo, createSignal, For, onCleanup, onMount, Show } from "solid-js";
 import {
+  exportPath,
+  foldLines,
   groupLines,
-  isRefused,
   NO_FILTER,
   outcomeWords,
+  RECORD_KINDS,
   type RecordFilter,
   type RecordLine,
+  recordPath,
 } from "../../core/src/index.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
 import { colourStyle } from "./floor.tsx";
@@ -28,29 +31,23 @@ const dayOf = (at: number): string => {
 const kindOf = (who: RecordLine["who"]) =>
   who.role === "agent" ? ("agent" as const) : ("person" as const);
 const iconOf = (who: RecordLine["who"]): IconName =>
-  who.role === "agent" ? "bot" : who.role === "server" ? "globe" : "user";
+  who.role === "agent" ? "bot" : who.role === "room" ? "globe" : "user";
 
 export function Timeline(props: { room: TandemRoom; seen: Seen; onClose: () => void }) {
   const [filter, setFilter] = createSignal<RecordFilter>(NO_FILTER);
-  const address = new URL(
-    `/api/rooms/${encodeURIComponent(props.room.room)}/audit`,
-    props.room.src,
-  );
+  const address = new URL(recordPath(props.room.room), props.room.src);
   const feed = createFeed(address, filter);
   const change = (part: Partial<RecordFilter>) => setFilter(all => ({ ...all, ...part }));
   const filtered = () => filter().who !== "" || filter().kind !== "" || filter().refused;
-  const days = createMemo(() => groupLines(feed.lines(), dayOf));
+  const days = createMemo(() => groupLines(foldLines(feed.lines()), dayOf));
 
-  // Who and what can be asked for: all that was ever seen here, not what the filter leaves.
+  // Who can be asked for: all that were ever seen here, not whom the filter leaves.
   const [people, setPeople] = createSignal<ReadonlyMap<string, string>>(new Map());
-  const [kinds, setKinds] = createSignal<readonly string[]>([]);
   createEffect(() => {
     const present = props.seen.view()?.present ?? [];
     const all = new Map([...people(), ...present.map(who => [who.id, who.name] as const)]);
     for (const { who } of feed.lines()) if (who.id) all.set(who.id, who.name);
     if (all.size !== people().size) setPeople(all);
-    const seen = [...new Set([...kinds(), ...feed.lines().map(line => line.kind)])];
-    if (seen.length !== kinds().length) setKinds(seen.filter(Boolean).sort());
   });
 
   let list: HTMLDivElement | undefined;
@@ -77,7 +74,7 @@ export function Timeline(props: { room: TandemRoom; seen: Seen; onClose: () => v
         <span class="gap" />
         <a
           class="tool"
-          href={`${address.pathname}/export`}
+          href={new URL(exportPath(props.room.room), props.room.src).href}
           download={`${props.room.room}.jsonl`}
           aria-label="Export as JSON lines"
           title="Export as JSON lines"
@@ -110,7 +107,9 @@ export function Timeline(props: { room: TandemRoom; seen: Seen; onClose: () => v
           onChange={event => change({ kind: event.currentTarget.value })}
         >
           <option value="">Everything</option>
-          <For each={kinds()}>{kind => <option value={kind}>{kindWords(kind)}</option>}</For>
+          <For each={Object.entries(RECORD_KINDS)}>
+            {([kind, name]) => <option value={kind}>{name}</option>}
+          </For>
         </select>
         <label>
           <input
@@ -182,26 +181,24 @@ export function Timeline(props: { room: TandemRoom; seen: Seen; onClose: () => v
   );
 }
 
-export const kindWords = (kind: string): string => {
-  const words = kind.replaceAll(/[-_]/g, " ");
-  return words.charAt(0).toLocaleUpperCase() + words.slice(1);
-};
-
 function Line(props: { line: RecordLine }) {
   const outcome = () => outcomeWords(props.line);
   return (
-    <li classList={{ refused: isRefused(props.line) }} title={EXACT.format(props.line.at)}>
+    <li class={props.line.outcome} title={`${EXACT.format(props.line.at)} · ${props.line.named}`}>
       <span class="line-what">
-        <bdi>{props.line.what || kindWords(props.line.kind)}</bdi>
+        <bdi>{props.line.what}</bdi>
         <Show when={outcome()}>
           <span class="outcome">{outcome()}</span>
         </Show>
       </span>
-      <Show when={props.line.where}>
-        <bdi class="line-where">{props.line.where}</bdi>
+      <Show when={props.line.said}>
+        <bdi class="line-said">“{props.line.said}”</bdi>
       </Show>
       <Show when={props.line.reason}>
-        <bdi class="line-reason">{props.line.reason}</bdi>
+        <bdi class="line-more">{props.line.reason}</bdi>
+      </Show>
+      <Show when={props.line.where}>
+        <bdi class="line-more">{props.line.where}</bdi>
       </Show>
     </li>
   );
