@@ -193,8 +193,10 @@ function whatWords(kind: string, named: string, details: Fields): string {
 function toolLine(tool: string, details: Fields): string {
   const targets = Array.isArray(details.targets) ? details.targets.filter(isRecord) : [];
   const [first] = targets;
-  const name = text(details.element) || text(first?.name) || text(details.url);
-  return name ? `${toolWords(tool)}: ${name}` : toolWords(tool);
+  const name = text(details.element) || text(first?.name);
+  if (name) return `${toolWords(tool)} “${name}”`;
+  const url = text(details.url);
+  return url ? `${toolWords(tool)} ${url}` : toolWords(tool);
 }
 
 function handsWords(details: Fields): string {

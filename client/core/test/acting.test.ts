@@ -290,10 +290,10 @@ describe("the record", () => {
   });
 
   it.each<[object, string]>([
-    [{ details: { element: "Pay now button" } }, "Click: Pay now button"],
+    [{ details: { element: "Pay now button" } }, "Click “Pay now button”"],
     [
       { what: "browser_navigate", details: { url: "https://a.example/" } },
-      "Go to: https://a.example/",
+      "Go to https://a.example/",
     ],
     [{ what: "Network.enable" }, "Network.enable"],
     [{ kind: "floor", what: "took over" }, "Took over"],
@@ -311,7 +311,7 @@ describe("the record", () => {
     ],
     [
       { kind: "approval", details: { targets: [{ role: "button", name: "Pay" }] } },
-      "Wants a yes: Click: Pay",
+      "Wants a yes: Click “Pay”",
     ],
   ])("%o reads %s", (more, words) => {
     expect(read(line(1, 1, bot, more))[0]?.what).toBe(words);

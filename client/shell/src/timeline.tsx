@@ -30,6 +30,11 @@ const dayOf = (at: number): string => {
 
 const kindOf = (who: RecordLine["who"]) =>
   who.role === "agent" ? ("agent" as const) : ("person" as const);
+/** The room itself has nobody's colour. */
+const styleOf = (who: RecordLine["who"]) =>
+  who.role === "room"
+    ? { "--_actor": "var(--_idle)" }
+    : colourStyle({ id: who.id, kind: kindOf(who) });
 const iconOf = (who: RecordLine["who"]): IconName =>
   who.role === "agent" ? "bot" : who.role === "room" ? "globe" : "user";
 
@@ -143,10 +148,7 @@ export function Timeline(props: { room: TandemRoom; seen: Seen; onClose: () => v
               <h3 class="day">{day.day}</h3>
               <For each={day.groups}>
                 {group => (
-                  <article
-                    class="group"
-                    style={colourStyle({ id: group.who.id, kind: kindOf(group.who) })}
-                  >
+                  <article class="group" style={styleOf(group.who)}>
                     <h4>
                       <Icon name={iconOf(group.who)} />
                       <span class="words">{group.who.name}</span>
