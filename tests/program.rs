@@ -219,6 +219,13 @@ fn a_missing_program_a_wrong_directory_and_a_wrong_setting_are_refused() {
         command.env("TANDEM_ADMIN_TOKEN", "short");
     });
     check_refused(&output, &data, &["TANDEM_ADMIN_TOKEN", "8 characters"]);
+    let rules = dir.path().join("rules.json");
+    std::fs::write(&rules, "{ \"rules\": [\n  { \"name\": \"x\", \"effect\": \"dney\" }\n] }")
+        .expect("written");
+    let output = run(&|command| {
+        command.arg("--rules-file").arg(&rules);
+    });
+    check_refused(&output, &data, &["rules.json", "line 2", "deny"]);
     if rustix::process::geteuid().is_root() {
         let output = run(&|command| {
             command.args(["--room-user", "no-such-user-here"]);

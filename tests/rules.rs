@@ -19,17 +19,17 @@ const SHOP: &str = "() => { document.body.innerHTML = `<h1>Shop</h1><label>Name 
 
 impl House {
     async fn put_rules(&self, path: &str, rules: &Value) -> (u16, Value) {
-        let (status, _, body) = self.ask_json("PUT", path, ADMIN, rules.to_string().as_bytes()).await;
+        let (status, _, body) = self.json("PUT", path, ADMIN, rules.to_string().as_bytes()).await;
         (status, body)
     }
 
-    async fn ask_json(&self, method: &str, path: &str, token: &str, body: &[u8]) -> (u16, String, Value) {
-        let (status, head, body) = self.ask(method, path, token, body).await;
+    async fn json(&self, method: &str, path: &str, token: &str, body: &[u8]) -> (u16, String, Value) {
+        let (status, head, body) = self.ask_json(method, path, token, body).await;
         (status, head, serde_json::from_slice(&body).unwrap_or_default())
     }
 
     async fn approvals(&self) -> Vec<Value> {
-        let (_, _, list) = self.ask_json("GET", "/api/approvals", ADMIN, b"").await;
+        let (_, _, list) = self.json("GET", "/api/approvals", ADMIN, b"").await;
         list.as_array().cloned().unwrap_or_default()
     }
 
@@ -49,7 +49,7 @@ impl House {
 
     async fn answer(&self, token: &str, asked: &Value, answer: &Value) -> (u16, Value) {
         let path = format!("/api/approvals/{}", asked["id"].as_str().expect("id"));
-        let (status, _, body) = self.ask_json("POST", &path, token, answer.to_string().as_bytes()).await;
+        let (status, _, body) = self.json("POST", &path, token, answer.to_string().as_bytes()).await;
         (status, body)
     }
 }
@@ -87,14 +87,14 @@ async fn what_a_rule_denies_happens_at_no_door_and_names_the_rule() {
 
     // Broken rules change nothing and say where they are wrong.
     let broken = b"{ \"rules\": [\n { \"name\": \"x\", \"efect\": \"deny\" } ] }";
-    let (status, _, body) = house.ask_json("PUT", "/api/rooms/main/rules", ADMIN, broken).await;
+    let (status, _, body) = house.json("PUT", "/api/rooms/main/rules", ADMIN, broken).await;
     let why = body.to_string();
     assert!(status == 400 && why.contains("line 2") && why.contains("effect"), "{why}");
     agent.refused("browser_navigate", json!({ "url": house.at("/other") })).await;
     // A dry run says the same and does nothing.
     let action = json!({ "tool": "browser_navigate", "classes": ["navigate"], "places": [house.site()] });
     let (status, _, told) =
-        house.ask_json("POST", "/api/rooms/main/rules/test", ADMIN, action.to_string().as_bytes()).await;
+        house.json("POST", "/api/rooms/main/rules/test", ADMIN, action.to_string().as_bytes()).await;
     assert!(status == 200 && told["decision"]["effect"] == "deny", "{told}");
     let viewer = house.token("viewer", None);
     assert_eq!(house.ask("GET", "/api/rooms/main/rules", &viewer, b"").await.0, 403);
@@ -161,7 +161,7 @@ async fn what_asks_waits_for_a_person_and_one_yes_is_one_act() {
     // From now on it is not asked any more, by this agent, here.
     agent.ok("browser_click", click).await;
     assert_eq!(agent.run("() => paid.value").await, "3");
-    let (_, _, rules) = house.ask_json("GET", "/api/rooms/main/rules", ADMIN, b"").await;
+    let (_, _, rules) = house.json("GET", "/api/rooms/main/rules", ADMIN, b"").await;
     assert_eq!(rules["rules"][0]["over"], "server/look-first", "{rules}");
 
     // What goes into a password is shown to nobody.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tandem::base::{Button, Input, Modifiers, Point};
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod house;
 use house::{ADMIN, Agent, House};
 
@@ -576,6 +577,23 @@ async fn people_answer_dialogs_help_and_are_waited_for() {
         changed.text.contains("dialog opened: \"Your name?\"") && changed.text.contains("dismissed"),
         "{changed}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn isolated_contexts_end_with_the_session_that_made_them() {
+    let house = House::open().await;
+    let mut watching = house.agent(ADMIN);
+    let before = watching.tabs().await.len();
+    let mut mcp = house.mcp(ADMIN).await;
+    let alone = json!({ "action": "new", "url": house.at("/other"), "isolatedContext": "alone" });
+    let opened = mcp.ask("tools/call", json!({ "name": "browser_tabs", "arguments": alone })).await;
+    assert!(opened["result"]["isError"] != true, "{opened}");
+    assert_eq!(watching.tabs().await.len(), before + 1);
+    mcp.end().await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while watching.tabs().await.len() > before {
+        assert!(Instant::now() < deadline, "its tab is still there");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,8 +47,9 @@ pub(super) struct Work {
     page: Option<(String, String, String)>,
     /// The last fact of the journal that it was told, and of which browser.
     told: (u64, std::sync::Weak<Browser>),
-    /// Its isolated contexts, by the names that it gave them.
+    /// Its isolated contexts, by the names that it gave them, and in which browser they are.
     contexts: HashMap<String, String>,
+    isolating: std::sync::Weak<Browser>,
     /// How often people had handed the browser back when it looked last.
     hand_backs: Option<u32>,
     pub trace: Option<Trace>,
@@ -123,10 +124,11 @@ impl Work {
     /// The isolated context that it calls so; a new one if it has none.
     pub async fn context(
         &mut self,
-        browser: &Browser,
+        browser: &Arc<Browser>,
         name: &str,
         permit: &FloorPermit,
     ) -> Result<String, ActError> {
+        self.isolating = Arc::downgrade(browser);
         let open = browser.contexts().await?;
         self.contexts.retain(|_, context| open.contains(context));
         if let Some(context) = self.contexts.get(name) {
@@ -162,6 +164,23 @@ impl Work {
 
     pub fn tell(&mut self, last: u64) {
         self.told.0 = last;
+    }
+}
+
+impl Drop for Work {
+    /// Its isolated contexts end with it.
+    fn drop(&mut self) {
+        let contexts: Vec<String> = self.contexts.drain().map(|(_, context)| context).collect();
+        let (Some(browser), Ok(runtime)) = (self.isolating.upgrade(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        runtime.spawn(async move {
+            for context in contexts {
+                // One that has ended already needs no end.
+                let _ = browser.end_context(&context).await;
+            }
+        });
     }
 }
 

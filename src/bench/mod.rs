@@ -7,6 +7,7 @@
 
 mod agents;
 mod cdp;
+mod floor;
 mod mcp;
 mod pages;
 mod policy;
@@ -67,6 +68,7 @@ enum Part {
     Cdp,
     Agents,
     Policy,
+    Floor,
 }
 
 /// Runs the benchmark; true when every goal was met.
@@ -103,6 +105,9 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     }
     if wanted(Part::Policy) {
         add(policy::decisions()?);
+    }
+    if wanted(Part::Floor) {
+        add(floor::takeovers(&format!("{pages}/floor")).await.context("floor")?);
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {

@@ -13,6 +13,7 @@ pub(super) async fn serve() -> anyhow::Result<String> {
         .route("/scrolling", page(include_str!("pages/scrolling.html")))
         .route("/click", page(include_str!("pages/click.html")))
         .route("/agent", page(include_str!("pages/agent.html")))
+        .route("/floor", page(include_str!("pages/floor.html")))
         .route("/form", page(include_str!("../../tests/pages/form.html")))
         .route("/table", page(include_str!("../../tests/pages/table.html")))
         .route("/mail", page(include_str!("../../tests/pages/mail.html")))

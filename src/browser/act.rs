@@ -17,7 +17,7 @@ use super::reaction::{Done, Watch};
 use super::tabs::Tab;
 use super::{CdpError, Locator};
 use crate::base::Point;
-use crate::floor::FloorPermit;
+use crate::floor::{FloorPermit, Preempted};
 
 /// How long a pointer is shown to glide. Nothing waits for it.
 pub(super) const GLIDE: Duration = Duration::from_millis(90);
@@ -179,10 +179,11 @@ impl Acting<'_> {
                     "locator": target, "needs": needs, "act": act, "attempt": tries.attempt, "guarding": shown,
                 });
                 let may = shown && place.id == self.tab.top().id;
+                let mut _act = None;
                 if let Some(then) = at_once.as_mut().filter(|_| may) {
                     argument["then"] = json!({ "name": then.name, "argument": then.argument });
                     then.watch.begin();
-                    self.permit.check()?;
+                    _act = Some(self.permit.begin()?);
                 }
                 let probe = self.tab.call::<Probe>(&place, "probe", &argument).await?;
                 self.judge(locator, &place, probe).await
@@ -327,6 +328,8 @@ impl Acting<'_> {
         name: &str,
         argument: &Value,
     ) -> Result<T, ActError> {
+        // Much of what is asked gives the focus to something or changes it.
+        let _act = self.permit.let_go();
         let answer = self.tab.call(place, name, argument);
         tokio::time::timeout_at(self.deadline + REACTION, answer).await.map_err(|_| ActError::Stuck)?
     }
@@ -340,8 +343,16 @@ impl Acting<'_> {
     }
 
     pub(super) async fn post(&self, method: &str, params: &Value) -> Result<Reply, ActError> {
+        let act = self.permit.begin()?;
         let session = self.tab.state.borrow().session.clone();
-        Ok(self.tab.client.post(Some(&session), method, params).await?)
+        Ok(self.tab.client.post_act(Some(&session), method, params, Some(act)).await?)
+    }
+
+    /// Posts what lets go of something: that goes out, whoever has the floor by now.
+    pub(super) async fn post_release(&self, method: &str, params: &Value) -> Result<Reply, ActError> {
+        let act = self.permit.let_go();
+        let session = self.tab.state.borrow().session.clone();
+        Ok(self.tab.client.post_act(Some(&session), method, params, Some(act)).await?)
     }
 
     async fn answered(&self, answer: Reply, deadline: Instant) -> Result<(), ActError> {
@@ -541,6 +552,7 @@ impl Outcome {
 
 /// The tries of one act: how many, since when, and why they failed.
 pub(super) struct Tries<'a> {
+    acting: &'a Acting<'a>,
     pub locator: &'a Locator,
     pub attempt: u32,
     /// The act was drawn.
@@ -552,9 +564,10 @@ pub(super) struct Tries<'a> {
 }
 
 impl<'a> Tries<'a> {
-    pub fn new(acting: &Acting<'_>, locator: &'a Locator) -> Self {
+    pub fn new(acting: &'a Acting<'a>, locator: &'a Locator) -> Self {
         let last = (Obstacle::Busy, "nothing was tried".to_owned());
         Self {
+            acting,
             locator,
             attempt: 0,
             shown: false,
@@ -583,7 +596,10 @@ impl<'a> Tries<'a> {
                 tries: std::mem::take(&mut self.log),
             });
         }
-        pause(self.attempt, self.deadline).await;
+        tokio::select! {
+            () = pause(self.attempt, self.deadline) => {}
+            () = self.acting.permit.preempted() => return Err(Preempted.into()),
+        }
         self.attempt += 1;
         Ok(())
     }

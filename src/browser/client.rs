@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::mux::{Attached, Multiplexer, MuxError, Rules};
+use crate::floor::OnTheWay;
 
 /// How long a command may take before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -69,6 +70,7 @@ struct Question {
     method: String,
     params: Box<RawValue>,
     session: Option<String>,
+    act: Option<OnTheWay>,
     reply: oneshot::Sender<Result<Box<RawValue>, CdpError>>,
 }
 
@@ -140,17 +142,34 @@ impl CdpClient {
         method: &str,
         params: &(impl serde::Serialize + ?Sized),
     ) -> Result<oneshot::Receiver<Result<Box<RawValue>, CdpError>>, CdpError> {
+        self.post_act(session, method, params, None).await
+    }
+
+    /// The same with an input, which is on its way until the browser has answered.
+    pub async fn post_act(
+        &self,
+        session: Option<&str>,
+        method: &str,
+        params: &(impl serde::Serialize + ?Sized),
+        act: Option<OnTheWay>,
+    ) -> Result<oneshot::Receiver<Result<Box<RawValue>, CdpError>>, CdpError> {
         let params = serde_json::value::to_raw_value(params)
             .map_err(|error| CdpError::Unreadable { method: method.to_owned(), reason: error.to_string() })?;
         let (reply, answer) = oneshot::channel();
         let question =
-            Question { method: method.to_owned(), params, session: session.map(str::to_owned), reply };
+            Question { method: method.to_owned(), params, session: session.map(str::to_owned), act, reply };
         self.questions.send(question).await.map_err(|_| MuxError::Gone)?;
         Ok(answer)
     }
 }
 
-type Waiting = HashMap<u64, (String, oneshot::Sender<Result<Box<RawValue>, CdpError>>)>;
+struct Unanswered {
+    method: String,
+    act: Option<OnTheWay>,
+    reply: oneshot::Sender<Result<Box<RawValue>, CdpError>>,
+}
+
+type Waiting = HashMap<u64, Unanswered>;
 
 async fn run(
     mut attached: Attached,
@@ -168,14 +187,14 @@ async fn run(
                 None => return,
             },
             question = questions.recv() => {
-                let Some(Question { method, params, session, reply }) = question else { return };
+                let Some(Question { method, params, session, act, reply }) = question else { return };
                 last += 1;
                 let message = call(last, &method, &params, session.as_deref());
                 if last.is_multiple_of(256) {
-                    waiting.retain(|_, (_, reply)| !reply.is_closed());
+                    waiting.retain(|_, waiting| waiting.act.is_some() || !waiting.reply.is_closed());
                 }
                 match to_browser.send(message).await {
-                    Ok(()) => drop(waiting.insert(last, (method, reply))),
+                    Ok(()) => drop(waiting.insert(last, Unanswered { method, act, reply })),
                     Err(error) => drop(reply.send(Err(error.into()))),
                 }
             }
@@ -214,7 +233,8 @@ fn hear(message: &[u8], waiting: &mut Waiting, events: &broadcast::Sender<Arc<Cd
     let Ok(heard) = serde_json::from_slice::<Heard>(message) else {
         return tracing::warn!("the multiplexer sent something unreadable");
     };
-    if let Some((method, reply)) = heard.id.and_then(|id| waiting.remove(&id)) {
+    if let Some(Unanswered { method, act, reply }) = heard.id.and_then(|id| waiting.remove(&id)) {
+        drop(act);
         let result = match (heard.result, heard.error) {
             (Some(result), _) => Ok(result),
             (None, Some(fault)) => {

@@ -76,6 +76,11 @@ impl Browser {
     /// Closes all tabs of a context and forgets its cookies and storage.
     pub async fn dispose_context(&self, permit: &FloorPermit, context: &str) -> Result<(), ActError> {
         permit.check()?;
+        self.end_context(context).await
+    }
+
+    /// The same for a context whose agent has gone, and which nobody else can reach.
+    pub async fn end_context(&self, context: &str) -> Result<(), ActError> {
         let params = json!({ "browserContextId": context });
         self.cdp_client().send(None, "Target.disposeBrowserContext", &params).await?;
         self.look_at_tabs().await;

@@ -103,12 +103,21 @@ impl Acting<'_> {
         self.permit.check()?;
         answers.push(self.post(MOUSE, &mouse("mouseMoved", near, left, 0, 0)).await?);
         self.all_answered(answers).await?;
+        // The browser's own drag outlives the button: it is ended with it.
+        if self.drag_began(place).await?
+            && watch.until(Instant::now() + START, |watch| watch.drag.is_some()).await
+        {
+            let data = watch.drag.clone().unwrap_or_default();
+            grip.hold(DRAG, drag_event("dragCancel", near, &data));
+        }
         let target = target.await?;
         let to = target.at;
         self.permit.check()?;
         self.observer.pointer(target.display, GLIDE);
         self.tab.memory.set_pointer(to);
-        grip.replace(MOUSE, mouse("mouseReleased", to, left, 1, 0));
+        if watch.drag.is_none() {
+            grip.replace(MOUSE, mouse("mouseReleased", to, left, 1, 0));
+        }
         // Two moves: pages tell entering from moving over.
         let before = (to.0 + (from.0 - to.0).signum(), to.1);
         for at in [before, to] {
@@ -120,11 +129,7 @@ impl Acting<'_> {
             let moved = self.post(MOUSE, &mouse("mouseMoved", at, left, 0, 0)).await?;
             self.all_answered(vec![moved]).await?;
         }
-        let native: bool = match self.ask(place, "dragStarted", &Value::Null).await {
-            Ok(native) => native,
-            Err(error) if error.is_gone() => false,
-            Err(error) => return Err(error),
-        };
+        let native = self.drag_began(place).await?;
         if native && watch.until(Instant::now() + START, |watch| watch.drag.is_some()).await {
             let data = watch.drag.clone().unwrap_or_default();
             return self.drop_native(&mut catching, grip, watch, target, data).await;
@@ -134,6 +139,14 @@ impl Acting<'_> {
         answers.extend(catching.release().await?);
         self.all_answered(answers).await?;
         self.settle(target, watch, Frame::Shown).await
+    }
+
+    /// Whether the page let the browser begin a drag of its own.
+    async fn drag_began(&self, place: &Place) -> Result<bool, ActError> {
+        match self.ask(place, "dragStarted", &Value::Null).await {
+            Err(error) if error.is_gone() => Ok(false),
+            began => began,
+        }
     }
 
     /// Carries the browser's own drag to the target and drops it there.
@@ -146,6 +159,7 @@ impl Acting<'_> {
         data: Value,
     ) -> Result<Done, ActError> {
         let at = target.at;
+        grip.replace(MOUSE, mouse("mouseReleased", at, Some(PointerButton::Left), 1, 0));
         grip.hold(DRAG, drag_event("dragCancel", at, &data));
         for kind in ["dragEnter", "dragOver", "dragOver"] {
             self.permit.check()?;

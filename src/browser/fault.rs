@@ -9,6 +9,10 @@ pub enum ActError {
     #[error("a person has taken over the browser; the act was stopped. Take a new snapshot before going on")]
     Preempted(#[from] Preempted),
     #[error(
+        "a person has taken over the browser; {done} of {of} characters were typed. Look at the field before going on"
+    )]
+    PreemptedAfter { done: usize, of: usize },
+    #[error(
         "a {} dialog is open and blocks the page: {:?}. Answer it with browser_handle_dialog, or wait for a person to do so",
         .0.kind, .0.message
     )]
@@ -161,7 +165,7 @@ impl ActError {
     /// A short name for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            ActError::Preempted(_) => "preempted",
+            ActError::Preempted(_) | ActError::PreemptedAfter { .. } => "preempted",
             ActError::Dialog(_) => "dialog",
             ActError::NoDialog => "no_dialog",
             ActError::NoChooser => "no_file_chooser",

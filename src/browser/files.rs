@@ -11,7 +11,7 @@ use super::{Locator, UploadFile};
 impl Acting<'_> {
     /// For as long as this is held, a file chooser opens for the agent, not on the display.
     pub(super) async fn catch_choosers(&self) -> Result<Grip, ActError> {
-        let mut grip = Grip::new(self);
+        let mut grip = Grip::unnoticed(self);
         for session in self.tab.frame_sessions() {
             grip.hold_in(&session, "Page.setInterceptFileChooserDialog", json!({ "enabled": false }));
             let on = json!({ "enabled": true });

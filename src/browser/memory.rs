@@ -38,10 +38,21 @@ struct Inner {
     /// Where a pointer is drawn for a video, and in which document.
     drawn_pointer: Option<((f64, f64), u64)>,
     pressed: Vec<PointerButton>,
+    /// Lets go of them when the agent that pressed them is preempted.
+    hand: Option<Hand>,
     /// Sessions whose network is listened to.
     heard: HashSet<String>,
     /// The session in which the page believes itself focused.
     focused: Option<String>,
+}
+
+/// A task that ends with this value.
+struct Hand(tokio::task::AbortHandle);
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Memory {
@@ -125,6 +136,11 @@ impl Memory {
         let before = inner.pressed.len();
         inner.pressed.retain(|one| *one != button);
         inner.pressed.len() != before
+    }
+
+    /// Who lets go of what is pressed, in place of who did before.
+    pub fn set_hand(&self, task: Option<tokio::task::AbortHandle>) {
+        self.inner().hand = task.map(Hand);
     }
 
     pub fn pressed(&self) -> Vec<PointerButton> {

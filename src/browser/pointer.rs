@@ -1,19 +1,23 @@
 //! The mouse: clicks, hovering, and acting at coordinates.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Locator;
 use super::act::{
-    ATTACHED, Acting, CLICKABLE, Click, Found, Frame, GLIDE, HOVERABLE, Outcome, PointerButton, Reply, Tries,
+    ATTACHED, Acting, CLICKABLE, Click, Found, Frame, GLIDE, HOVERABLE, Outcome, PointerButton, REACTION,
+    Reply, Tries,
 };
 use super::client::CdpClient;
 use super::fault::{ActError, Obstacle};
 use super::frames::Window;
 use super::keys::Stroke;
+use super::memory::Memory;
 use super::reaction::Done;
 use crate::base::Point;
+use crate::floor::OnTheWay;
 
 /// The longest time that a button may be held down by one act.
 const LONGEST_PRESS: Duration = Duration::from_secs(10);
@@ -25,6 +29,8 @@ pub(super) struct Grip {
     client: CdpClient,
     session: String,
     releases: Vec<Release>,
+    /// What is held is on its way until it was let go of.
+    act: Option<OnTheWay>,
 }
 
 struct Release {
@@ -37,7 +43,15 @@ struct Release {
 impl Grip {
     pub fn new(acting: &Acting<'_>) -> Self {
         let session = acting.tab.state.borrow().session.clone();
-        Self { client: acting.tab.client.clone(), session, releases: Vec::new() }
+        let act = Some(acting.permit.let_go());
+        Self { client: acting.tab.client.clone(), session, releases: Vec::new(), act }
+    }
+
+    /// For what people do not notice: nobody waits until it was let go of.
+    pub fn unnoticed(acting: &Acting<'_>) -> Self {
+        let mut grip = Self::new(acting);
+        grip.act = None;
+        grip
     }
 
     /// `release` lets go of what goes down now.
@@ -57,6 +71,9 @@ impl Grip {
     /// The last thing was let go of.
     pub fn let_go(&mut self) {
         self.releases.pop();
+        if self.releases.is_empty() {
+            self.act = None;
+        }
     }
 
     /// Lets go, the last thing first.
@@ -64,9 +81,11 @@ impl Grip {
         let mut answers = Vec::new();
         while let Some(Release { session, method, params }) = self.releases.last() {
             let session = session.as_deref().unwrap_or(&self.session);
-            answers.push(self.client.post(Some(session), method, params).await?);
+            let answer = self.client.post_act(Some(session), method, params, self.act.clone()).await?;
+            answers.push(answer);
             self.releases.pop();
         }
+        self.act = None;
         Ok(answers)
     }
 }
@@ -79,12 +98,18 @@ impl Drop for Grip {
         }
         let (client, own) = (self.client.clone(), self.session.clone());
         let releases = std::mem::take(&mut self.releases);
+        let act = self.act.take();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
+                let mut answers = Vec::new();
                 for Release { session, method, params } in releases.into_iter().rev() {
                     let session = session.as_deref().unwrap_or(&own);
-                    let _ = client.post(Some(session), method, &params).await;
+                    answers.push(client.post(Some(session), method, &params).await);
                 }
+                for answer in answers.into_iter().flatten() {
+                    let _ = tokio::time::timeout(REACTION, answer).await;
+                }
+                drop(act);
             });
         }
     }
@@ -167,7 +192,7 @@ impl Acting<'_> {
             );
             // What is down comes up, whoever has the floor by now.
             let release = mouse("mouseReleased", found.at, Some(click.button), count, bits);
-            answers.push(self.post(MOUSE, &release).await?);
+            answers.push(self.post_release(MOUSE, &release).await?);
             grip.let_go();
         }
         answers.extend(grip.release().await?);
@@ -251,6 +276,7 @@ impl Acting<'_> {
         self.at_place(at, async {
             self.permit.check()?;
             self.tab.memory.press(button);
+            self.let_go_when_preempted();
             let down = self.post(MOUSE, &mouse("mousePressed", at, Some(button), 1, 0)).await?;
             self.all_answered(vec![down]).await
         })
@@ -261,10 +287,29 @@ impl Acting<'_> {
         let at = self.tab.memory.pointer();
         self.at_place(at, async {
             self.tab.memory.release(button);
-            let up = self.post(MOUSE, &mouse("mouseReleased", at, Some(button), 1, 0)).await?;
+            if self.tab.memory.pressed().is_empty() {
+                self.tab.memory.set_hand(None);
+            }
+            let up = self.post_release(MOUSE, &mouse("mouseReleased", at, Some(button), 1, 0)).await?;
             self.all_answered(vec![up]).await
         })
         .await
+    }
+
+    /// The button outlives the call, and so its permit: what preempts the
+    /// permit finds the button up.
+    fn let_go_when_preempted(&self) {
+        let (preempted, act) = (self.permit.preempted(), self.permit.let_go());
+        let (memory, client) = (Arc::downgrade(&self.tab.memory), self.tab.client.clone());
+        let session = self.tab.state.borrow().session.clone();
+        let task = tokio::spawn(async move {
+            preempted.await;
+            if let Some(memory) = memory.upgrade() {
+                let_go(&memory, &client, &session).await;
+            }
+            drop(act);
+        });
+        self.tab.memory.set_hand(Some(task.abort_handle()));
     }
 
     pub async fn mouse_click(
@@ -289,8 +334,8 @@ impl Acting<'_> {
                 grip.hold(MOUSE, mouse("mouseReleased", at, Some(button), count, 0));
                 answers.push(self.post(MOUSE, &mouse("mousePressed", at, Some(button), count, 0)).await?);
                 if !delay.is_zero() {
-                    // The button is asked to be held; that is no wait for anything.
-                    tokio::time::sleep(delay).await;
+                    // The button is asked to be held; that is no wait for anything else.
+                    let _ = tokio::time::timeout(delay, self.permit.preempted()).await;
                 }
                 answers.extend(grip.release().await?);
             }
@@ -357,12 +402,18 @@ impl super::Tab {
     /// Lets go of every button that `mouse_down` left pressed. For whoever
     /// learns that an agent has lost the floor.
     pub async fn let_go(&self) {
-        let at = self.memory.pointer();
         let session = self.state.borrow().session.clone();
-        for button in self.memory.pressed() {
-            if self.memory.release(button) {
-                let up = mouse("mouseReleased", at, Some(button), 1, 0);
-                let _ = self.client.post(Some(&session), MOUSE, &up).await;
+        let_go(&self.memory, &self.client, &session).await;
+    }
+}
+
+async fn let_go(memory: &Memory, client: &CdpClient, session: &str) {
+    let at = memory.pointer();
+    for button in memory.pressed() {
+        if memory.release(button) {
+            let up = mouse("mouseReleased", at, Some(button), 1, 0);
+            if let Ok(answer) = client.post(Some(session), MOUSE, &up).await {
+                let _ = tokio::time::timeout(REACTION, answer).await;
             }
         }
     }

@@ -38,7 +38,7 @@ pub struct Tab {
     /// How many agents attend to it; focus is emulated while there is one.
     pub(super) attended: AtomicUsize,
     /// What the acts remember of its page.
-    pub(super) memory: super::memory::Memory,
+    pub(super) memory: Arc<super::memory::Memory>,
     /// The tab whose page opened this one, once its page is known.
     opener: OnceLock<String>,
     /// Its browser context, once its page is known.
@@ -338,7 +338,7 @@ impl Tracker {
             state: page,
             last_ref: AtomicU64::new(0),
             attended: AtomicUsize::new(0),
-            memory: super::memory::Memory::default(),
+            memory: Arc::default(),
             opener: OnceLock::new(),
             context: OnceLock::new(),
             answered_chooser: AtomicU64::new(0),

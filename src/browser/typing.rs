@@ -34,7 +34,9 @@ impl Acting<'_> {
     /// Types a text key by key into an element, after what is there.
     pub async fn type_slowly(&self, locator: &Locator, text: &str) -> Result<Done, ActError> {
         let mut watch = self.tab.watch().await;
-        let (found, _) = self.find_and_do(locator, FILLABLE, "field", "focus", json!({}), &mut watch).await?;
+        let (found, _) = self
+            .find_and_do(locator, FILLABLE, "field", "focus", json!({ "atEnd": true }), &mut watch)
+            .await?;
         self.type_text(text).await?;
         self.settle(found, watch, Frame::Soon).await
     }
@@ -52,7 +54,20 @@ impl Acting<'_> {
 
     /// Types a text key by key to whatever has the focus.
     pub async fn type_text(&self, text: &str) -> Result<(), ActError> {
+        let mut done = 0;
         for character in clusters(text) {
+            let typed = self.type_character(character).await;
+            typed.map_err(|error| match error {
+                ActError::Preempted(_) => ActError::PreemptedAfter { done, of: text.chars().count() },
+                error => error,
+            })?;
+            done += character.chars().count();
+        }
+        Ok(())
+    }
+
+    async fn type_character(&self, character: &str) -> Result<(), ActError> {
+        {
             let mut chars = character.chars();
             let one = chars.next().filter(|_| chars.next().is_none());
             match one.and_then(Key::typed) {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use super::settings::Settings;
 use crate::base::{Bitrate, RoomId};
+use crate::policy::RuleSet;
 use crate::process::{self, RoomUser};
 use crate::room::{House, Programs, RoomSettings, RoomSpec, Rooms};
 use crate::rtc::{Rtc, RtcSettings};
@@ -74,6 +75,7 @@ pub(super) async fn assemble(
     rtc_settings.full_rate = settings.max_bitrate.scale(10.0);
     let rtc = Rtc::start(rtc_settings).await?;
 
+    let server_rules = settings.rules_file.as_deref().map(rules).transpose()?;
     let room_settings = RoomSettings {
         data_dir: settings.data_dir.clone(),
         run_dir,
@@ -85,6 +87,7 @@ pub(super) async fn assemble(
         settle: settings.settle,
         mode: settings.floor_mode,
         default_effect: settings.default_effect,
+        server_rules,
         turn_idle: settings.turn_idle,
         start_url: settings.start_url.clone(),
         max_rooms: settings.max_rooms,
@@ -105,6 +108,13 @@ pub(super) async fn assemble(
         })
     };
     Ok(Assembly { rooms: house, edges, drain })
+}
+
+/// The rules in a file; broken ones are told with line and reason.
+fn rules(path: &Path) -> Result<RuleSet, Failure> {
+    let told = |why: &dyn std::fmt::Display| Failure::new(format!("the rules in {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
+    RuleSet::parse(&text).map_err(|broken| told(&broken))
 }
 
 /// A program that rooms need, or the line that says how to get it.

@@ -41,6 +41,7 @@ pub struct Settings {
     pub settle: Duration,
     pub floor_mode: Mode,
     pub default_effect: Effect,
+    pub rules_file: Option<PathBuf>,
     pub turn_idle: Duration,
     pub agent_tools: ToolGroups,
     pub ice_servers: Vec<IceServer>,

@@ -204,6 +204,13 @@ pub(super) const TABLE: &[Setting] = &[
         |s, v| set(&mut s.default_effect, v)
     ),
     setting!(
+        rules_file,
+        Text,
+        "",
+        "A file with the rules of all rooms, read at each start. Without it those count that were put over HTTP.",
+        |s, v| optional(v, |path| s.rules_file = Some(path))
+    ),
+    setting!(
         agent_tools,
         List,
         "core,vision,pdf,testing",
@@ -271,6 +278,7 @@ impl Settings {
             settle: Duration::ZERO,
             floor_mode: Mode::default(),
             default_effect: Effect::Allow,
+            rules_file: None,
             turn_idle: Duration::ZERO,
             agent_tools: ToolGroups::default(),
             ice_servers: vec![],

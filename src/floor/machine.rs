@@ -156,6 +156,12 @@ impl Floor {
         self.hand_backs
     }
 
+    /// Waits until what agents have sent has had its effect; nothing when
+    /// nothing is on its way. Asked after their permits went stale, no more comes.
+    pub fn agents_on_the_way(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        self.gates.agents_on_the_way()
+    }
+
     pub fn holder(&self, now: Instant) -> Holder {
         match self.lease() {
             Some(Lease { actor, .. }) if actor.kind() == ActorKind::Person => return person(actor),

@@ -21,6 +21,6 @@ mod gate;
 mod machine;
 mod mode;
 
-pub use gate::{FloorPermit, Preempted};
+pub use gate::{FloorPermit, OnTheWay, Preempted};
 pub use machine::{Floor, Grant, Holder, Touch};
 pub use mode::{FloorEvent, Mode, Refusal};

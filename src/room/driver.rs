@@ -32,6 +32,10 @@ use crate::rtc::{PeerEvent, Rtc};
 /// dropped by a cancelled call does not leave its name on the screen.
 const HOLDER_CHECK: Duration = Duration::from_millis(500);
 
+/// What an agent has sent comes before the person's input that preempts it; no
+/// longer than this is waited for a page that does not take it.
+const LONGEST_LAST_EFFECT: Duration = Duration::from_millis(250);
+
 /// The ends of the room that its handle does not hold.
 pub(super) struct Outlets {
     pub view: watch::Sender<Arc<RoomView>>,
@@ -57,6 +61,8 @@ pub(super) struct Driver<'a> {
     viewers: Viewers,
     agents: HashMap<SeatId, Actor>,
     waiting: Vec<Waiting>,
+    /// What agents had sent did not have its effect in time; it is not waited for again.
+    impatient: bool,
     yes: Yes,
     rulebook: Arc<Rulebook>,
     help: HelpDesk,
@@ -94,6 +100,7 @@ impl<'a> Driver<'a> {
             present: PresentList::default(),
             agents: HashMap::new(),
             waiting: Vec::new(),
+            impatient: false,
             yes: Yes::new(now),
             rulebook,
             help: HelpDesk::default(),
@@ -118,7 +125,7 @@ impl<'a> Driver<'a> {
             tokio::select! {
                 // Input first: nothing is as urgent as a person's hand.
                 biased;
-                Some((peer, event)) = self.peer_events.recv() => self.handle_peer(peer, event),
+                Some((peer, event)) = self.peer_events.recv() => self.handle_peer(peer, event).await,
                 command = commands.recv() => match command {
                     Some(command) => self.handle_command(command).await,
                     None => self.stop().await,
@@ -364,9 +371,9 @@ impl<'a> Driver<'a> {
         });
     }
 
-    fn handle_peer(&mut self, peer: PeerId, event: PeerEvent) {
+    async fn handle_peer(&mut self, peer: PeerId, event: PeerEvent) {
         match event {
-            PeerEvent::Input(input) => self.input(peer, input),
+            PeerEvent::Input(input) => self.input(peer, input).await,
             PeerEvent::Closed(reason) => {
                 tracing::info!(room = %self.parts.id(), %peer, ?reason, "connection closed");
                 if let Some(actor) = self.viewers.closed(peer) {
@@ -378,7 +385,7 @@ impl<'a> Driver<'a> {
     }
 
     /// A person's hands: the floor gives the permit, the display does it.
-    fn input(&mut self, peer: PeerId, stamped: StampedInput) {
+    async fn input(&mut self, peer: PeerId, stamped: StampedInput) {
         let Some(actor) = self.viewers.actor(peer) else { return };
         let now = Instant::now();
         let permit = match self.floor.handle_person(now, actor, touch(&stamped.input)) {
@@ -403,7 +410,21 @@ impl<'a> Driver<'a> {
                 let _ = self.outlets.events.send(event);
             }
         }
+        if stamped.input.is_deliberate() {
+            self.let_agents_end().await;
+        }
         self.inject(&permit, stamped);
+    }
+
+    /// Agents' permits are stale by now; what went out before has its effect first.
+    async fn let_agents_end(&mut self) {
+        let Some(ended) = self.floor.agents_on_the_way() else {
+            self.impatient = false;
+            return;
+        };
+        if !self.impatient {
+            self.impatient = tokio::time::timeout(LONGEST_LAST_EFFECT, ended).await.is_err();
+        }
     }
 
     fn inject(&self, permit: &FloorPermit, input: StampedInput) {

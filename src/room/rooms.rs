@@ -44,8 +44,9 @@ impl House {
         rtc: Rtc,
         store: Store,
     ) -> Result<Arc<Self>, RoomError> {
-        let server_rules =
-            ServerRules::open(&store, settings.default_effect).await.map_err(|error| broken(&error))?;
+        let server_rules = ServerRules::open(&store, settings.default_effect, settings.server_rules.clone())
+            .await
+            .map_err(|error| broken(&error))?;
         let house = Arc::new(Self {
             server_rules,
             settings: Arc::new(settings),

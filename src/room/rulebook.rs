@@ -52,8 +52,15 @@ fn read<T>(lock: &RwLock<Arc<T>>) -> Arc<T> {
 }
 
 impl ServerRules {
-    pub async fn open(store: &Store, default: Effect) -> Result<Arc<Self>, RulebookError> {
-        let rules = kept(store, SERVER).await?;
+    pub async fn open(
+        store: &Store,
+        default: Effect,
+        given: Option<RuleSet>,
+    ) -> Result<Arc<Self>, RulebookError> {
+        let rules = match given {
+            Some(rules) => rules,
+            None => kept(store, SERVER).await?,
+        };
         Ok(Arc::new(Self { default, rules: RwLock::new(Arc::new(rules)) }))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Bitrate, RoomId, Size};
 use crate::floor::Mode;
-use crate::policy::Effect;
+use crate::policy::{Effect, RuleSet};
 use crate::process::RoomUser;
 
 /// Settings that all rooms of a server share.
@@ -30,6 +30,8 @@ pub struct RoomSettings {
     pub turn_idle: Duration,
     /// What becomes of an act that no rule is about.
     pub default_effect: Effect,
+    /// The rules of all rooms, if they come from a file and not from the store.
+    pub server_rules: Option<RuleSet>,
     pub start_url: String,
     pub max_rooms: usize,
 }

@@ -74,19 +74,25 @@ pub struct House {
 
 impl House {
     pub async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// With further arguments of `tandem serve`.
+    pub async fn open_with(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("dir");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("mode");
         let (http, rtc) = (port(), port());
         let mut command = tandem();
         command.args(["serve", "--start-url", "about:blank"]);
         command.args(["--listen", &format!("127.0.0.1:{http}"), "--rtc-listen", &format!("127.0.0.1:{rtc}")]);
-        command.arg("--data-dir").arg(dir.path()).env("TANDEM_ADMIN_TOKEN", ADMIN);
+        command.arg("--data-dir").arg(dir.path()).args(args).env("TANDEM_ADMIN_TOKEN", ADMIN);
         let mut child = command.spawn().expect("starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
         assert!(line.starts_with("Tandem is ready"), "{line:?}");
         let app = axum::Router::new()
             .route("/", get(|| async { Html(include_str!("../pages/tools.html")) }))
+            .route("/floor", get(|| async { Html(include_str!("../pages/floor.html")) }))
             .route("/other", get(|| async { Html("<!doctype html><title>Other</title><h1>Other</h1>") }))
             .route("/api/item", get(|| async { "an item" }))
             .route(
@@ -137,8 +143,30 @@ impl House {
 
     /// Status, head and body.
     pub async fn ask(&self, method: &str, path: &str, token: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
-        let json = if body.starts_with(b"{") { "Content-Type: application/json\r\n" } else { "" };
-        let mut stream = self.send(method, path, token, json, body).await;
+        self.ask_with(method, path, token, "", body).await
+    }
+
+    /// The same with a body that says that it is JSON, if there is one.
+    pub async fn ask_json(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: &[u8],
+    ) -> (u16, String, Vec<u8>) {
+        let headers = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+        self.ask_with(method, path, token, headers, body).await
+    }
+
+    async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> (u16, String, Vec<u8>) {
+        let mut stream = self.send(method, path, token, headers, body).await;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.expect("answers");
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
@@ -176,11 +204,23 @@ impl House {
     }
 
     pub fn token(&self, role: &str, tools: Option<&str>) -> String {
-        let mut command = tandem();
-        command.args(["token", "create", "--role", role]);
-        if let Some(tools) = tools {
-            command.args(["--tools", tools]);
+        match tools {
+            Some(tools) => self.token_with(role, &["--tools", tools]),
+            None => self.token_with(role, &[]),
         }
+    }
+
+    pub fn token_of(&self, role: &str, name: &str) -> String {
+        self.token_with(role, &["--name", name])
+    }
+
+    pub fn token_for_room(&self, role: &str, room: &str) -> String {
+        self.token_with(role, &["--room", room])
+    }
+
+    fn token_with(&self, role: &str, more: &[&str]) -> String {
+        let mut command = tandem();
+        command.args(["token", "create", "--role", role]).args(more);
         let output = command.arg("--data-dir").arg(self.dir.path()).output().expect("runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         // Somebody with a page gets an address, an agent the token.
@@ -188,17 +228,22 @@ impl House {
         token.unwrap_or_else(|| panic!("no token in {text:?}")).to_owned()
     }
 
-    async fn socket(&self) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
+    /// A WebSocket to the server.
+    pub async fn socket(&self, path: &str, token: &str) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
         let mut request =
-            format!("ws://127.0.0.1:{}/api/rooms/main/ws", self.http).into_client_request().expect("request");
-        let bearer = format!("Bearer {ADMIN}").parse().expect("value");
+            format!("ws://127.0.0.1:{}{path}", self.http).into_client_request().expect("request");
+        let bearer = format!("Bearer {token}").parse().expect("value");
         request.headers_mut().insert("authorization", bearer);
         connect_async(request).await.expect("opens").0
     }
 
     /// A person without a picture.
     pub async fn person_socket(&self) -> Person {
-        let mut person = Person(self.socket().await);
+        self.person_socket_of(ADMIN).await
+    }
+
+    pub async fn person_socket_of(&self, token: &str) -> Person {
+        let mut person = Person(self.socket("/api/rooms/main/ws", token).await);
         // The room counts somebody a moment after letting them in.
         person
             .until(|message| {
@@ -211,7 +256,12 @@ impl House {
 
     /// A person with a hand on the room.
     pub async fn person(&self) -> Viewer {
-        let mut socket = self.socket().await;
+        self.person_of(ADMIN).await.0
+    }
+
+    /// The same, with the end of what keeps the seat: when it is aborted, the person has left.
+    pub async fn person_of(&self, token: &str) -> (Viewer, tokio::task::JoinHandle<()>) {
+        let mut socket = self.socket("/api/rooms/main/ws", token).await;
         let (back, kept) = tokio::sync::oneshot::channel();
         let options = ViewerOptions { data_channels: true, ..ViewerOptions::default() };
         let viewer = Viewer::connect(options, |sdp| async move {
@@ -230,9 +280,9 @@ impl House {
         .await
         .expect("connects");
         let mut socket = kept.await.expect("kept");
-        tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
+        let seat = tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
         viewer.wait_for_frames(1, Duration::from_secs(20)).await.expect("a picture");
-        viewer
+        (viewer, seat)
     }
 
     pub async fn mcp(&self, token: &str) -> Mcp<'_> {
@@ -445,6 +495,16 @@ impl Mcp<'_> {
         let mut line = String::new();
         stream.read_line(&mut line).await.expect("read");
         assert!(line.contains("202"), "{line}");
+    }
+
+    /// Ends the session.
+    pub async fn end(self) {
+        let session = self.session.expect("a session");
+        let headers = format!("Mcp-Session-Id: {session}\r\nMcp-Protocol-Version: 2025-11-25\r\n");
+        let mut answer = String::new();
+        let mut stream = self.house.send("DELETE", "/mcp", &self.token, &headers, b"").await;
+        stream.read_to_string(&mut answer).await.expect("read");
+        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
     }
 
     /// Calls, and hangs up with the first word of progress.

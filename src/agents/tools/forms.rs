@@ -107,7 +107,10 @@ impl Tool for Type {
         let element = or(&done.code, &self.target);
         let mut ran = format!("await page.{element}.{method}({});", quoted(&self.text));
         if self.submit == Some(true) {
-            done = acting.press(&stroke("Enter")?).await?;
+            done = acting.press(&stroke("Enter")?).await.map_err(|error| {
+                let Fault { code, text } = error.into();
+                Fault { code, text: format!("the text was typed, but Enter was not pressed: {text}") }
+            })?;
             ran.push_str(&format!("\nawait page.{element}.press('Enter');"));
         }
         drop(held);
@@ -186,7 +189,11 @@ impl Tool for FillForm {
             };
             let done = done.map_err(|error| {
                 let Fault { code, text } = error.into();
-                Fault { code, text: format!("{}: {text}", field.name) }
+                let before = match ran.len() {
+                    0 => String::new(),
+                    some => format!(" ({some} of {} fields were filled in before)", self.fields.len()),
+                };
+                Fault { code, text: format!("{}: {text}{before}", field.name) }
             })?;
             let what = match field.kind {
                 FieldKind::Textbox | FieldKind::Slider => format!("fill({})", quoted(&field.value)),

@@ -244,6 +244,11 @@ pub fn is_release(method: &str, params: Option<&RawValue>) -> bool {
         })
 }
 
+/// Whether it goes to whatever has the focus.
+pub fn is_typing(method: &str) -> bool {
+    matches!(method, "Input.dispatchKeyEvent" | "Input.insertText" | "Input.imeSetComposition")
+}
+
 /// Whether an override asks for what is there anyway. Playwright and
 /// Puppeteer send these for every page that they meet, so refusing them would
 /// shut the door, and doing them would change what people see: Playwright

@@ -19,7 +19,7 @@ use serde_json::Number;
 
 use super::guest::{Guest, GuestOptions, GuestSignal};
 use super::message::{self, Envelope, TargetBrief, TargetList, TargetPart};
-use crate::floor::FloorPermit;
+use crate::floor::{FloorPermit, OnTheWay};
 
 /// A client of the multiplexer. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,9 +76,13 @@ pub(super) enum Pending {
         id: Number,
         session: Option<String>,
         effect: Effect,
+        /// An input is on its way until this is answered.
+        act: Option<OnTheWay>,
     },
     /// One of our own calls, whose answer nobody waits for.
     Own,
+    /// One of ours that lets go of what a client held.
+    Release(OnTheWay),
 }
 
 /// What an answer changes here.
@@ -230,7 +234,9 @@ impl Mux {
     ) {
         let ours = self.id();
         let call = message::call(ours, method, params, Some(real)).into();
-        let pending = Pending::Call { client, id: id.clone(), session: session.map(str::to_owned), effect };
+        let act = permit.as_ref().map(|permit| permit.let_go());
+        let session = session.map(str::to_owned);
+        let pending = Pending::Call { client, id: id.clone(), session, effect, act };
         self.pending.insert(ours, pending);
         if let Some(client) = self.clients.get_mut(&client) {
             client.unanswered += 1;
@@ -262,9 +268,11 @@ impl Mux {
         let Some(pending) = id.and_then(|id| self.pending.remove(&id)) else { return };
         match pending {
             Pending::Own => {}
+            Pending::Release(released) => drop(released),
             Pending::Attach(client) => self.on_attached(now, client, message),
             Pending::AttachTarget(client) => self.on_target_attached(now, client, message),
-            Pending::Call { client, id, session, effect } => {
+            Pending::Call { client, id, session, effect, act } => {
+                drop(act);
                 if let Some(client) = self.clients.get_mut(&client) {
                     client.unanswered = client.unanswered.saturating_sub(1);
                 }

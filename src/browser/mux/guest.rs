@@ -17,7 +17,7 @@ use serde_json::{Number, Value, json};
 use super::acts::{self, Kind};
 use super::message;
 use crate::base::Actor;
-use crate::floor::FloorPermit;
+use crate::floor::{FloorPermit, OnTheWay};
 use crate::policy::{Action, Decision, Effect, Place, Rules, cdp};
 
 /// A permit that was not used for this long is given back.
@@ -113,6 +113,8 @@ pub(super) struct Guest {
     windows: HashSet<i64>,
     pages: HashMap<String, Page>,
     permit: Option<Arc<FloorPermit>>,
+    /// While something is held down, an act is on its way.
+    grip: Option<OnTheWay>,
     used: Instant,
     /// When the permit was looked at last.
     looked: Instant,
@@ -134,6 +136,9 @@ struct Page {
     parent: String,
     /// The client acted on it with the permit that it has now.
     acted: bool,
+    /// The floor's epoch when it last did something else than type: since then
+    /// the focus is where it put it, unless somebody else has acted.
+    focused: Option<u64>,
     /// In a browser context that the client made.
     own: bool,
     /// A tab that the client opened where people see it.
@@ -214,6 +219,7 @@ impl Guest {
             windows: HashSet::new(),
             pages: HashMap::new(),
             permit: None,
+            grip: None,
             used: now,
             looked: now,
             asked: false,
@@ -230,6 +236,38 @@ impl Guest {
     /// The permit, if it is still good.
     pub fn fresh_permit(&self) -> Option<&Arc<FloorPermit>> {
         self.permit.as_ref().filter(|permit| permit.check().is_ok())
+    }
+
+    /// Waits until the permit with which it holds something down is stale.
+    pub fn preempted(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let holds = self.pages.values().any(Page::holds);
+        self.permit.as_ref().filter(|_| holds).map(|permit| permit.preempted())
+    }
+
+    /// Keys go to whatever has the focus. When somebody else has acted since
+    /// this client put it where it is, that may be theirs.
+    pub fn may_go_astray(&self, session: &str, method: &str) -> bool {
+        let focused = self.pages.get(session).filter(|page| !page.own).and_then(|page| page.focused);
+        let (Some(focused), true) = (focused, acts::is_typing(method)) else { return false };
+        self.fresh_permit().is_some_and(|permit| permit.epoch() != focused)
+    }
+
+    /// It has lost the floor, and what it lets go of is up already.
+    pub fn was_released(&self, session: &str, method: &str, params: Option<&RawValue>) -> bool {
+        let Some(page) = self.pages.get(session).filter(|_| self.fresh_permit().is_none()) else {
+            return false;
+        };
+        match method {
+            "Input.dispatchMouseEvent" => message::read::<Mouse>(params)
+                .and_then(|mouse| mouse.button)
+                .is_some_and(|button| !page.buttons.contains_key(button.as_ref())),
+            "Input.dispatchKeyEvent" => message::read::<Key>(params).is_some_and(|key| {
+                let name = if key.code.is_empty() { &key.key } else { &key.code };
+                !page.keys.contains_key(name.as_ref())
+            }),
+            "Input.dispatchTouchEvent" => !page.touching,
+            _ => false,
+        }
     }
 
     pub fn holds_back(&self, session: &str) -> bool {
@@ -416,13 +454,18 @@ impl Guest {
         self.used = now;
         // A dialog that a frame opens is told by the page that holds it.
         let mut at = session.to_owned();
+        let epoch = self.permit.as_ref().map(|permit| permit.epoch());
         while let Some(page) = self.pages.get_mut(&at) {
             page.acted = true;
+            page.focused = if acts::is_typing(method) { page.focused.or(epoch) } else { epoch };
             at.clone_from(&page.parent);
         }
         let page = self.pages.get_mut(session)?;
         page.acts += 1;
         page.note_input(method, params);
+        if page.holds() && self.grip.is_none() {
+            self.grip = self.permit.as_ref().map(|permit| permit.let_go());
+        }
         if method != "Input.dispatchMouseEvent" || page.kind != "page" {
             return None;
         }
@@ -440,6 +483,12 @@ impl Guest {
         if let Some(page) = self.pages.get_mut(session) {
             page.note_input(method, params);
         }
+        self.take_loose_grip();
+    }
+
+    /// Its grip, when nothing is held down any more.
+    pub fn take_loose_grip(&mut self) -> Option<OnTheWay> {
+        if self.pages.values().any(Page::holds) { None } else { self.grip.take() }
     }
 
     pub fn handle_unblocked(&mut self, session: &str, method: &str, params: Option<&RawValue>) {
@@ -495,6 +544,7 @@ impl Guest {
             target: info.target.clone().into_owned(),
             parent: parent.to_owned(),
             acted: false,
+            focused: None,
             own,
             own_tab,
             isolated: HashSet::new(),
@@ -512,6 +562,7 @@ impl Guest {
 
     pub fn handle_detached(&mut self, session: &str) {
         self.pages.remove(session);
+        self.take_loose_grip();
     }
 
     /// Its answer waits until somebody closes the dialog; false when none is open.

@@ -52,9 +52,13 @@ impl Mux {
             .map(|(id, _)| *id)
             .collect();
         for client in due {
-            let calls = self.guest(client).map(|guest| guest.handle_timeout(now)).unwrap_or_default();
+            let Some(guest) = self.guest(client) else { continue };
+            let calls = guest.handle_timeout(now);
+            // Whoever preempted the client waits until its hands are up.
+            let grip = guest.take_loose_grip();
             for (session, method, params) in calls {
-                self.own(method, &params, Some(&session), Pending::Own);
+                let pending = grip.clone().map_or(Pending::Own, Pending::Release);
+                self.own(method, &params, Some(&session), pending);
             }
         }
     }
@@ -137,6 +141,11 @@ impl Mux {
         }
         let Some(guest) = self.guest(client) else { return };
         let params = other.as_deref().or(message.params);
+        if verdict == Verdict::Act && guest.may_go_astray(real, method) {
+            let text = "somebody else has acted since this client gave this page the focus, so that these keys may go astray; \
+                        click, or focus an element, and then go on";
+            return self.answer_client(client, message::refusal(Some(id), -32000, text, session));
+        }
         let permit = match verdict {
             Verdict::Act if !behind => guest.fresh_permit().cloned(),
             _ => None,
@@ -157,6 +166,11 @@ impl Mux {
             }
             return;
         }
+        // What was let go of for it must not come up a second time, in a person's hand.
+        let verdict = match verdict {
+            Verdict::Release if guest.was_released(real, method, params) => Verdict::Silent,
+            verdict => verdict,
+        };
         match verdict {
             Verdict::Silent => return self.answer_client(client, answer_nothing(id, session)),
             Verdict::Refuse(reason) => {
@@ -207,6 +221,19 @@ impl Mux {
     }
 
     // Pollers.
+
+    /// Waits until a client that holds something down is preempted; then
+    /// [`Mux::handle_timeout`] is due.
+    pub fn preempted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let guests = self.clients.values().filter_map(|client| client.guest.as_ref());
+        let any: Vec<_> = guests.filter_map(Guest::preempted).map(Box::pin).collect();
+        async move {
+            match any.is_empty() {
+                true => std::future::pending().await,
+                false => drop(futures_util::future::select_all(any).await),
+            }
+        }
+    }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.clients.values().filter_map(|client| client.guest.as_ref()?.poll_timeout()).min()

@@ -194,6 +194,8 @@ async fn run(
     let mut switchboard = Switchboard { own, mux: Mux::default(), clients: HashMap::new() };
     loop {
         let due = switchboard.mux.poll_timeout();
+        let preempted = switchboard.mux.preempted();
+        let mut stale = false;
         let timer = async {
             match due {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -223,10 +225,11 @@ async fn run(
                 }
             }
             () = timer, if !writing.waits() => {}
+            () = preempted => stale = true,
         }
         // Also when messages come without a pause: a hand must not stay down for that.
         let now = Instant::now();
-        if due.is_some_and(|at| at <= now) {
+        if stale || due.is_some_and(|at| at <= now) {
             switchboard.mux.handle_timeout(now);
         }
         loop {

@@ -4,11 +4,22 @@ const gone = { gone: true };
 const fire = (el, ...names) => {
   for (const name of names) dispatch(el, new Event(name, { bubbles: true, composed: true }));
 };
-const focus = ({ handle }) => {
+const focus = ({ handle, atEnd }) => {
   const el = heldElement(handle);
   if (!el) return gone;
   focusOn(el);
+  if (atEnd) collapseToEnd(el);
   return {};
+};
+// An act that was stopped may have left the text selected.
+const collapseToEnd = (el) => {
+  if (tagOf(el) !== 'input' && tagOf(el) !== 'textarea') {
+    selectAll(el);
+    getSelection().collapseToEnd();
+    return;
+  }
+  // Some kinds of input have no caret that can be set.
+  if (el.selectionEnd !== null) el.setSelectionRange(el.value.length, el.value.length);
 };
 const selectAll = (el) => {
   if (tagOf(el) === 'input' || tagOf(el) === 'textarea') {

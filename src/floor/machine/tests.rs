@@ -266,6 +266,8 @@ fn a_clock_that_goes_back_neither_panics_nor_locks_anybody_out() {
 #[derive(Clone, Debug)]
 enum Move {
     Wait(u64),
+    /// The clock jumps back.
+    Back(u64),
     Touch(usize, u8),
     Act(usize),
     Done,
@@ -282,6 +284,7 @@ fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         (0..90_000u64).prop_map(Move::Wait),
         (0..3000u64).prop_map(Move::Wait),
+        (0..200_000u64).prop_map(Move::Back),
         (0..3usize, 0..5u8).prop_map(|(who, what)| Move::Touch(who, what)),
         (0..3usize, 0..5u8).prop_map(|(who, what)| Move::Touch(who, what)),
         (3..5usize).prop_map(Move::Act),
@@ -306,13 +309,19 @@ proptest! {
             actor("ada", Role::Controller), actor("bob", Role::Controller), actor("root", Role::Admin),
             actor("x", Role::Agent), actor("y", Role::Agent),
         ];
-        let (mut now, mut floor) = (Instant::now(), Floor::new(SETTLE));
+        // Far enough on that the clock can go back.
+        let mut now = Instant::now() + Duration::from_secs(100_000);
+        let (mut latest, mut floor) = (now, Floor::new(SETTLE));
         let mut permits: Vec<FloorPermit> = Vec::new();
         let mut taken_over = false;
         for each in moves {
             match each {
                 Move::Wait(ms) => {
                     now += Duration::from_millis(ms);
+                    floor.handle_timeout(now);
+                }
+                Move::Back(ms) => {
+                    now -= Duration::from_millis(ms);
                     floor.handle_timeout(now);
                 }
                 Move::Touch(who, what) => {
@@ -342,6 +351,22 @@ proptest! {
                 Move::Mode(by, mode) => drop(floor.handle_mode(&all[by], Mode::ALL[mode])),
                 Move::Gone(who) => floor.handle_gone(now, &all[who].id),
                 Move::Here(who) => floor.handle_here(&all[who].id),
+            }
+            latest = latest.max(now);
+            // What somebody holds under a mode or another's lease that forbids it has been released.
+            for (id, _) in floor.held.iter() {
+                let may = match floor.lease() {
+                    Some(lease) => lease.actor.id == *id,
+                    None => floor.mode() != Mode::Watch,
+                };
+                prop_assert!(may, "{:?} still holds something in {:?}", id, floor.mode());
+            }
+            // Nobody asks twice, nobody asks for what they have, and people come before agents.
+            let asking: Vec<_> = floor.requests().map(|one| (one.kind() == ActorKind::Agent, one.id.clone())).collect();
+            prop_assert!(asking.is_sorted_by_key(|(agent, _)| *agent));
+            for (at, (_, id)) in asking.iter().enumerate() {
+                prop_assert!(asking[..at].iter().all(|(_, other)| other != id));
+                prop_assert!(floor.lease().is_none_or(|lease| lease.actor.id != *id));
             }
             // Whoever has the floor for themselves is the only one whose permits are good.
             let alone = floor.takeover().map(|(actor, _)| actor.id.clone());
@@ -377,8 +402,9 @@ proptest! {
             prop_assert_eq!(taken_over, alone.is_some());
             prop_assert!(floor.requests().count() <= MOST_REQUESTS);
         }
-        // Everybody leaves: whatever waits ends, within known times.
+        // Everybody leaves: whatever waits ends, within known times of the latest that the clock has shown.
         permits.clear();
+        now = latest;
         for each in &all {
             floor.handle_gone(now, &each.id);
         }
@@ -395,4 +421,20 @@ proptest! {
             _ => prop_assert!(matches!(asked, Ok(Grant::Now(_)))),
         }
     }
+}
+
+#[tokio::test]
+async fn whoever_preempts_waits_for_what_is_on_its_way_and_nothing_follows_it() {
+    let (t, mut floor) = (Instant::now(), Floor::new(SETTLE));
+    let (ada, bot) = (actor("ada", Role::Controller), actor("bot", Role::Agent));
+    let permit = granted(floor.handle_agent(t, &bot).expect("may"));
+    assert!(floor.agents_on_the_way().is_none());
+    let sent = permit.begin().expect("fresh");
+    let _ = floor.handle_person(t, &ada, Touch::Press(1)).expect("may");
+    permit.preempted().await;
+    assert_eq!(permit.begin().err(), Some(Preempted));
+    let ended = tokio::spawn(floor.agents_on_the_way().expect("one is on its way"));
+    drop(sent);
+    ended.await.expect("it ends with the last");
+    assert!(floor.agents_on_the_way().is_none());
 }
