@@ -15,8 +15,10 @@
     phase: { state: "live" },
     present: [you, jun, atlas],
     holder: null,
+    floor: { mode: "together", takeover: null, turn: null, requests: [], hand_backs: 0 },
     waiting: [],
     help: [],
+    approvals: [],
     page: { title: "Orders of today", url: "https://shop.example/orders" },
   };
   const fake = {
@@ -126,6 +128,7 @@
         canvas.height = message.height;
         fake.setView({ size: { width: message.width, height: message.height } });
       }
+      if (message.type === "floor" || message.type === "approve") fake.inputs.push(message);
       if (message.type === "report") fake.inputs.push(message);
       if (message.type === "offer" && !options.has("no-picture")) await this.answer(message.sdp);
     }

@@ -19,10 +19,80 @@ const TYPES = {
   ".css": "text/css",
   ".svg": "image/svg+xml",
 };
+/** The page around a button, with the button outlined, as the server would send it. */
+const TARGET = `<svg xmlns="http://www.w3.org/2000/svg" width="480" height="220" viewBox="0 0 480 220">
+<rect width="480" height="220" fill="#fff"/><rect y="20" width="480" height="44" fill="#f6f7f9"/>
+<g font="16px sans-serif" font-family="sans-serif" font-size="15" fill="#333"><text x="20" y="47">#1084 Lamp, brass, 9 pcs</text>
+<text x="390" y="47">190.00 €</text></g><rect x="30" y="110" width="160" height="44" fill="#1d5fe0"/>
+<text x="58" y="137" fill="#fff" font-family="sans-serif" font-size="15">Ship them all</text>
+<rect x="26" y="106" width="168" height="52" fill="none" stroke="#d62828" stroke-width="3"/></svg>`;
+
+/** A made-up record: pages of forty lines, two days long. */
+function record(query) {
+  const mara = { id: "p-mara", name: "Mara Lind", role: "controller" };
+  const atlas = { id: "a-atlas", name: "Atlas", role: "agent" };
+  const page = "https://shop.example/orders";
+  const click = { element: "Ship them all button" };
+  const asked = { targets: [{ role: "button", name: "Ship them all" }] };
+  const happened = [
+    [atlas, "look", "browser_snapshot", { page }],
+    [atlas, "act", "browser_click", { page, details: click }],
+    [mara, "approval", "answered", { details: { answer: "once", tool: "browser_click" } }],
+    [atlas, "approval", "browser_click", { outcome: "begun", details: asked }],
+    [mara, "floor", "handed back", { details: { note: "Logged in, please continue" } }],
+    [mara, "input", "hands", { page, details: { presses: 6, keys: 42, scrolls: 2, texts: 0 } }],
+    [mara, "floor", "took over", {}],
+    [
+      atlas,
+      "act",
+      "browser_type",
+      {
+        page,
+        outcome: "refused",
+        reason: "Mara Lind took over 4 s ago",
+        details: { element: "Discount" },
+      },
+    ],
+    [
+      atlas,
+      "act",
+      "browser_navigate",
+      {
+        outcome: "refused",
+        reason: "the rule no-banks denies it",
+        details: { url: "https://bank.example" },
+      },
+    ],
+    [mara, "join", "entered", {}],
+    [null, "room", "browser", { outcome: "failed", reason: "Chromium ended with signal 11" }],
+  ];
+  const start = Number(query.get("cursor") ?? 201) - 1;
+  const now = Date.now();
+  const lines = Array.from({ length: 40 }, (_, n) => start - n)
+    .filter(seq => seq > 0)
+    .map(seq => {
+      const past = 200 - seq;
+      const [who, kind, what, more] = happened[past % happened.length];
+      const at = now - past * 14_000 - Math.floor(past / happened.length) * 4_000_000;
+      return { hash: "", line: { seq, at, who, kind, what, outcome: "done", ...more } };
+    })
+    .filter(({ line }) => !query.has("outcome") || line.outcome === "refused");
+  return { lines, cursor: start > 40 ? start - 39 : null, last: 200 };
+}
+
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const server = createServer((request, response) => {
   const path = new URL(request.url, "http://x").pathname;
+  if (path.endsWith("/audit")) {
+    const body = JSON.stringify(record(new URL(request.url, "http://x").searchParams));
+    response.writeHead(200, { "content-type": "application/json" }).end(body);
+    return;
+  }
+  if (path.endsWith("/picture")) {
+    response.writeHead(200, { "content-type": "image/svg+xml" }).end(TARGET);
+    return;
+  }
   if (path.startsWith("/api/")) {
     response.writeHead(401).end();
     return;
@@ -62,7 +132,193 @@ const agentActs = async page => {
   await page.waitForTimeout(120);
 };
 
+const approval = (more = {}) => ({
+  id: "00000000000000aa-1",
+  position: 1,
+  of: 1,
+  actor: "a-atlas",
+  name: "Atlas",
+  role: "agent",
+  tool: "browser_click",
+  classes: ["input", "submit"],
+  places: ["https://shop.example"],
+  targets: [{ role: "button", name: "Ship them all" }],
+  arguments: { element: "Ship them all button", target: "e14" },
+  texts: [],
+  shortened: false,
+  why: "All nine orders are paid, and the labels are printed.",
+  rule: { scope: "room", name: "ship-by-hand", line: 4, note: "Money leaves the house" },
+  expires_at: Date.now() + 240_000,
+  can_be_always: true,
+  picture: true,
+  answered: null,
+  ...more,
+});
+const typing = {
+  id: "00000000000000aa-2",
+  position: 2,
+  of: 2,
+  tool: "browser_fill_form",
+  targets: [
+    { role: "textbox", name: "Delivery note" },
+    { role: "textbox", name: "Reference \u202e gnp.exe" },
+  ],
+  texts: ["Please leave the parcels with the neighbours at number 14.", "RE-2026-0081"],
+  arguments: { slowly: true },
+  picture: false,
+  can_be_always: false,
+  rule: null,
+};
+const setFloor = (page, floor, rest = {}) =>
+  page.evaluate(
+    ([floor, rest]) => {
+      const [mara, jun, atlas] = fake.view.present;
+      const bo = { id: "p-bo", name: "Bo", kind: "person", role: "controller" };
+      const who = { mara, jun, atlas, bo };
+      const of = name => (name ? who[name] : null);
+      fake.setView({
+        present: [mara, { ...jun, role: "controller" }, atlas, bo],
+        holder: of(rest.holder),
+        floor: {
+          ...fake.view.floor,
+          ...floor,
+          takeover: of(floor.takeover),
+          turn: of(floor.turn),
+          requests: (floor.requests ?? []).map(of),
+        },
+      });
+    },
+    [floor, rest],
+  );
+
+const openTimeline = async page => {
+  const more = page.getByRole("button", { name: "More" });
+  if (await more.isVisible()) await more.click();
+  await page.getByRole("button", { name: "Timeline", exact: true }).click();
+  await page.waitForTimeout(300);
+};
+
 const states = {
+  takeover: {
+    after: async page => {
+      await live(page);
+      await setFloor(page, { takeover: "mara" }, { holder: "mara" });
+    },
+  },
+  takenover: {
+    after: async page => {
+      await live(page);
+      await setFloor(page, { takeover: "bo" }, { holder: "bo" });
+      await page.mouse.click(300, 400);
+    },
+  },
+  turns: {
+    after: async page => {
+      await live(page);
+      await setFloor(
+        page,
+        { mode: "turns", turn: "mara", requests: ["bo", "atlas"] },
+        { holder: "mara" },
+      );
+    },
+  },
+  theirturn: {
+    after: async page => {
+      await live(page);
+      await setFloor(page, { mode: "turns", turn: "bo" }, { holder: "bo" });
+      await page.mouse.click(300, 400);
+    },
+  },
+  modes: {
+    after: async page => {
+      await live(page);
+      await setFloor(page, { mode: "turns", turn: "mara", requests: ["bo"] }, { holder: "mara" });
+      await page.getByRole("button", { name: /Who may act/ }).click();
+    },
+  },
+  watch: {
+    after: async page => {
+      await live(page);
+      await setFloor(page, { mode: "watch" }, { holder: "atlas" });
+      await page.mouse.click(300, 400);
+    },
+  },
+  handsoff: {
+    after: async page => {
+      await live(page);
+      await setFloor(page, { mode: "hands-off" });
+    },
+  },
+  approval: {
+    after: async page => {
+      await live(page);
+      await page.evaluate(
+        list => fake.setView({ approvals: list }),
+        [approval({ of: 2 }), approval(typing)],
+      );
+      await page.waitForTimeout(600);
+    },
+  },
+  approvaltext: {
+    after: async page => {
+      await live(page);
+      await page.evaluate(
+        list => fake.setView({ approvals: list }),
+        [approval({ ...typing, position: 1, of: 1 })],
+      );
+      await page.waitForTimeout(600);
+    },
+  },
+  approvalwatched: {
+    query: "?watching",
+    after: async page => {
+      await live(page);
+      await page.evaluate(list => fake.setView({ approvals: list }), [approval()]);
+    },
+  },
+  answered: {
+    after: async page => {
+      await live(page);
+      await page.evaluate(list => fake.setView({ approvals: list }), [approval()]);
+      await page.waitForTimeout(600);
+      const answered = { by: "p-bo", name: "Bo", role: "controller", answer: { answer: "once" } };
+      await page.evaluate(
+        list => fake.setView({ approvals: list }),
+        [approval({ answered, position: null })],
+      );
+    },
+  },
+  timeline: {
+    after: async page => {
+      await live(page);
+      await openTimeline(page);
+      await page.getByText("Took over").first().waitFor();
+    },
+  },
+  timelinecard: {
+    after: async page => {
+      await live(page);
+      await openTimeline(page);
+      await page.evaluate(list => fake.setView({ approvals: list }), [approval()]);
+      await page.waitForTimeout(600);
+    },
+  },
+  timelineempty: {
+    after: async page => {
+      await page.route("**/audit?**", route =>
+        route.fulfill({ json: { lines: [], cursor: null, last: 0 } }),
+      );
+      await live(page);
+      await openTimeline(page);
+    },
+  },
+  timelinebroken: {
+    after: async page => {
+      await page.route("**/audit?**", route => route.abort());
+      await live(page);
+      await openTimeline(page);
+    },
+  },
   loading: { query: "?no-picture" },
   live: { after: live },
   agent: {

@@ -24,7 +24,7 @@ const faults = async (page: Page) => {
 const sideways = (page: Page) =>
   page.evaluate(() => {
     const wide = document.documentElement.scrollWidth - innerWidth;
-    const beyond = [...document.querySelectorAll(".bar *, .menu *, .stats *")]
+    const beyond = [...document.querySelectorAll(".bar *, .menu *, .stats *, .thumb *, .side *")]
       .filter(part => !part.closest(".unseen") && part.getBoundingClientRect().width > 0)
       .filter(part => {
         const box = part.getBoundingClientRect();
@@ -72,6 +72,31 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.mouse.click(empty.x, empty.y);
     await expect(page.getByText("You are acting")).toBeVisible();
     await page.getByRole("button", { name: "Statistics" }).click();
+    expect(await faults(page)).toEqual([]);
+  });
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`axe finds nothing wrong with a takeover, the modes, a question and the timeline, ${colorScheme}`, async ({
+    page,
+    tandem,
+  }) => {
+    await page.emulateMedia({ colorScheme });
+    await page.goto(tandem.page());
+    await expectColour(page, RED);
+    const agent = await Agent.connect(tandem, "Atlas");
+    const rules = { rules: [{ name: "look-first", effect: "ask", what: "browser_click" }] };
+    await tandem.api("PUT", "/api/rooms/main/rules", rules);
+    const asked = agent.call("browser_click", { target: "button" });
+    await expect(page.getByRole("alertdialog").getByRole("button", { name: "Once" })).toBeEnabled();
+    await page.getByRole("button", { name: "Timeline" }).click();
+    await page.getByRole("button", { name: /Who may act/ }).click();
+    expect(await faults(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await page.getByRole("alertdialog").getByRole("button", { name: "Deny" }).click();
+    await asked;
+    await page.getByRole("button", { name: "Take over" }).click();
+    await expect(page.getByText("You have taken over")).toBeVisible();
     expect(await faults(page)).toEqual([]);
   });
 }
@@ -173,6 +198,17 @@ for (const [name, viewport] of Object.entries({
     expect(await sideways(page)).toEqual({ wide: 0, beyond: [] });
     expect(await collisions(page)).toEqual([]);
     expect((await click).isError).toBe(false);
+
+    // Under the thumb, and large enough for it.
+    const take = page.getByRole("button", { name: "Take over" });
+    const under = await take.boundingBox();
+    expect(under?.height).toBeGreaterThanOrEqual(44);
+    expect(under?.y).toBeGreaterThan(viewport.height * 0.7);
+    await take.tap();
+    await expect(page.getByRole("button", { name: "Hand back" })).toBeInViewport({ ratio: 1 });
+    expect(await sideways(page)).toEqual({ wide: 0, beyond: [] });
+    expect(await collisions(page)).toEqual([]);
+    await page.getByRole("button", { name: "Hand back" }).tap();
 
     await page.getByRole("button", { name: "More" }).tap();
     await expect(page.getByRole("button", { name: "Statistics" })).toBeInViewport({ ratio: 1 });

@@ -106,6 +106,8 @@ async fn run(
             Ok(recorded) => recorded,
             Err(fault) => return Answer::failed(fault),
         };
+        // What happens after its first call is news to it, whether it asks for news or not.
+        call.work.told(&browser);
         let done = match call.outdated(&arguments) {
             Some(fault) => Err(fault),
             None => match call.consent(&entry.tool.name, &arguments).await {

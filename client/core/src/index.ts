@@ -1,5 +1,7 @@
 /** What the DOM parts, the element and the app may use of the core. */
+export * from "./approvals.ts";
 export * from "./codec.ts";
+export * from "./floor.ts";
 export * from "./gestures.ts";
 export * from "./keyboard/codes.ts";
 export * from "./keyboard/composition.ts";
@@ -10,6 +12,7 @@ export * from "./moves.ts";
 export * from "./people.ts";
 export * from "./photon.ts";
 export * from "./protocol.ts";
+export * from "./record.ts";
 export * from "./session.ts";
 export * from "./stats.ts";
 export * from "./store.ts";

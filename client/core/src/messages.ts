@@ -92,7 +92,10 @@ function isView(v: unknown): v is RoomView {
     v.present.every(isPresence) &&
     (v.holder === null || isPresence(v.holder)) &&
     Array.isArray(v.waiting) &&
+    isFloor(v.floor) &&
     v.waiting.every(isText) &&
+    Array.isArray(v.approvals) &&
+    v.approvals.every(isApproval) &&
     Array.isArray(v.help) &&
     v.help.every(isHelp)
   );
@@ -106,6 +109,43 @@ function isHelp(h: unknown): boolean {
     isText(h.reason) &&
     isText(h.task) &&
     (h.helper === null || isPresence(h.helper))
+  );
+}
+
+const MODES: ReadonlySet<unknown> = new Set(["together", "turns", "watch", "hands-off"]);
+
+function isFloor(f: unknown): boolean {
+  return (
+    isRecord(f) &&
+    MODES.has(f.mode) &&
+    (f.takeover === null || isPresence(f.takeover)) &&
+    (f.turn === null || isPresence(f.turn)) &&
+    Array.isArray(f.requests) &&
+    f.requests.every(isPresence) &&
+    isNumber(f.hand_backs)
+  );
+}
+
+function isApproval(a: unknown): boolean {
+  const texts = (list: unknown): boolean => Array.isArray(list) && list.every(isText);
+  return (
+    isRecord(a) &&
+    isText(a.id) &&
+    (a.position === null || isNumber(a.position)) &&
+    isNumber(a.of) &&
+    isText(a.actor) &&
+    isText(a.name) &&
+    isText(a.tool) &&
+    texts(a.classes) &&
+    texts(a.places) &&
+    texts(a.texts) &&
+    Array.isArray(a.targets) &&
+    a.targets.every(target => isRecord(target) && isText(target.role) && isText(target.name)) &&
+    isNumber(a.expires_at) &&
+    (a.why === null || isText(a.why)) &&
+    (a.rule === null || (isRecord(a.rule) && isText(a.rule.name) && isText(a.rule.scope))) &&
+    (a.answered === null ||
+      (isRecord(a.answered) && isText(a.answered.name) && isRecord(a.answered.answer)))
   );
 }
 

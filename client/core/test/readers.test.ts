@@ -21,8 +21,10 @@ const room: RoomView = {
   phase: { state: "live" },
   present: [mara],
   holder: null,
+  floor: { mode: "together", takeover: null, turn: null, requests: [], hand_backs: 0 },
   waiting: [],
   help: [],
+  approvals: [],
   page: null,
 };
 

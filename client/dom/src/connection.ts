@@ -3,8 +3,10 @@
  * real timers, and publishes what the room says. It knows no element.
  */
 import {
+  type Answer,
   type ClientMessage,
   type Effect,
+  type FloorAsk,
   type HelpAnswer,
   type InputMessage,
   PhotonTracker,
@@ -126,6 +128,16 @@ export class Connection {
   /** Answers an agent's request for help, which the room's view lists. */
   answerHelp(id: number, answer: HelpAnswer): void {
     this.#tell({ type: "help", id, answer });
+  }
+
+  /** Does something about who may act. What the server refuses comes as an error. */
+  askFloor(ask: FloorAsk): void {
+    this.#tell({ type: "floor", ask });
+  }
+
+  /** Answers what an agent wants a yes for, which the room's view lists. */
+  approve(id: string, answer: Answer): void {
+    this.#tell({ type: "approve", id, answer });
   }
 
   requestFit(size: Size): void {

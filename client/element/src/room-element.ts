@@ -6,19 +6,23 @@
  *
  * Attributes: room, src, token, view-only, fit ("fit" or "1:1"), codecs
  * ("h264,vp8"). Methods: connect, disconnect, requestFit, focus,
- * setOnScreenKeyboard. Slot "action": what is offered when a token is wanted.
+ * setOnScreenKeyboard, askFloor, approve, answerHelp, call. Slot "action": what is offered when a token is wanted.
  */
 import {
   type Action,
+  type Answer,
   colourOf,
   type Fit,
+  type FloorAsk,
   type HelpAnswer,
   type InputMessage,
   type Notice,
   noticeOf,
   type Presence,
+  type Refused,
   type RoomEvent,
   type RoomView,
+  refusalOf,
   type SessionState,
   type Size,
   type Stats,
@@ -45,6 +49,8 @@ export interface TandemRoomEventMap {
   view: CustomEvent<RoomView>;
   error: CustomEvent<{ code: WireError | "client"; message: string }>;
   stats: CustomEvent<Stats>;
+  /** A press, key, scroll or text that is not taken now: others have the room. */
+  refused: CustomEvent<Refused>;
   /** The keyboard is to leave the picture; whoever embeds it gives the focus a place. */
   leave: CustomEvent<null>;
 }
@@ -60,6 +66,13 @@ const COPY_WITHIN_MS = 5000;
 const TOAST_MS = 5000;
 /** In these phases the room's display shows nothing. */
 const NO_BROWSER: ReadonlySet<string> = new Set(["starting", "restarting", "failed"]);
+
+/** Control, Alt and the like alone are no try to act, as any chord begins with them. */
+const MODIFIERS: ReadonlySet<number> = new Set([29, 42, 54, 56, 58, 69, 97, 100, 125, 126]);
+const isTry = (message: InputMessage): boolean =>
+  message.kind === "button" || message.kind === "key"
+    ? message.down && !(message.kind === "key" && MODIFIERS.has(message.code))
+    : message.kind === "wheel" || message.kind === "text";
 
 let adopted: CSSStyleSheet | undefined;
 
@@ -205,6 +218,18 @@ export class TandemRoom extends HTMLElement {
   /** Answers an agent's request for help, which the view lists. */
   answerHelp(id: number, answer: HelpAnswer): void {
     this.#connection?.answerHelp(id, answer);
+  }
+
+  /** Takes over, hands back, asks, gives or changes the mode; the view tells what came of it. */
+  askFloor(ask: FloorAsk): void {
+    // Nothing of this person's stays pressed over a change of who may act.
+    this.#releaseAll();
+    this.#connection?.askFloor(ask);
+  }
+
+  /** Answers what an agent wants a yes for, which the view lists. */
+  approve(id: string, answer: Answer): void {
+    this.#connection?.approve(id, answer);
   }
 
   /** The picture as it is now, as an address of its data; `null` when there is none. */
@@ -378,6 +403,11 @@ export class TandemRoom extends HTMLElement {
   #send(message: InputMessage): boolean {
     if (!this.mayAct) return false;
     if (message.kind !== "move") this.#lastAct = performance.now();
+    // It goes out all the same: the server knows best, and the view may be a moment old.
+    if (isTry(message)) {
+      const refused = refusalOf(this.view, this.you, true);
+      if (refused) this.#emit("refused", refused);
+    }
     return this.#connection?.send(message) ?? false;
   }
 
@@ -408,7 +438,7 @@ export class TandemRoom extends HTMLElement {
       const holder = room.holder;
       this.#parts.frame.style.setProperty(
         "--_actor",
-        holder ? `var(--_${colourOf(holder.id, holder.kind)})` : "var(--_idle)",
+        holder ? `var(--_${colourOf(holder.id, holder.kind)})` : "transparent",
       );
       this.#overlay.setPresent(room.present, this.you?.id ?? null);
       this.#emit("view", room);
@@ -422,7 +452,7 @@ export class TandemRoom extends HTMLElement {
       this.#keyboard.releaseAll();
       this.#overlay.clear();
       // Who acts is not known without a connection.
-      this.#parts.frame.style.setProperty("--_actor", "var(--_idle)");
+      this.#parts.frame.style.setProperty("--_actor", "transparent");
     }
     this.#say(noticeOf(state, this.view));
     this.#emit("state", { state, notice: this.#notice });

@@ -16,7 +16,7 @@ const CSS = `
 .picture.seen { visibility: visible; }
 video, canvas.still { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: fill; display: block; pointer-events: none; }
 .picture.stale video, .picture.stale canvas { filter: saturate(0.5) brightness(0.75); transition: filter 120ms; }
-.frame { position: absolute; left: 0; top: 0; box-sizing: border-box; border: 2px solid var(--_actor, var(--_idle)); border-radius: 3px; pointer-events: none; transition: border-color 120ms; visibility: hidden; }
+.frame { position: absolute; left: 0; top: 0; box-sizing: border-box; border: 2px solid var(--_actor, transparent); border-radius: 3px; pointer-events: none; transition: border-color 120ms; visibility: hidden; }
 .frame.seen { visibility: visible; }
 .picture.blank, .frame.blank { visibility: hidden; }
 :host(.keyed) .frame { box-shadow: inset 0 0 0 2px var(--_accent); }

@@ -2,25 +2,29 @@
  * The slim bar: which room, who is here, who acts, how well it comes through,
  * and the few things to do. On a phone the doing folds into a menu.
  */
-import { createSignal, onCleanup, Show } from "solid-js";
+import { createSignal, type JSX, onCleanup, Show } from "solid-js";
 import type { Stats, TandemRoom } from "../../element/src/index.ts";
+import { FloorStrip } from "./floor.tsx";
 import { matches, type Seen } from "./follow.ts";
 import { formatMs } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
-import { Actor, People } from "./people.tsx";
+import { People } from "./people.tsx";
 import { Tools } from "./tools.tsx";
 
 export interface BarProps {
   ref: (element: HTMLElement) => void;
   room: TandemRoom;
   seen: Seen;
+  narrow: boolean;
   statsShown: boolean;
   onStats: () => void;
+  timelineShown: boolean;
+  onTimeline: () => void;
+  /** The buttons of who acts, where they have their place in the bar. */
+  actions: JSX.Element;
 }
 
 export function Bar(props: BarProps) {
-  // A phone on its side is wide, but its buttons are large.
-  const narrow = matches("(max-width: 760px), (pointer: coarse) and (max-width: 960px)");
   const touch = matches("(pointer: coarse)");
   const [menu, setMenu] = createSignal(false);
   const [keys, setKeys] = createSignal(false);
@@ -50,6 +54,8 @@ export function Bar(props: BarProps) {
       live={props.seen.live()}
       statsShown={props.statsShown}
       onStats={props.onStats}
+      timelineShown={props.timelineShown}
+      onTimeline={props.onTimeline}
       onDone={() => setMenu(false)}
     />
   );
@@ -70,7 +76,7 @@ export function Bar(props: BarProps) {
         <People view={props.seen.view()} you={props.seen.you()} most={most()} />
       </Show>
       <Show when={props.seen.joined()}>
-        <Actor view={props.seen.view()} you={props.seen.you()} />
+        <FloorStrip room={props.room} seen={props.seen} narrow={props.narrow} />
       </Show>
       <Show when={props.seen.joined() && !props.seen.mayAct()}>
         <span class="watching">
@@ -79,7 +85,8 @@ export function Bar(props: BarProps) {
         </span>
       </Show>
       <span class="gap" />
-      <Show when={!narrow()}>
+      {props.actions}
+      <Show when={!props.narrow}>
         <Quality stats={props.seen.stats()} live={props.seen.live()} />
       </Show>
       <Show when={touch() && props.seen.mayAct()}>
@@ -97,7 +104,7 @@ export function Bar(props: BarProps) {
           <Icon name="keyboard" />
         </button>
       </Show>
-      <Show when={narrow()} fallback={tools()}>
+      <Show when={props.narrow} fallback={tools()}>
         <div class="menu-holder" ref={holder}>
           <button
             type="button"

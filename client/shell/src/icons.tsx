@@ -1,8 +1,13 @@
 /** Lucide's icons, only those that are used, 16 px and mute: the label speaks. */
 import bot from "lucide-static/icons/bot.svg?raw";
 import stats from "lucide-static/icons/chart-no-axes-column.svg?raw";
+import down from "lucide-static/icons/chevron-down.svg?raw";
+import download from "lucide-static/icons/download.svg?raw";
 import more from "lucide-static/icons/ellipsis.svg?raw";
 import eye from "lucide-static/icons/eye.svg?raw";
+import globe from "lucide-static/icons/globe.svg?raw";
+import hand from "lucide-static/icons/hand.svg?raw";
+import history from "lucide-static/icons/history.svg?raw";
 import keyboard from "lucide-static/icons/keyboard.svg?raw";
 import maximize from "lucide-static/icons/maximize.svg?raw";
 import minimize from "lucide-static/icons/minimize.svg?raw";
@@ -11,12 +16,19 @@ import scaling from "lucide-static/icons/scaling.svg?raw";
 import signal from "lucide-static/icons/signal.svg?raw";
 import low from "lucide-static/icons/signal-low.svg?raw";
 import medium from "lucide-static/icons/signal-medium.svg?raw";
+import undo from "lucide-static/icons/undo-2.svg?raw";
+import user from "lucide-static/icons/user.svg?raw";
 import close from "lucide-static/icons/x.svg?raw";
 
 const ICONS = {
   bot,
   close,
+  down,
+  download,
   eye,
+  globe,
+  hand,
+  history,
   keyboard,
   low,
   maximize,
@@ -27,6 +39,8 @@ const ICONS = {
   scaling,
   signal,
   stats,
+  undo,
+  user,
 } as const;
 
 export type IconName = keyof typeof ICONS;

@@ -1,4 +1,4 @@
-/** Who is here, and who acts. Agents are square, people round: colour is never alone. */
+/** Who is here. Agents are square, people round: colour is never alone. */
 import { For, Show } from "solid-js";
 import {
   colourOf,
@@ -6,8 +6,6 @@ import {
   listNames,
   type Presence,
   type RoomView,
-  whoActs,
-  whoWaits,
 } from "../../core/src/index.ts";
 import { Icon } from "./icons.tsx";
 
@@ -64,26 +62,5 @@ export function People(props: { view: RoomView | null; you: Presence | null; mos
         </Show>
       </ul>
     </Show>
-  );
-}
-
-export function Actor(props: { view: RoomView | null; you: Presence | null }) {
-  const holder = () => props.view?.holder ?? null;
-  return (
-    <div class="acting-line" role="status">
-      <Show when={props.view}>
-        <span
-          class="pill"
-          classList={{ nobody: holder() === null }}
-          style={colour(holder() ?? { id: "", name: "", kind: "person", role: "viewer" })}
-        >
-          <Show when={holder()}>
-            {who => <Icon name={who().kind === "agent" ? "bot" : "pointer"} />}
-          </Show>
-          <span class="words">{whoActs(props.view, props.you?.id ?? null)}</span>
-        </span>
-        <Show when={whoWaits(props.view)}>{words => <span class="waits">{words()}</span>}</Show>
-      </Show>
-    </div>
   );
 }

@@ -9,6 +9,8 @@ export interface ToolsProps {
   live: boolean;
   statsShown: boolean;
   onStats: () => void;
+  timelineShown: boolean;
+  onTimeline: () => void;
   onDone: () => void;
 }
 
@@ -78,6 +80,20 @@ export function Tools(props: ToolsProps) {
           <span class="label only-menu">{full() ? "Leave full screen" : "Full screen"}</span>
         </button>
       </Show>
+      <button
+        type="button"
+        class="tool"
+        aria-pressed={props.timelineShown}
+        aria-label="Timeline"
+        title="Timeline: who did what"
+        onClick={() => {
+          props.onTimeline();
+          props.onDone();
+        }}
+      >
+        <Icon name="history" />
+        <span class="label only-menu">Timeline</span>
+      </button>
       <button
         type="button"
         class="tool"
