@@ -107,11 +107,6 @@ impl House {
         house
     }
 
-    /// Where the server listens.
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.http)
-    }
-
     pub fn page(&self) -> String {
         self.at("/")
     }
