@@ -65,7 +65,8 @@ async fn warm_up(person: &Viewer, eye: &mut Raw, at: Point) {
         // The window manager's doings have no event here.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("the window does not get the keyboard");
+    let what = "[document.activeElement.id, document.hasFocus(), document.visibilityState, theirs.value, state.heard.slice(-20)].join()";
+    panic!("the window does not get the keyboard: {}", eye.look(what).await);
 }
 
 /// A room with the page of these tests, and an eye on it.

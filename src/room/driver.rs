@@ -229,6 +229,9 @@ impl<'a> Driver<'a> {
             Command::Control { actor, ask, reply } => {
                 let done = self.control(&actor, ask.clone());
                 self.ledger.asked_floor(&actor, &ask, &done);
+                // Whoever is answered sees it in the view.
+                self.tell_floor();
+                self.publish(Instant::now());
                 let _ = reply.send(done.map_err(|refusal| RoomError::Forbidden(refusal.to_string())));
             }
             Command::AskHelp { id, actor, reason, task, limit, reply } => {

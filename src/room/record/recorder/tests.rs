@@ -1,3 +1,5 @@
+//! The recorder with a real store: order, floods, a disk that is full.
+
 use std::path::Path;
 
 use futures_util::{StreamExt, TryStreamExt};
