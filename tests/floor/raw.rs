@@ -105,6 +105,8 @@ impl Raw {
 
     /// The middle of an element on the display, and on the page.
     pub async fn place(&mut self, id: &str) -> (Point, (f64, f64)) {
+        // Below the browser's own bar: before, the window has not been placed.
+        self.until(&format!("places.{id}[3] > 40"), true).await;
         let found = self.look(&format!("places.{id}")).await;
         let number = |at: usize| found[at].as_f64().expect("a number");
         let (x, y) = (number(0), number(1));
