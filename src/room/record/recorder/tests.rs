@@ -1,3 +1,6 @@
+//! The queue, the chain and the reading of a record, also when the store fails
+//! and when somebody changes the file.
+
 use std::path::Path;
 
 use futures_util::{StreamExt, TryStreamExt};
