@@ -9,6 +9,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+#[allow(dead_code, reason = "other tests use the rest of it")]
 mod house;
 use house::{ADMIN, House};
 
