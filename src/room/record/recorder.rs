@@ -81,7 +81,10 @@ struct Shared {
     /// One moment on both clocks.
     began: (Instant, i64),
     queue: Mutex<Queue>,
+    /// Something waits to be written.
     wake: Notify,
+    /// Somebody waits for it: a store that failed is tried again at once.
+    urgent: Notify,
     ended: CancellationToken,
 }
 
@@ -121,6 +124,7 @@ impl Recorder {
             began: (Instant::now(), now()),
             queue: Mutex::default(),
             wake: Notify::new(),
+            urgent: Notify::new(),
             ended: CancellationToken::new(),
         });
         tokio::spawn(run(Arc::clone(&shared)));
@@ -137,6 +141,7 @@ impl Recorder {
             queue.items.push_back(Item { line, reply: Some(reply) });
         }
         self.shared.wake.notify_one();
+        self.shared.urgent.notify_one();
         written.await.map_err(|_| RecordError::Closed)?
     }
 
@@ -163,10 +168,7 @@ impl Recorder {
         }
         queue.items.push_back(Item { line: entry.into_line(&self.shared.room), reply: None });
         queue.facts += 1;
-        // A store that fails is tried again after a pause, not with every fact.
-        if queue.failing.is_none() {
-            self.shared.wake.notify_one();
-        }
+        self.shared.wake.notify_one();
     }
 
     /// Whether anything may be done now that will have to be recorded.
@@ -233,6 +235,7 @@ impl Shared {
     fn close(&self) {
         self.queue().closed = true;
         self.wake.notify_one();
+        self.urgent.notify_one();
     }
 
     fn take_batch(&self) -> (Vec<Item>, bool) {
@@ -338,7 +341,8 @@ async fn run(shared: Arc<Shared>) {
                     tracing::error!(room = %shared.room, lines, %error, "the end of the record was not written");
                     break;
                 }
-                let _ = tokio::time::timeout(pause, shared.wake.notified()).await;
+                // Not with every fact that comes meanwhile.
+                let _ = tokio::time::timeout(pause, shared.urgent.notified()).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }

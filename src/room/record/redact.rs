@@ -89,9 +89,7 @@ fn word(word: &str) -> String {
         let scheme = word[..at]
             .rfind(|c: char| !c.is_ascii_alphanumeric())
             .map_or(0, |before| before + word[before..].chars().next().map_or(1, char::len_utf8));
-        let end = word[at..]
-            .find(|c: char| matches!(c, '"' | '\'' | ')' | '>' | ','))
-            .map_or(word.len(), |n| at + n);
+        let end = word[at..].find(['"', '\'', ')', '>', ',']).map_or(word.len(), |n| at + n);
         return format!("{}{}{}", masked(&word[..scheme]), address(&word[scheme..end]), masked(&word[end..]));
     }
     masked(word)

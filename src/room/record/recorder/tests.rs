@@ -1,4 +1,5 @@
-//! The recorder with a real store: order, floods, a disk that is full.
+//! The queue, the chain and the reading of a record, also when the store fails
+//! and when somebody changes the file.
 
 use std::path::Path;
 
