@@ -73,7 +73,7 @@ impl Gates {
     pub fn agents_on_the_way(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
         let mut on_the_way = self.agents.on_the_way.subscribe();
         let any = *on_the_way.borrow_and_update() > 0;
-        any.then(|| async move { drop(on_the_way.wait_for(|count| *count == 0).await) })
+        any.then_some(async move { drop(on_the_way.wait_for(|count| *count == 0).await) })
     }
 
     /// The same for people's, apart from one.

@@ -61,8 +61,11 @@ pub struct GuestRules {
     /// The rules as they are now.
     pub rules: Arc<dyn Fn() -> Arc<Rules> + Send + Sync>,
     /// Where a target is now, if that is known.
-    pub address: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub address: Arc<AddressOf>,
 }
+
+/// Where a target is now.
+pub type AddressOf = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl std::fmt::Debug for GuestRules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -86,7 +86,6 @@ impl Mux {
     }
 
     /// Asks the room's rules. True when the message goes no further for now.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     fn is_stopped(
         &mut self,
         client: ClientId,
