@@ -331,8 +331,9 @@ async fn a_person_stops_the_typing_with_no_further_character() {
         let _ = floor.handle_person(Instant::now(), &person(), Touch::Press(1)).expect("may");
     };
     let (typed, ()) = tokio::join!(typing, takeover);
-    assert!(matches!(typed, Err(ActError::Preempted(_))), "{typed:?}");
+    let Err(ActError::PreemptedAfter { done, of: 3000 }) = typed else { panic!("{typed:?}") };
     let length = hand.js("slow.value.length").await;
+    assert_eq!(length.as_u64(), Some(done as u64), "as much as it says");
     assert!(length.as_u64().is_some_and(|length| (20..3000).contains(&length)), "{length}");
     hand.js("new Promise((done) => setTimeout(done, 100))").await;
     assert_eq!(hand.js("slow.value.length").await, length);

@@ -511,8 +511,10 @@ impl Floor {
         self.person = None;
         self.hand_backs += 1;
         self.events.push_back(FloorEvent::HandedBack { by, note: note.to_owned(), took, left });
-        if self.mode == Mode::Turns {
-            self.end_turn(now);
+        match self.mode {
+            Mode::Turns => self.end_turn(now),
+            // It is everybody's again; there is nothing to wait for.
+            _ => self.requests.clear(),
         }
     }
 

@@ -164,9 +164,11 @@ fn a_takeover_refuses_agents_until_the_hand_back_and_stops_what_is_under_way() {
     let refusal = floor.handle_agent(later, &bot).expect_err("taken");
     assert_eq!(refusal, Refusal::TakenOver { by: "ada".into(), since: Duration::from_secs(40) });
     assert_eq!(floor.poll_timeout(later), None, "it does not end by itself while she is here");
+    floor.handle_request(later, &actor("bob", Role::Controller)).expect("may ask");
+    assert_eq!(floor.requests().count(), 1);
     floor.handle_hand_back(later, &ada, " logged in\u{7} ").expect("hers");
     granted(floor.handle_agent(later, &bot).expect("may")).check().expect("at once");
-    assert_eq!(floor.hand_backs(), 1);
+    assert_eq!((floor.hand_backs(), floor.requests().count()), (1, 0));
     let told = events(&mut floor).join("\n");
     assert!(told.contains("TookOver") && told.contains("\"logged in\"") && told.contains("40s"), "{told}");
     assert_eq!(floor.handle_hand_back(later, &ada, ""), Err(Refusal::NothingToGive));
