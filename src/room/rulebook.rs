@@ -31,8 +31,16 @@ pub struct Rulebook {
     room: RoomId,
     server: Arc<ServerRules>,
     rules: RwLock<Arc<RuleSet>>,
-    /// Both together, for those who decide; made anew when one changes.
-    compiled: RwLock<(Arc<RuleSet>, Arc<Rules>)>,
+    /// Both together, for those who decide, and what they were made from.
+    compiled: RwLock<Compiled>,
+    /// Held while rules are changed, so that no change is lost under another.
+    changing: tokio::sync::Mutex<()>,
+}
+
+struct Compiled {
+    server: Arc<RuleSet>,
+    room: Arc<RuleSet>,
+    rules: Arc<Rules>,
 }
 
 fn key(room: &RoomId) -> String {
@@ -81,24 +89,29 @@ impl Rulebook {
         let rules = Arc::new(kept(&store, &key(&room)).await?);
         let shared = server.set();
         let compiled = Arc::new(Rules::new(server.default, &shared, &rules));
-        Ok(Self { store, room, server, rules: RwLock::new(rules), compiled: RwLock::new((shared, compiled)) })
+        let compiled = Compiled { server: shared, room: Arc::clone(&rules), rules: compiled };
+        Ok(Self {
+            store,
+            room,
+            server,
+            rules: RwLock::new(rules),
+            compiled: RwLock::new(compiled),
+            changing: tokio::sync::Mutex::default(),
+        })
     }
 
     /// All that is decided by, as it is now.
     pub fn rules(&self) -> Arc<Rules> {
-        let shared = self.server.set();
+        let (server, room) = (self.server.set(), read(&self.rules));
         {
             let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
-            if Arc::ptr_eq(&compiled.0, &shared) {
-                return Arc::clone(&compiled.1);
+            if Arc::ptr_eq(&compiled.server, &server) && Arc::ptr_eq(&compiled.room, &room) {
+                return Arc::clone(&compiled.rules);
             }
         }
-        self.compile(shared)
-    }
-
-    fn compile(&self, shared: Arc<RuleSet>) -> Arc<Rules> {
-        let rules = Arc::new(Rules::new(self.server.default, &shared, &read(&self.rules)));
-        *self.compiled.write().unwrap_or_else(PoisonError::into_inner) = (shared, Arc::clone(&rules));
+        let rules = Arc::new(Rules::new(self.server.default, &server, &room));
+        let compiled = Compiled { server, room, rules: Arc::clone(&rules) };
+        *self.compiled.write().unwrap_or_else(PoisonError::into_inner) = compiled;
         rules
     }
 
@@ -112,6 +125,11 @@ impl Rulebook {
 
     /// Puts other rules in place, at once.
     pub async fn replace(&self, scope: Scope, rules: RuleSet) -> Result<(), RulebookError> {
+        let _changing = self.changing.lock().await;
+        self.put(scope, rules).await
+    }
+
+    async fn put(&self, scope: Scope, rules: RuleSet) -> Result<(), RulebookError> {
         match scope {
             Scope::Server => self.server.replace(&self.store, rules).await?,
             Scope::Room => {
@@ -119,14 +137,14 @@ impl Rulebook {
                 *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
             }
         }
-        self.compile(self.server.set());
         Ok(())
     }
 
     /// Adds one rule to the room's.
     pub async fn add(&self, rule: Rule) -> Result<(), RulebookError> {
+        let _changing = self.changing.lock().await;
         let rules = read(&self.rules).with(rule)?;
-        self.replace(Scope::Room, rules).await
+        self.put(Scope::Room, rules).await
     }
 
     pub fn decide(&self, action: &Action) -> Decision {
