@@ -18,6 +18,7 @@ pub mod store;
 pub mod room;
 
 pub mod agents;
+pub mod copilot;
 pub mod server;
 
 #[cfg(feature = "bench")]

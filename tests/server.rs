@@ -234,7 +234,8 @@ impl Server {
         });
         let edges = Edges {
             agents: Some(mcp),
-            tools_document: tandem::agents::openapi_paths(),
+            copilot: None,
+            tools_document: tandem::cli::edges_document(),
             telemetry: Some(Arc::new(Counts)),
         };
         let shutdown = CancellationToken::new();
@@ -341,7 +342,7 @@ impl Page {
 async fn every_door_asks_for_a_token() {
     let server = Server::start().await;
     let document: serde_json::Value =
-        serde_json::from_str(&tandem::server::openapi_json(&tandem::agents::openapi_paths())).unwrap();
+        serde_json::from_str(&tandem::server::openapi_json(&tandem::cli::edges_document())).unwrap();
     let mut doors = vec![
         ("GET".to_owned(), "/".to_owned()),
         ("GET".into(), "/rooms/main".into()),
@@ -737,7 +738,7 @@ async fn tools_act_as_an_agent_whoever_gave_the_token() {
 #[test]
 fn the_committed_api_document_is_what_the_routes_say() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
-    let wanted = tandem::server::openapi_json(&tandem::agents::openapi_paths());
+    let wanted = tandem::server::openapi_json(&tandem::cli::edges_document());
     if std::env::var_os("TANDEM_BLESS").is_some() {
         std::fs::write(&path, &wanted).expect("written");
     }

@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["floor", "policy", "process"],
     &["display", "media", "rtc", "browser", "store"],
     &["room"],
-    &["server", "agents"],
+    &["server", "agents", "copilot"],
     &["bench"],
     &["cli", "main", "lib"],
 ];

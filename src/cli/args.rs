@@ -163,7 +163,7 @@ pub fn run() -> ExitCode {
             runtime.shutdown_background();
             done
         }),
-        What::Openapi => print(&crate::server::openapi_json(&crate::agents::openapi_paths())),
+        What::Openapi => print(&crate::server::openapi_json(&super::assemble::edges_document())),
         What::Cdp(bridge) => runtime().and_then(|runtime| runtime.block_on(super::cdp::run(bridge))),
         #[cfg(feature = "bench")]
         What::Bench(args) => runtime().and_then(|runtime| {

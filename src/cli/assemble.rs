@@ -1,5 +1,6 @@
 //! Puts the program together: what stands behind the server's doors.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::settings::Settings;
-use crate::base::{Bitrate, RoomId};
+use crate::base::{Bitrate, Redacted, Role, RoomId};
+use crate::copilot::Copilots;
 use crate::policy::RuleSet;
 use crate::process::{self, RoomUser};
 use crate::room::{House, Programs, Retention, RoomSettings, RoomSpec, Rooms};
 use crate::rtc::{Rtc, RtcSettings};
-use crate::server::{Edges, Telemetry, TelemetrySource};
-use crate::store::Store;
+use crate::server::{Edges, Secret, Telemetry, TelemetrySource, new_token};
+use crate::store::{Store, UnixSeconds};
 
 /// How long viewers may take to say goodbye.
 const PEER_GRACE: Duration = Duration::from_millis(300);
@@ -54,6 +56,7 @@ impl TelemetrySource for Floors {
 pub(super) async fn assemble(
     settings: &Settings,
     store: &Store,
+    port: u16,
     shutdown: &CancellationToken,
 ) -> Result<Assembly, Failure> {
     let user = RoomUser::resolve(&settings.room_user)?;
@@ -78,8 +81,8 @@ pub(super) async fn assemble(
     let server_rules = settings.rules_file.as_deref().map(rules).transpose()?;
     let room_settings = RoomSettings {
         data_dir: settings.data_dir.clone(),
-        run_dir,
-        user,
+        run_dir: run_dir.clone(),
+        user: user.clone(),
         programs,
         frame_rate: settings.frame_rate,
         max_bitrate: settings.max_bitrate,
@@ -96,19 +99,83 @@ pub(super) async fn assemble(
     let main = RoomSpec { id: RoomId::main(), size: settings.room_size, start_url: None, mode: None };
     let house = House::open(room_settings, main, rtc.clone(), store.clone()).await?;
 
+    let copilots = {
+        let setup = copilot_setup(settings, store, port, user, &run_dir);
+        let house = Arc::clone(&house);
+        Copilots::new(setup, move |room| house.handle(room).is_some(), shutdown.child_token())
+    };
     let edges = Edges {
+        copilot: Some(crate::copilot::router(Arc::clone(&copilots))),
         agents: Some(crate::agents::router(Arc::clone(&house), shutdown.clone())),
-        tools_document: crate::agents::openapi_paths(),
+        tools_document: edges_document(),
         telemetry: Some(Arc::new(Floors { house: Arc::clone(&house), rtc: rtc.clone() })),
     };
     let drain = {
         let house = Arc::clone(&house);
         Box::pin(async move {
             rtc.stop(PEER_GRACE).await;
-            house.stop().await;
+            tokio::join!(copilots.stop(), house.stop());
         })
     };
     Ok(Assembly { rooms: house, edges, drain })
+}
+
+/// What the OpenAPI document has of what is behind the server's doors.
+pub fn edges_document() -> serde_json::Value {
+    let mut items = crate::agents::openapi_paths();
+    if let (Some(items), Some(more)) = (items.as_object_mut(), crate::copilot::openapi_paths().as_object()) {
+        items.extend(more.clone());
+    }
+    items
+}
+
+/// What each room's agent is started with.
+fn copilot_setup(
+    settings: &Settings,
+    store: &Store,
+    port: u16,
+    user: RoomUser,
+    run_dir: &Path,
+) -> crate::copilot::Setup {
+    let store = store.clone();
+    let mint: crate::copilot::Mint = Arc::new(move |room| {
+        let store = store.clone();
+        Box::pin(async move { mint(&store, room).await.map_err(|error| error.to_string()) })
+    });
+    let ip = match settings.listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let value = |name: &String| std::env::var_os(name).map(|value| (name.into(), value));
+    crate::copilot::Setup {
+        program: settings.opencode.clone(),
+        // As ourselves it finds its user's own configuration and keys.
+        home: user.switch().is_none().then(|| std::env::var_os("HOME").map(PathBuf::from)).flatten(),
+        user,
+        data_dir: settings.data_dir.clone(),
+        run_dir: run_dir.to_owned(),
+        directory: settings.opencode_dir.clone(),
+        env: settings.opencode_env.iter().filter_map(value).collect(),
+        origin: format!("http://{}", SocketAddr::new(ip, port)),
+        mint,
+    }
+}
+
+/// A token for the agent that people talk to in a room. Those of its
+/// predecessors, whose processes have ended, open nothing any more.
+async fn mint(store: &Store, room: RoomId) -> Result<Redacted<String>, Failure> {
+    const NAME: &str = "OpenCode";
+    let now = UnixSeconds::now();
+    for old in store.tokens(Some(room.clone())).await? {
+        if old.name == NAME && old.role == Role::Agent && old.is_good(now) {
+            store.revoke_token(old.id, now).await?;
+        }
+    }
+    let secret = Secret::random()?;
+    let token = new_token(&secret, Role::Agent, Some(room), Some(NAME), None).map_err(Failure::new)?;
+    store.add_token(token).await?;
+    Ok(Redacted::new(secret.reveal().to_owned()))
 }
 
 /// The rules in a file; broken ones are told with line and reason.

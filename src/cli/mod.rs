@@ -18,5 +18,6 @@ mod table;
 mod token;
 
 pub use args::run;
+pub use assemble::edges_document;
 pub use settings::{LogFormat, Settings};
 pub use source::{SettingsError, Source, example};

@@ -241,6 +241,27 @@ pub(super) const TABLE: &[Setting] = &[
         }
     ),
     setting!(
+        opencode,
+        Text,
+        "opencode",
+        "OpenCode 1.18, the agent that people talk to in a room: a path, or a name to be found in PATH.",
+        |s, v| path(&mut s.opencode, v)
+    ),
+    setting!(
+        opencode_dir,
+        Text,
+        "",
+        "Where OpenCode works, with its opencode.json; without it a directory of each room's own.",
+        |s, v| optional(v, |path| s.opencode_dir = Some(path))
+    ),
+    setting!(
+        opencode_env,
+        List,
+        "ANTHROPIC_API_KEY,OPENAI_API_KEY,GEMINI_API_KEY,OPENROUTER_API_KEY",
+        "Names of variables of the environment that OpenCode gets: the keys of models' providers.",
+        |s, v| list(&mut s.opencode_env, v, parse::<String>)
+    ),
+    setting!(
         ice_servers,
         List,
         "",
@@ -301,6 +322,9 @@ impl Settings {
             audit_age: Duration::ZERO,
             audit_bytes: 0,
             agent_tools: ToolGroups::default(),
+            opencode: PathBuf::new(),
+            opencode_dir: None,
+            opencode_env: vec![],
             ice_servers: vec![],
             log: String::new(),
             log_format: LogFormat::Text,

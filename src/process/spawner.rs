@@ -24,7 +24,8 @@ pub struct Program {
     /// Where it runs; also its `HOME`.
     pub home: PathBuf,
     pub user: RoomUser,
-    /// Descriptors that it gets under these numbers, which are 3 or more.
+    /// Descriptors that it gets under these numbers: 3 or more, or 1 for its
+    /// output, which then does not go to the log.
     pub fds: Vec<(OwnedFd, RawFd)>,
     /// Its output goes here, in place of what an earlier run left.
     pub log: PathBuf,

@@ -39,7 +39,11 @@ pub struct Edges {
     /// [`crate::base::Actor`] (always with the role agent),
     /// [`crate::base::RoomId`] and [`ToolGroups`].
     pub agents: Option<axum::Router>,
-    /// The part of the OpenAPI document that describes the tools: path items by path.
+    /// Serves people's sessions with an agent, `/api/rooms/{room}/sessions` and
+    /// below. A request comes with [`crate::base::Actor`] and [`crate::base::RoomId`].
+    pub copilot: Option<axum::Router>,
+    /// The part of the OpenAPI document that describes what is behind these
+    /// doors: path items by path, and under `components` their schemas.
     pub tools_document: serde_json::Value,
     /// The counts of the lower floors.
     pub telemetry: Option<Arc<dyn TelemetrySource>>,
@@ -58,6 +62,7 @@ pub struct Inner {
     pub(super) options: ServerOptions,
     pub(super) metrics: Metrics,
     pub(super) agents: Option<axum::Router>,
+    pub(super) copilot: Option<axum::Router>,
     pub(super) tools_document: serde_json::Value,
     pub(super) players: Players,
     pub(super) shutdown: CancellationToken,
@@ -85,6 +90,7 @@ impl Context {
             store,
             options,
             agents: edges.agents,
+            copilot: edges.copilot,
             tools_document: edges.tools_document,
             players: Players::default(),
             shutdown,

@@ -65,8 +65,13 @@ impl Modify for Tokens {
 pub fn openapi_json(more: &serde_json::Value) -> String {
     let mut document =
         serde_json::to_value(Document::openapi()).expect("the document has only texts for keys");
-    if let (Some(paths), Some(more)) = (document["paths"].as_object_mut(), more.as_object()) {
-        paths.extend(more.clone());
+    let mut more = more.as_object().cloned().unwrap_or_default();
+    let schemas = more.remove("components").and_then(|mut found| found["schemas"].as_object_mut().cloned());
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.extend(more);
+    }
+    if let (Some(own), Some(schemas)) = (document["components"]["schemas"].as_object_mut(), schemas) {
+        own.extend(schemas);
     }
     format!("{document:#}\n")
 }

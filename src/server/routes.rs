@@ -24,6 +24,8 @@ const LARGEST_RULES: usize = crate::policy::LONGEST_DOCUMENT;
 const LARGEST_MCP_BODY: usize = 4 * 1024 * 1024;
 /// A file laid down for agents' tools.
 const LARGEST_FILE: usize = 32 * 1024 * 1024;
+/// What a person says to an agent, with pictures.
+const LARGEST_PROMPT: usize = 16 * 1024 * 1024;
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
 /// All of the server as one service.
@@ -75,6 +77,10 @@ pub fn router(context: &Context) -> Router {
         .route("/mcp", axum::routing::any(agents_main))
         .route("/rooms/{room}/mcp", axum::routing::any(agents_room))
         .layer(DefaultBodyLimit::max(LARGEST_MCP_BODY));
+    let sessions = Router::new()
+        .route("/api/rooms/{room}/sessions", axum::routing::any(sessions_room))
+        .route("/api/rooms/{room}/sessions/{*rest}", axum::routing::any(sessions_room))
+        .layer(DefaultBodyLimit::max(LARGEST_PROMPT));
     let cdp = Router::new()
         .route("/cdp/{room}", get(cdp::root))
         .route("/cdp/{room}/", get(cdp::root))
@@ -85,6 +91,7 @@ pub fn router(context: &Context) -> Router {
         .merge(api)
         .merge(documents)
         .merge(agents)
+        .merge(sessions)
         .merge(cdp)
         .route("/", get(page::root))
         .route("/rooms/{room}", get(page::room))
@@ -129,6 +136,33 @@ async fn agents_room(
     request: Request,
 ) -> Result<Response, ApiError> {
     agents(&context, &caller, room, request).await
+}
+
+/// Takes a person's request to the edge of the agents that people talk to.
+async fn sessions_room(
+    caller: Caller,
+    State(context): State<Context>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    // The path's other names are that edge's own.
+    let room = request.uri().path().strip_prefix("/api/rooms/").and_then(|rest| rest.split('/').next());
+    let id = room.and_then(|room| RoomId::new(room).ok()).ok_or_else(api::no_room)?;
+    caller.enter(&id)?;
+    caller.act()?;
+    context.rooms.get(&id).ok_or_else(api::no_room)?;
+    let Some(service) = context.copilot.clone() else {
+        let text = "this server was started without an agent to talk to";
+        return Err(ApiError::new(StatusCode::NOT_IMPLEMENTED, "no-agents", text));
+    };
+    let mut request = request.with_limited_body();
+    request.extensions_mut().insert(caller.actor.clone());
+    request.extensions_mut().insert(id);
+    request.headers_mut().remove(axum::http::header::AUTHORIZATION);
+    request.headers_mut().remove(axum::http::header::COOKIE);
+    match service.oneshot(request).await {
+        Ok(response) => Ok(response),
+        Err(never) => match never {},
+    }
 }
 
 /// Takes a request to the agents' edge, as the caller's agent.

@@ -1,0 +1,15 @@
+//! The edge towards an agent that people talk to.
+//!
+//! Owns: Tandem's own model of a conversation, the port in the shape of the
+//! Agent Client Protocol, the adapter for OpenCode with its process, and the
+//! addresses below `/api/rooms/{room}/sessions`. Refuses: who may come in,
+//! which the server says, and what the agent does in the browser, which goes
+//! through the doors of `agents` like any agent's work.
+
+mod http;
+pub mod model;
+mod opencode;
+pub mod port;
+
+pub use http::{Copilots, openapi_paths, router};
+pub use opencode::{Mint, OpenCode, Setup};

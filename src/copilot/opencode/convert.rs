@@ -1,0 +1,157 @@
+//! OpenCode's values as Tandem's.
+
+use serde_json::Value;
+
+use super::events::{
+    Body, CallStatus, ErrorInfo, FileInfo, MessageInfo, PartInfo, PermissionInfo, QuestionInfo, SessionInfo,
+    Times, TodoInfo, TokensInfo,
+};
+use crate::copilot::model::{
+    Author, Choice, Content, FileView, Id, MessageHead, Part, Permission, Question, QuestionItem, Session,
+    SessionState, Todo, Tokens, ToolCall, ToolState,
+};
+
+/// What a stopped turn's message says.
+pub(super) const STOPPED: &str = "It was stopped.";
+
+fn millis(time: Option<f64>) -> Option<u64> {
+    // Saturates; a time before 1970 is none that a session could have.
+    time.map(|time| time as u64)
+}
+
+pub(super) fn tokens(info: TokensInfo) -> Tokens {
+    let whole = |count: f64| count as u64;
+    Tokens {
+        input: whole(info.input),
+        output: whole(info.output),
+        reasoning: whole(info.reasoning),
+        cache_read: whole(info.cache.read),
+        cache_write: whole(info.cache.write),
+    }
+}
+
+pub(super) fn session(info: SessionInfo) -> Session {
+    Session {
+        id: info.id,
+        title: info.title,
+        state: SessionState::Idle,
+        parent: info.parent,
+        created: millis(info.time.created).unwrap_or_default(),
+        updated: millis(info.time.updated).unwrap_or_default(),
+        cost: info.cost.unwrap_or_default(),
+        tokens: tokens(info.tokens.unwrap_or_default()),
+    }
+}
+
+/// True for the error that says no more than that somebody stopped it.
+pub(super) fn is_stop(error: &ErrorInfo) -> bool {
+    error.name == "MessageAbortedError"
+}
+
+/// An error in words that say what to do, where we know it.
+pub(super) fn error(error: &ErrorInfo) -> String {
+    let said = error.data.get("message").and_then(Value::as_str).unwrap_or_default();
+    // Below the first line there may be a stack with paths.
+    let said: String = said.lines().next().unwrap_or_default().chars().take(600).collect();
+    match error.name.as_str() {
+        "MessageAbortedError" => STOPPED.into(),
+        "ProviderAuthError" => {
+            format!("The model's provider refused the key: {said}. Check it in OpenCode's configuration.")
+        }
+        "ContextOverflowError" => format!(
+            "The conversation is too long for the model: {said}. Summarise it or begin a new session."
+        ),
+        "MessageOutputLengthError" => {
+            "The answer was longer than the model may give; ask it to go on.".into()
+        }
+        "ContentFilterError" => format!("The model's provider refused this: {said}"),
+        _ if said.is_empty() => format!("The turn ended by a fault that is called {}.", error.name),
+        _ if said.contains("Model not found") || said.contains("no providers") => {
+            format!("{said}. Choose a model in opencode.json or give the key of a provider.")
+        }
+        _ => said,
+    }
+}
+
+pub(super) fn head(info: &MessageInfo) -> MessageHead {
+    let role = if info.role == "user" { Author::User } else { Author::Agent };
+    MessageHead {
+        id: info.id.clone(),
+        role,
+        error: info.error.as_ref().map(error),
+        created: millis(info.time.created).unwrap_or_default(),
+        done: role == Author::User || info.time.completed.is_some() || info.error.is_some(),
+    }
+}
+
+fn file(info: FileInfo) -> FileView {
+    FileView { name: info.filename.unwrap_or_default(), mime: info.mime, url: info.url }
+}
+
+/// `None` for a part that says nothing to people.
+pub(super) fn part(info: PartInfo) -> Option<Part> {
+    let ended = |time: Option<Times>| time.is_none_or(|time| time.start.is_none() || time.end.is_some());
+    let content = match serde_json::from_value(info.body).ok()? {
+        Body::Text { synthetic: true, .. } => return None,
+        Body::Text { text, time, .. } => Content::Text { text, done: ended(time) },
+        Body::Reasoning { text, time } => Content::Reasoning { text, done: ended(time) },
+        Body::File(info) => Content::File(file(info)),
+        Body::Patch { files } => Content::Patch { files },
+        Body::StepFinish { cost, tokens: info } => Content::Step { cost, tokens: tokens(info) },
+        Body::Tool { call, tool, state } => Content::Tool(ToolCall {
+            call,
+            name: tool,
+            title: state.title,
+            state: match state.status {
+                CallStatus::Pending => ToolState::Pending,
+                CallStatus::Running => ToolState::Running,
+                CallStatus::Completed => ToolState::Done,
+                CallStatus::Error => ToolState::Failed,
+            },
+            input: state.input,
+            output: if state.error.is_empty() { state.output } else { state.error },
+            started: millis(state.time.start),
+            ended: millis(state.time.end),
+            images: state.attachments.into_iter().map(file).collect(),
+        }),
+    };
+    Some(Part { id: info.id, content })
+}
+
+pub(super) fn permission(info: PermissionInfo, root: Id) -> Permission {
+    let named = info.metadata.as_object().is_some_and(|fields| !fields.is_empty());
+    Permission {
+        id: info.id,
+        root,
+        session: info.session,
+        call: info.tool.map(|tool| tool.call),
+        tool: info.permission,
+        input: if named { info.metadata } else { Value::Null },
+        patterns: info.patterns,
+        always: info.always,
+    }
+}
+
+pub(super) fn question(info: QuestionInfo, root: Id) -> Question {
+    let items = info.questions.into_iter().map(|item| QuestionItem {
+        header: item.header,
+        text: item.question,
+        options: item
+            .options
+            .into_iter()
+            .map(|option| Choice { label: option.label, description: option.description })
+            .collect(),
+        multiple: item.multiple,
+    });
+    Question {
+        id: info.id,
+        root,
+        session: info.session,
+        call: info.tool.map(|tool| tool.call),
+        items: items.collect(),
+    }
+}
+
+pub(super) fn todo(info: TodoInfo) -> Todo {
+    Todo { text: info.content, state: info.status, priority: info.priority }
+}

@@ -1,0 +1,135 @@
+//! The port to any agent, in the shape of the Agent Client Protocol: new,
+//! resume, prompt, cancel, updates, permissions. Its errors are words for people.
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use utoipa::ToSchema;
+
+use super::model::{AgentState, Id, Message, Permission, Question, Session, Todo};
+
+/// What a person says to an agent.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prompt {
+    pub text: String,
+    /// Images and other files.
+    #[serde(default)]
+    pub files: Vec<Attachment>,
+    /// Told as context; no answer is asked for.
+    #[serde(default)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attachment {
+    pub name: String,
+    pub mime: String,
+    /// The content in base64.
+    pub data: String,
+}
+
+/// A person's word on a permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Yes {
+    Once,
+    /// For the agent's process, until its next start.
+    Always,
+    /// With a message the agent goes on and reads it; without one its turn ends.
+    Reject,
+}
+
+/// Part of a transcript.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Page {
+    /// Oldest first.
+    pub messages: Vec<Message>,
+    pub todos: Vec<Todo>,
+    /// Give this as `before` to read what came before.
+    pub before: Option<String>,
+}
+
+/// Everything that waits for a person.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Pending {
+    pub permissions: Vec<Permission>,
+    pub questions: Vec<Question>,
+}
+
+/// An update with its place in the order, written once for all readers.
+#[derive(Clone, Debug)]
+pub struct Numbered {
+    pub id: u64,
+    /// An [`super::model::Update`] as JSON.
+    pub json: std::sync::Arc<str>,
+}
+
+/// Updates from a moment on.
+pub struct Updates {
+    /// Tells this run of the stream from others; ids of another run mean nothing.
+    pub run: String,
+    /// What came since the id that was asked for; `None` says: take a snapshot.
+    pub missed: Option<Vec<Numbered>>,
+    /// The last id before `live`.
+    pub last: u64,
+    /// 1024 updates wait at most for one reader; a slower one is told to take a snapshot.
+    pub live: broadcast::Receiver<Numbered>,
+}
+
+/// Why an agent does not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// The agent is not there; the text says what to do.
+    #[error("{0}")]
+    Away(String),
+    #[error("there is no such {0}; it may have been deleted")]
+    Unknown(&'static str),
+    /// It no longer waits for an answer.
+    #[error("{0}")]
+    Expired(String),
+    #[error("{0}")]
+    Refused(String),
+    /// The agent answered in a way that we do not understand, or not at all.
+    #[error("the agent did not do it: {0}")]
+    Broken(String),
+}
+
+/// An agent that people talk to.
+pub trait Agent: Send + Sync {
+    fn state(&self) -> AgentState;
+    fn create(&self, title: Option<String>) -> BoxFuture<'_, Result<Session, PortError>>;
+    fn list(&self, search: Option<String>, limit: usize) -> BoxFuture<'_, Result<Vec<Session>, PortError>>;
+    /// Finds a session and follows it from here on.
+    fn resume(&self, session: Id) -> BoxFuture<'_, Result<Session, PortError>>;
+    fn rename(&self, session: Id, title: String) -> BoxFuture<'_, Result<Session, PortError>>;
+    fn delete(&self, session: Id) -> BoxFuture<'_, Result<(), PortError>>;
+    fn messages(
+        &self,
+        session: Id,
+        before: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page, PortError>>;
+    /// Returns when the agent has taken it; the answer comes as updates.
+    fn prompt(&self, session: Id, prompt: Prompt) -> BoxFuture<'_, Result<(), PortError>>;
+    fn cancel(&self, session: Id) -> BoxFuture<'_, Result<(), PortError>>;
+    fn pending(&self) -> BoxFuture<'_, Result<Pending, PortError>>;
+    /// The first answer counts; a second one is told that it came too late.
+    fn answer_permission(
+        &self,
+        session: Id,
+        permission: Id,
+        yes: Yes,
+        message: Option<String>,
+    ) -> BoxFuture<'_, Result<(), PortError>>;
+    /// One list of labels for each item; `None` is a refusal to answer.
+    fn answer_question(
+        &self,
+        session: Id,
+        question: Id,
+        answers: Option<Vec<Vec<String>>>,
+    ) -> BoxFuture<'_, Result<(), PortError>>;
+    /// The updates after this run and id, or from now on.
+    fn updates(&self, after: Option<(String, u64)>) -> BoxFuture<'_, Result<Updates, PortError>>;
+}
