@@ -426,6 +426,19 @@ impl Agent<'_> {
         }
     }
 
+    /// Waits until so many tabs are open.
+    pub async fn until_tabs(&mut self, wanted: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let tabs = self.tabs().await;
+            if tabs.len() == wanted {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the tabs stay {tabs:?}");
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     pub async fn tabs(&mut self) -> Vec<Value> {
         let reply = self.ok("browser_tabs", json!({ "action": "list" })).await;
         reply.structured()["tabs"].as_array().expect("tabs").clone()
