@@ -264,6 +264,16 @@ impl Call {
         }
     }
 
+    /// Does something after what people have filled in is asked for. Where that
+    /// is one question it arrives first, and its answer need not be waited for.
+    pub async fn noting_fields<T>(&mut self, act: impl Future<Output = T>) -> T {
+        if self.watch().await.is_ok_and(|watch| watch.knows_fields()) {
+            return tokio::join!(self.note_fields(), act).1;
+        }
+        self.note_fields().await;
+        act.await
+    }
+
     pub fn shown(&self) -> Shown {
         Shown { session: Arc::clone(&self.session), callouts: self.work.callouts.clone() }
     }
