@@ -386,7 +386,7 @@ impl Acting<'_> {
         let argument = match frame {
             Frame::Shown => json!({ "most": 250 }),
             Frame::Soon => json!({ "most": 4 }),
-            Frame::Typed => json!({ "most": 4, "typed": true }),
+            Frame::Typed => json!({ "most": 2, "typed": true }),
         };
         let seen = tokio::time::timeout(REACTION, self.tab.call::<Outcome>(place, "settle", &argument)).await;
         match seen {
