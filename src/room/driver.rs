@@ -66,6 +66,8 @@ pub(super) struct Driver<'a> {
     /// What agents had sent did not have its effect in time; it is not waited for again.
     impatient: bool,
     yes: Yes,
+    /// Whether the users of agents' own clients may answer.
+    hears_clients: bool,
     rulebook: Arc<Rulebook>,
     ledger: Ledger,
     help: HelpDesk,
@@ -96,6 +98,7 @@ impl<'a> Driver<'a> {
             floor: Floor::new(settings.settle)
                 .in_mode(spec.mode.unwrap_or(settings.mode))
                 .with_idle(settings.turn_idle),
+            hears_clients: settings.approve_by_elicitation,
             size: spec.size,
             parts: Parts::new(spec, settings, Arc::clone(&camera)),
             camera,
@@ -222,6 +225,16 @@ impl<'a> Driver<'a> {
                     AnswerError::Unknown => RoomError::NotFound,
                     AnswerError::NotAlways => RoomError::BadRequest(error.to_string()),
                 }));
+            }
+            Command::AnswerAtClient { agent, id, answer } if self.hears_clients => {
+                let done = self.yes.handle_answer_at_client(Instant::now(), id, &agent, answer);
+                if let Err(error) = &done {
+                    self.ledger.answer_refused(&agent, id, error);
+                }
+            }
+            Command::AnswerAtClient { agent, id, .. } => {
+                let error = AnswerError::MayNotAnswer { role: agent.role };
+                self.ledger.answer_refused(&agent, id, &error);
             }
             Command::ApprovalPicture { id, reply } => {
                 let _ = reply.send(self.yes.picture(id));

@@ -72,6 +72,16 @@ impl Yes {
         self.approvals.answer(now, id, by, answer)
     }
 
+    pub fn handle_answer_at_client(
+        &mut self,
+        now: Instant,
+        id: ApprovalId,
+        agent: &Actor,
+        answer: Answer,
+    ) -> Result<(), AnswerError> {
+        self.approvals.answer_at_client(now, id, agent, answer)
+    }
+
     pub fn handle_spend(
         &mut self,
         now: Instant,

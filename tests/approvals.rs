@@ -1,0 +1,175 @@
+//! Approvals end to end: who is asked, who answers first, and who hears of it.
+
+use serde_json::{Value, json};
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod house;
+use house::asking::SHOP;
+use house::{ADMIN, House};
+
+/// A room that asks before anything named "Pay" is clicked, with a page that has such a thing.
+async fn shop(args: &[&str]) -> House {
+    let house = House::open_with(args).await;
+    let mut agent = house.agent(ADMIN);
+    agent.go(&house.page()).await;
+    agent.run(SHOP).await;
+    let ask = json!({ "rules": [{ "name": "look-first", "effect": "ask",
+        "matching": { "target": { "name": "Pay*" } } }] });
+    assert_eq!(house.put_rules("/api/rules", &ask).await.0, 200);
+    house
+}
+
+fn pay() -> Value {
+    json!({ "name": "browser_click", "arguments": { "target": "#pay", "element": "the pay button" } })
+}
+
+async fn paid(house: &House) -> Value {
+    house.agent(ADMIN).run("() => paid.value").await
+}
+
+const ELICITS: &str = "elicitation/create";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_elicits_is_asked_too_and_the_first_answer_counts() {
+    let house = shop(&["--approve-by-elicitation"]).await;
+    let token = house.token_of("agent", "Atlas");
+    let mut mcp = house.mcp_that(&token, json!({ "elicitation": {} })).await;
+    let asks = |message: &Value| message["method"] == ELICITS;
+    let accept = |answer: &str| json!({ "action": "accept", "content": { "answer": answer } });
+
+    // Its user says yes: it is done, and nobody is asked any more.
+    let (call, mut stream) = mcp.begin("tools/call", pay()).await;
+    let asked = mcp.until(&mut stream, asks).await;
+    let words = asked["params"]["message"].as_str().unwrap_or_default();
+    assert!(
+        words.contains("Atlas") && words.contains("\"Pay now\"") && words.contains("the pay button"),
+        "{words}"
+    );
+    assert_eq!(asked["params"]["requestedSchema"]["properties"]["answer"]["enum"], json!(["yes", "no"]));
+    assert_eq!(house.asked("").await["name"], "Atlas", "the people in the room are asked too");
+    mcp.reply(&asked["id"], accept("yes")).await;
+    let done = mcp.until(&mut stream, |message| message["id"] == call).await;
+    assert!(done["result"]["isError"] != true, "{done}");
+    assert_eq!((paid(&house).await, house.approvals().await.len()), (json!("1"), 0));
+
+    // It declines: that is a no, with whose it was.
+    let (call, mut stream) = mcp.begin("tools/call", pay()).await;
+    let asked = mcp.until(&mut stream, asks).await;
+    mcp.reply(&asked["id"], json!({ "action": "decline" })).await;
+    let refused = mcp.until(&mut stream, |message| message["id"] == call).await;
+    assert!(refused.to_string().contains("the user of Atlas said no"), "{refused}");
+    assert_eq!(paid(&house).await, "1");
+
+    // It is dismissed, then answered by a person in the room; a late answer at the client changes nothing.
+    let mut listening = mcp.listen().await;
+    for (dismissed, answer, count) in [
+        (true, json!({ "answer": "once" }), "2"),
+        (false, json!({ "answer": "deny", "message": "not today" }), "2"),
+    ] {
+        let (call, mut stream) = mcp.begin("tools/call", pay()).await;
+        let asked = mcp.until(&mut stream, asks).await;
+        if dismissed {
+            mcp.reply(&asked["id"], json!({ "action": "cancel" })).await;
+        }
+        let open = house.asked("").await;
+        assert_eq!(house.answer(ADMIN, &open, &answer).await.0, 204);
+        let ended = mcp.until(&mut stream, |message| message["id"] == call).await;
+        assert_eq!(ended["result"]["isError"] == true, !dismissed, "{ended}");
+        if !dismissed {
+            assert!(ended.to_string().contains("Admin said no: not today"), "{ended}");
+            let taken_back = |message: &Value| {
+                message["method"] == "notifications/cancelled"
+                    && message["params"]["requestId"] == asked["id"]
+            };
+            mcp.until(&mut listening, taken_back).await;
+            mcp.reply(&asked["id"], accept("yes")).await;
+        }
+        assert_eq!(paid(&house).await, count);
+    }
+
+    // What is written down says whose client that was, and that it was an agent's.
+    let (_, _, lines) = house.json("GET", "/api/rooms/main/audit?kind=approval", ADMIN, b"").await;
+    let lines = lines["lines"].as_array().expect("lines");
+    let answered = |line: &&Value| {
+        line["line"]["what"] == "answered" && line["line"]["who"]["name"] == "the user of Atlas"
+    };
+    let answered: Vec<_> = lines.iter().filter(answered).collect();
+    assert_eq!(answered.len(), 2, "{lines:?}");
+    assert!(answered.iter().all(|line| line["line"]["who"]["role"] == "agent"), "{answered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_the_later_protocol_is_asked_by_the_calls_result_and_calls_again() {
+    let house = shop(&["--approve-by-elicitation"]).await;
+    let mut mcp = house.mcp(&house.token_of("agent", "Atlas")).await;
+    let elicits = json!({ "elicitation": { "form": {} } });
+    let click = json!({ "arguments": pay()["arguments"] });
+    let again = |asked: &Value, result: Value| {
+        assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+        let request = &asked["result"]["inputRequests"]["approval"];
+        assert!(request["method"] == ELICITS && request.to_string().contains("Pay now"), "{asked}");
+        json!({ "arguments": pay()["arguments"], "requestState": asked["result"]["requestState"],
+            "inputResponses": { "approval": result } })
+    };
+    let yes = json!({ "action": "accept", "content": { "answer": "yes" } });
+
+    let asked = mcp.ask_once("browser_click", click.clone(), &elicits).await;
+    assert_eq!(house.asked("").await["name"], "Atlas", "the people in the room are asked too");
+    assert_eq!(paid(&house).await, "0");
+    // The answer is for this call alone, and for whoever made it.
+    let mut other = again(&asked, yes.clone());
+    other["arguments"]["target"] = "#other".into();
+    let refused = mcp.ask_once("browser_click", other, &elicits).await;
+    assert!(refused.to_string().contains("requestState"), "{refused}");
+    let mut stranger = house.mcp(&house.token_of("agent", "Bob")).await;
+    let refused = stranger.ask_once("browser_click", again(&asked, yes.clone()), &elicits).await;
+    assert!(refused.to_string().contains("requestState"), "{refused}");
+    let done = mcp.ask_once("browser_click", again(&asked, yes.clone()), &elicits).await;
+    assert!(done["result"]["resultType"] == "complete" && done["result"]["isError"] != true, "{done}");
+    assert_eq!(paid(&house).await, "1");
+    let twice = mcp.ask_once("browser_click", again(&asked, yes.clone()), &elicits).await;
+    assert!(twice.to_string().contains("requestState"), "{twice}");
+
+    // A person in the room is first: the act is done with their yes, and the client hears of it when it calls.
+    let asked = mcp.ask_once("browser_click", click.clone(), &elicits).await;
+    assert_eq!(house.answer(ADMIN, &house.asked("").await, &json!({ "answer": "once" })).await.0, 204);
+    house.agent(ADMIN).until("() => paid.value", "2".into()).await;
+    let no = json!({ "action": "decline" });
+    let done = mcp.ask_once("browser_click", again(&asked, no.clone()), &elicits).await;
+    assert!(done["result"]["isError"] != true, "{done}");
+    assert_eq!(paid(&house).await, "2");
+
+    // A no, and a dismissal, after which the people in the room have the word.
+    let asked = mcp.ask_once("browser_click", click.clone(), &elicits).await;
+    let refused = mcp.ask_once("browser_click", again(&asked, no), &elicits).await;
+    assert!(refused.to_string().contains("the user of Atlas said no"), "{refused}");
+    let asked = mcp.ask_once("browser_click", click, &elicits).await;
+    let dismissed = again(&asked, json!({ "action": "cancel" }));
+    let (refused, ()) = tokio::join!(mcp.ask_once("browser_click", dismissed, &elicits), async {
+        let no = json!({ "answer": "deny", "message": "not today" });
+        assert_eq!(house.answer(ADMIN, &house.asked("").await, &no).await.0, 204);
+    });
+    assert!(refused.to_string().contains("Admin said no: not today"), "{refused}");
+    assert_eq!(paid(&house).await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unless_the_server_says_so_no_client_is_asked() {
+    let house = shop(&[]).await;
+    let elicits = json!({ "elicitation": {} });
+    let mut mcp = house.mcp_that(&house.token_of("agent", "Atlas"), elicits.clone()).await;
+    let (call, mut stream) = mcp.begin("tools/call", pay()).await;
+    let no = json!({ "answer": "deny" });
+    assert_eq!(house.answer(ADMIN, &house.asked("").await, &no).await.0, 204);
+    let first = mcp.until(&mut stream, |message| message["id"] == call || message["method"] == ELICITS).await;
+    assert_eq!(first["id"], call, "{first}");
+    let click = json!({ "arguments": pay()["arguments"] });
+    let (refused, ()) = tokio::join!(mcp.ask_once("browser_click", click, &elicits), async {
+        assert_eq!(house.answer(ADMIN, &house.asked("").await, &no).await.0, 204);
+    });
+    assert!(
+        refused["result"]["isError"] == true && refused.to_string().contains("Admin said no"),
+        "{refused}"
+    );
+    assert_eq!(paid(&house).await, "0");
+}
