@@ -27,7 +27,7 @@ use crate::base::{Actor, ActorId, ActorKind, CursorImage, Input, PeerId, Size, S
 use crate::browser::{Browser, BrowserEvent, Fact, TabInfo};
 use crate::display::DisplayEvent;
 use crate::floor::{Floor, FloorEvent, FloorPermit, Grant, Holder, Refusal};
-use crate::policy::AnswerError;
+use crate::policy::{self, AnswerError};
 use crate::rtc::{PeerEvent, Rtc};
 
 /// While an agent acts, the floor is looked at this often, so that a permit
@@ -368,6 +368,7 @@ impl<'a> Driver<'a> {
         while let Some((event, rule)) = self.yes.poll(now) {
             tracing::debug!(room = %self.parts.id(), ?event, "approval");
             self.ledger.approval(&event, &self.yes.view());
+            self.tell_settled(&event);
             let Some(rule) = rule else { continue };
             let rulebook = Arc::clone(&self.rulebook);
             tokio::spawn(async move {
@@ -375,6 +376,12 @@ impl<'a> Driver<'a> {
                     tracing::warn!(%error, "a rule that a person made by saying always was not kept");
                 }
             });
+        }
+    }
+
+    fn tell_settled(&mut self, event: &policy::Event) {
+        if let Some(settled) = self.yes.settled(event) {
+            let _ = self.outlets.events.send(settled);
         }
     }
 
@@ -609,6 +616,7 @@ impl<'a> Driver<'a> {
         self.waiting.clear();
         while let Some((event, _)) = self.yes.handle_stop(Instant::now()) {
             self.ledger.approval(&event, &[]);
+            self.tell_settled(&event);
         }
         self.ledger.handle_holder(&Holder::Nobody);
         self.help_replies.clear();
