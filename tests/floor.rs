@@ -530,6 +530,36 @@ async fn bad_input_to_the_floors_contract_is_refused_with_a_reason() {
             "{method} {path} {body}: {words:?} not in {answer}"
         );
     }
+    // What is said and cannot be taken is refused, not lost.
+    for (path, body, kind, status, words) in [
+        ("/handback", r#"{"note":"x"}"#, "", 415, "Content-Type: application/json"),
+        (
+            "/handback",
+            r#"{"note":"x"}"#,
+            "Content-Type: text/plain\r\n",
+            415,
+            "Content-Type: application/json",
+        ),
+        ("/handback", r#"{"nota":"x"}"#, "Content-Type: application/json\r\n", 400, "nota"),
+        ("/takeover", r#"{"note":"x"}"#, "Content-Type: application/json\r\n", 400, "note"),
+        ("/takeover", "please", "", 415, "Content-Type: application/json"),
+        ("/request", r#"{"note":"x"}"#, "Content-Type: application/json\r\n", 400, "note"),
+        ("/give", r#"{"to":"x"}"#, "", 415, "Content-Type: application/json"),
+    ] {
+        let path = format!("/api/rooms/main/floor{path}");
+        let (got, _, answer) = house.ask_with("POST", &path, ADMIN, kind, body.as_bytes()).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(got == status && answer.contains(words), "{path} {body} {kind:?}: {got} {answer}");
+    }
+    // Nothing, with or without a kind, is nothing.
+    for kind in ["", "Content-Type: application/json\r\n"] {
+        let path = "/api/rooms/main/floor/takeover";
+        let (status, _, answer) = house.ask_with("POST", path, ADMIN, kind, b"").await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+    }
+    let note = json!({ "note": "logged in" }).to_string();
+    let (status, _, answer) = json_ask(&house, "POST", "/handback", ADMIN, &note).await;
+    assert!(status == 200 && answer["takeover"].is_null(), "{answer}");
     let (status, _, answer) = json_ask(&house, "GET", "", &viewer, "").await;
     assert!(status == 200 && answer["mode"] == "together" && answer["takeover"].is_null(), "{answer}");
 }

@@ -167,7 +167,8 @@ impl House {
         self.ask_with(method, path, token, headers, body).await
     }
 
-    async fn ask_with(
+    /// The same with headers of one's own.
+    pub async fn ask_with(
         &self,
         method: &str,
         path: &str,
