@@ -45,6 +45,38 @@ async fn what_a_rule_denies_happens_at_no_door_and_names_the_rule() {
     let (status, _, body) = house.ask("PUT", &path, ADMIN, b"").await;
     assert!(status == 403 && String::from_utf8_lossy(&body).contains("no-other"));
 
+    // All of it stands in the record, with the rule.
+    let expected = [
+        ("act", "browser_navigate", "no-other"),
+        ("act", "browser_click", "no-pay"),
+        ("decision", "Page.navigate", "no-other"),
+        ("decision", "Target.createTarget", "no-other"),
+        ("act", "Target.createTarget", "no-other"),
+    ];
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let path = "/api/rooms/main/audit?outcome=refused&limit=500";
+        let (_, _, found) = house.json("GET", path, ADMIN, b"").await;
+        let lines = found["lines"].as_array().cloned().unwrap_or_default();
+        let has = |(kind, what, rule): &(&str, &str, &str)| {
+            lines.iter().map(|signed| &signed["line"]).any(|line| {
+                line["kind"] == *kind
+                    && line["what"] == *what
+                    && line["reason"].as_str().is_some_and(|why| why.contains(rule))
+            })
+        };
+        if expected.iter().all(has) {
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{:?} are not in {lines:#?}",
+            expected.iter().filter(|line| !has(line)).collect::<Vec<_>>()
+        );
+        // Another process' doings have no event here.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
     // Broken rules change nothing and say where they are wrong.
     let broken = b"{ \"rules\": [\n { \"name\": \"x\", \"efect\": \"deny\" } ] }";
     let (status, _, body) = house.json("PUT", "/api/rooms/main/rules", ADMIN, broken).await;

@@ -303,6 +303,11 @@ impl Guest {
         Some((target, action, decision))
     }
 
+    /// A rule denied this: it is counted for those who write it down.
+    pub fn denied(&self, target: Option<&str>, method: &str, decision: &Decision) {
+        self.acts.add_denied(target, method, &decision.to_string());
+    }
+
     /// Keeps a message until people have answered; nothing when too many wait.
     pub fn question(&mut self, session: &str, bytes: Bytes) -> Option<u64> {
         if self.questions.len() >= MOST_QUESTIONS || self.held_bytes + bytes.len() > MOST_HELD_BYTES {
