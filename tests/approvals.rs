@@ -173,3 +173,59 @@ async fn unless_the_server_says_so_no_client_is_asked() {
     );
     assert_eq!(paid(&house).await, "0");
 }
+
+/// What waits for a yes, as somebody may read it.
+async fn readable(house: &House, token: &str, path: &str) -> (u16, Value) {
+    let (status, _, body) = house.json("GET", path, token, b"").await;
+    (status, body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_is_read_by_those_who_may_answer_and_by_the_agent_that_asks() {
+    let house = shop(&[]).await;
+    let (atlas, bob) = (house.token_of("agent", "Atlas"), house.token_of("agent", "Bob"));
+    let (anna, viewer) = (house.token_of("controller", "Anna"), house.token_of("viewer", "Vi"));
+    let elsewhere = house.token_for_room("controller", "elsewhere");
+    let mut watching = house.person_socket_of(&viewer).await;
+    let mut agent = house.agent(&atlas);
+    let (refused, asked) = tokio::join!(agent.call("browser_click", pay()["arguments"].clone()), async {
+        let asked = house.asked("").await;
+        let picture = format!("/api/approvals/{}/picture", asked["id"].as_str().expect("an id"));
+        for (token, status, many, seen) in
+            [(&anna, 200, 1, 200), (&atlas, 200, 1, 200), (&bob, 200, 0, 404), (&elsewhere, 200, 0, 404)]
+        {
+            let (got, list) = readable(&house, token, "/api/approvals").await;
+            assert_eq!((got, list.as_array().map(Vec::len)), (status, Some(many)), "{list}");
+            assert_eq!(house.ask("GET", &picture, token, b"").await.0, seen);
+        }
+        let (status, why) = readable(&house, &viewer, "/api/approvals").await;
+        assert!(status == 403 && why.to_string().contains("controller"), "{why}");
+        assert_eq!(house.ask("GET", &picture, &viewer, b"").await.0, 403);
+        // The room's view has no more than that, over HTTP and on the WebSocket.
+        for (token, many) in [(&anna, 1), (&atlas, 1), (&bob, 0), (&viewer, 0)] {
+            let (_, room) = readable(&house, token, "/api/rooms/main").await;
+            assert_eq!(room["approvals"].as_array().map(Vec::len), Some(many), "{room}");
+            let (_, rooms) = readable(&house, token, "/api/rooms").await;
+            assert_eq!(rooms[0]["approvals"].as_array().map(Vec::len), Some(many), "{rooms}");
+            let mut page = house.page_of(token).await;
+            page.send(json!({ "type": "ping", "t": 1 })).await;
+            let told = page.all_until(|message| message["type"] == "pong").await;
+            assert!(told.contains("browser_click") == (many == 1), "{told}");
+        }
+        // Neither an agent nor a viewer answers, its own question neither.
+        for token in [&atlas, &bob, &viewer, &elsewhere] {
+            let (status, why) = house.answer(token, &asked, &json!({ "answer": "once" })).await;
+            assert!(status == 403 || status == 404, "{why}");
+        }
+        assert_eq!(
+            house.answer(&anna, &asked, &json!({ "answer": "deny", "message": "secret word" })).await.0,
+            204
+        );
+        asked
+    });
+    assert!(refused.text.contains("Anna said no: secret word"), "{refused}");
+    watching.send(json!({ "type": "ping", "t": 1 })).await;
+    let told = watching.all_until(|message| message["type"] == "pong").await;
+    let id = asked["id"].as_str().expect("an id");
+    assert!(!told.contains(id) && !told.contains("secret word"), "{told}");
+}

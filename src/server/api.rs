@@ -159,9 +159,8 @@ pub(super) async fn openapi(_: Caller, State(context): State<Context>) -> Respon
 /// All rooms that the caller may enter.
 #[utoipa::path(get, path = "/api/rooms", responses((status = 200, body = Vec<RoomView>), (status = 401, body = ErrorBody)))]
 pub(super) async fn list(caller: Caller, State(context): State<Context>) -> Json<Vec<RoomView>> {
-    let mut views = context.rooms.list();
-    views.retain(|view| caller.enter(&view.id).is_ok());
-    Json(views)
+    let views = context.rooms.list().into_iter().filter(|view| caller.enter(&view.id).is_ok());
+    Json(views.map(|view| caller.sees(&view)).collect())
 }
 
 /// Makes a room. For admins.
@@ -221,7 +220,7 @@ pub(super) async fn get(
 ) -> Result<Json<RoomView>, ApiError> {
     caller.enter(&id)?;
     let room = context.rooms.get(&id).ok_or_else(no_room)?;
-    let view = room.view().borrow().as_ref().clone();
+    let view = caller.sees(&room.view().borrow());
     Ok(Json(view))
 }
 
@@ -239,8 +238,8 @@ pub(super) async fn change(
     caller.act()?;
     let room = context.rooms.get(&id).ok_or_else(no_room)?;
     let Body(change) = Body::<RoomChange>::from_request(request, &context).await?;
-    room.resize(caller.actor, change.size).await?;
-    let view = room.view().borrow().as_ref().clone();
+    room.resize(caller.actor.clone(), change.size).await?;
+    let view = caller.sees(&room.view().borrow());
     Ok(Json(view))
 }
 

@@ -253,7 +253,7 @@ impl House {
     }
 
     pub async fn person_socket_of(&self, token: &str) -> Person {
-        let mut person = Person(self.socket("/api/rooms/main/ws", token).await);
+        let mut person = self.page_of(token).await;
         // The room counts somebody a moment after letting them in.
         person
             .until(|message| {
@@ -262,6 +262,11 @@ impl House {
             })
             .await;
         person
+    }
+
+    /// A page that has not been told anything yet.
+    pub async fn page_of(&self, token: &str) -> Person {
+        Person(self.socket("/api/rooms/main/ws", token).await)
     }
 
     /// A person with a hand on the room.
@@ -331,6 +336,17 @@ impl Person {
             }
         };
         tokio::time::timeout(PATIENCE, found).await.expect("it is told in time")
+    }
+
+    /// Everything that is told, with this as the last.
+    pub async fn all_until(&mut self, so: impl Fn(&Value) -> bool) -> String {
+        let all = std::cell::RefCell::new(String::new());
+        self.until(|message| {
+            *all.borrow_mut() += &format!("{message}\n");
+            so(message)
+        })
+        .await;
+        all.into_inner()
     }
 
     /// The number of the request for help that is shown.
