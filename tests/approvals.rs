@@ -4,8 +4,13 @@ use serde_json::{Value, json};
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod house;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "floor/raw.rs"]
+mod raw;
+
 use house::asking::SHOP;
 use house::{ADMIN, House};
+use raw::Raw;
 
 /// A room that asks before anything named "Pay" is clicked, with a page that has such a thing.
 async fn shop(args: &[&str]) -> House {
@@ -228,4 +233,66 @@ async fn what_is_asked_is_read_by_those_who_may_answer_and_by_the_agent_that_ask
     let told = watching.all_until(|message| message["type"] == "pong").await;
     let id = asked["id"].as_str().expect("an id");
     assert!(!told.contains(id) && !told.contains("secret word"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approver_who_vanishes_leaves_the_question_to_the_others() {
+    let house = shop(&[]).await;
+    let (anna, bob) = (house.token_of("controller", "Anna"), house.token_of("controller", "Bob"));
+    let mut page = house.page_of(&anna).await;
+    let mut other = house.person_socket_of(&bob).await;
+    let mut agent = house.agent(ADMIN);
+    let (done, asked) = tokio::join!(agent.call("browser_click", pay()["arguments"].clone()), async {
+        let has_card = |message: &Value| message["room"]["approvals"][0]["id"].is_string();
+        let shown = page.until(has_card).await["room"]["approvals"][0].clone();
+        drop(page);
+        let names = |message: &Value| message["room"]["present"].to_string();
+        let left = other.until(|message| message["type"] == "view" && !names(message).contains("Anna")).await;
+        assert_eq!(left["room"]["approvals"][0]["id"], shown["id"], "it is asked on");
+        other.send(json!({ "type": "approve", "id": shown["id"], "answer": { "answer": "once" } })).await;
+        let settled = other.until(|message| message["event"]["kind"] == "settled").await;
+        assert_eq!(settled["event"]["how"]["answered"]["name"], "Bob", "{settled}");
+        shown
+    });
+    assert_eq!(done.status, 200, "{done}");
+    assert_eq!(paid(&house).await, "1");
+    // Back again, hers is too late, and says whose was first.
+    let (status, why) = house.answer(&anna, &asked, &json!({ "answer": "deny" })).await;
+    assert!(status == 409 && why.to_string().contains("Bob has answered already"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_questions_is_bounded_and_said_and_the_first_ones_still_count() {
+    const OPEN: usize = 8;
+    let house = shop(&[]).await;
+    let ask = json!({ "rules": [{ "name": "typing", "effect": "ask", "what": "Input.insertText" }] });
+    assert_eq!(house.put_rules("/api/rooms/main/rules", &ask).await.0, 200);
+    let token = house.token_of("agent", "Atlas");
+    let mut clients = Vec::new();
+    for _ in 0..OPEN {
+        let mut raw = Raw::open(&house, &token, "/").await;
+        let typed = raw.post("Input.insertText", json!({ "text": "x" })).await;
+        clients.push((raw, typed));
+    }
+    let waiting =
+        |many: usize| move |room: &Value| room["approvals"].as_array().is_some_and(|all| all.len() == many);
+    house.until(waiting(OPEN)).await;
+    let mut more = Raw::open(&house, &token, "/").await;
+    let refused = more.ask("Input.insertText", json!({ "text": "x" })).await.expect_err("too many");
+    assert!(refused.contains("8 approvals of yours wait already"), "{refused}");
+    house.until(waiting(OPEN)).await;
+    // Another agent is not kept from asking by it.
+    let mut other = Raw::open(&house, &house.token_of("agent", "Bob"), "/").await;
+    let typed = other.post("Input.insertText", json!({ "text": "x" })).await;
+    house.until(waiting(OPEN + 1)).await;
+    let bobs = house.approvals().await.into_iter().find(|one| one["name"] == "Bob").expect("asked");
+    assert_eq!(house.answer(ADMIN, &bobs, &json!({ "answer": "once" })).await.0, 204);
+    other.answer(typed).await.expect("typed");
+    // The first of the flood is answered like any other; what is left ends with its clients.
+    let first = house.approvals().await.into_iter().find(|one| one["name"] == "Atlas").expect("asked");
+    assert_eq!(house.answer(ADMIN, &first, &json!({ "answer": "deny", "message": "slowly" })).await.0, 204);
+    let (mut raw, typed) = clients.remove(0);
+    assert!(raw.answer(typed).await.expect_err("denied").contains("slowly"));
+    drop((clients, raw, more));
+    house.until(waiting(0)).await;
 }
