@@ -165,7 +165,7 @@ pub(super) struct Running {
 
 /// How far a call has come when its client hears of it.
 pub(super) enum Came {
-    Done(Answer),
+    Done(Box<Answer>),
     Asks(InputRequiredResult),
 }
 
@@ -220,10 +220,10 @@ impl Running {
         }
         tokio::select! {
             biased;
-            done = &mut self.task => Came::Done(done.unwrap_or_else(|error| {
+            done = &mut self.task => Came::Done(Box::new(done.unwrap_or_else(|error| {
                 tracing::error!(%error, "a tool's call ended without an answer");
                 Answer::failed(super::answer::Fault::new("failed", "the call failed; try again"))
-            })),
+            }))),
             Some(Round { question, answer }) = self.rounds.recv() => {
                 self.answer = Some(answer);
                 *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
