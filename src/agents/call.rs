@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use rmcp::model::JsonObject;
+use rmcp::model::{ElicitRequestParams, JsonObject};
 use tokio::sync::OwnedMutexGuard;
 
 use super::answer::{self, Answer, Done, Fault};
@@ -15,6 +15,7 @@ use super::session::{Held, Session, Shown, Work};
 use super::tool::{Entry, Kind};
 use crate::base::ToolGroups;
 use crate::browser::{self, Acting, Browser, Fact, Locator, Outline, Snapshot, SnapshotScope, Tab, Watch};
+use crate::policy;
 
 /// How long a call waits for a person to be still.
 const FLOOR: Duration = Duration::from_secs(30);
@@ -30,6 +31,12 @@ pub(super) const PAGE: Duration = Duration::from_secs(30);
 /// Tells whoever called that the call is still on its way.
 pub(super) trait Progress: Send + Sync {
     fn tell(&self, message: String) -> BoxFuture<'_, ()>;
+
+    /// Asks the user of the caller's client, and never ends when there is no
+    /// answer to be had. Dropping this takes the question back.
+    fn elicit(&self, _: ElicitRequestParams) -> BoxFuture<'_, policy::Answer> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// For doors that have no way to tell.
@@ -44,7 +51,7 @@ impl Progress for Untold {
 pub(super) struct Call {
     pub session: Arc<Session>,
     pub browser: Arc<Browser>,
-    progress: Arc<dyn Progress>,
+    pub(super) progress: Arc<dyn Progress>,
     pub work: OwnedMutexGuard<Work>,
 }
 

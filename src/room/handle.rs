@@ -71,6 +71,12 @@ pub(super) enum Command {
         answer: Answer,
         reply: oneshot::Sender<Result<(), RoomError>>,
     },
+    /// The user of the agent's own client answers what this agent asked.
+    AnswerAtClient {
+        agent: Actor,
+        id: ApprovalId,
+        answer: Answer,
+    },
     ApprovalPicture {
         id: ApprovalId,
         reply: oneshot::Sender<Option<Bytes>>,
@@ -114,6 +120,7 @@ pub struct RoomHandle {
     pub(super) camera: Arc<Camera>,
     pub(super) rulebook: Arc<Rulebook>,
     pub(super) recorder: Recorder,
+    pub(super) asks_clients: bool,
     pub(super) next_seat: Arc<AtomicU64>,
 }
 
@@ -344,6 +351,21 @@ impl AgentSeat {
     /// Asks people for a yes and waits for it. The yes is used up by
     /// [`Self::spend_approval`]. Dropping this withdraws the question.
     pub async fn ask_approval(&self, request: Request) -> Result<ApprovalId, NoApproval> {
+        self.ask_approval_here_and_there(request, std::future::pending()).await
+    }
+
+    /// Whether the user of this agent's own client may be asked too.
+    pub fn asks_clients(&self) -> bool {
+        self.seat.room.asks_clients
+    }
+
+    /// The same; the user of the agent's own client is asked too, and the
+    /// first answer counts. When it came from elsewhere, `at_client` is dropped.
+    pub async fn ask_approval_here_and_there(
+        &self,
+        request: Request,
+        at_client: impl Future<Output = Answer> + Send,
+    ) -> Result<ApprovalId, NoApproval> {
         struct Withdraw<'a>(&'a RoomHandle, Option<ApprovalId>);
         impl Drop for Withdraw<'_> {
             fn drop(&mut self) {
@@ -353,11 +375,21 @@ impl AgentSeat {
             }
         }
         let room = &self.seat.room;
-        let (answered, answer) = oneshot::channel();
+        let (answered, mut answer) = oneshot::channel();
         let asked = room.ask(|reply| Command::AskApproval { request: Box::new(request), reply, answered });
         let id = asked.await.map_err(|_| NoApproval::Stopping)??;
         let mut withdraw = Withdraw(room, Some(id));
-        let answer = answer.await.map_err(|_| NoApproval::Stopping)?;
+        let answer = tokio::select! {
+            biased;
+            answer = &mut answer => answer,
+            said = at_client => {
+                let answering = Command::AnswerAtClient { agent: self.actor.clone(), id, answer: said };
+                room.commands.send(answering).await.map_err(|_| NoApproval::Stopping)?;
+                // What counts comes by the same way as every answer, a no of the room's too.
+                answer.await
+            }
+        };
+        let answer = answer.map_err(|_| NoApproval::Stopping)?;
         withdraw.1 = None;
         answer?;
         Ok(id)
