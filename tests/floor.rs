@@ -334,7 +334,7 @@ async fn a_takeover_and_a_persons_press_drop_an_agents_open_composition_and_what
 async fn of_a_person_who_clicks_and_types_at_once_while_an_agent_types_no_key_is_lost_or_doubled() {
     const ROUNDS: usize = 40;
     let mut chance = Chance::new();
-    let (house, mut eye) = at_page(&["--settle-ms", "60"]).await;
+    let (house, mut eye) = at_page(&["--settle-ms", "300"]).await;
     let hand = house.person().await;
     let (theirs, _) = eye.place("theirs").await;
     warm_up(&hand, &mut eye, theirs).await;
@@ -362,7 +362,7 @@ async fn of_a_person_who_clicks_and_types_at_once_while_an_agent_types_no_key_is
         assert!(there.chars().all(|c| c.is_ascii_digit()), "the agent's text strayed: {words}");
         let keys = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
         let letters: String = here.chars().filter(|c| !c.is_ascii_digit()).collect();
-        // Chromium may let keys overtake the press before them; then they go where the focus was.
+        // On a busy machine Chromium may still let keys overtake the press before them.
         assert_eq!(keys(&here) + &there, digits, "{words}");
         overtook += keys(&here).len();
         typed += 4;
