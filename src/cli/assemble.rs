@@ -17,7 +17,7 @@ use crate::policy::RuleSet;
 use crate::process::{self, RoomUser};
 use crate::room::{House, Programs, Retention, RoomSettings, RoomSpec, Rooms};
 use crate::rtc::{Rtc, RtcSettings};
-use crate::server::{Edges, Secret, Telemetry, TelemetrySource, new_token};
+use crate::server::{Edges, Secret, SessionFeed, SessionUpdates, Telemetry, TelemetrySource, new_token};
 use crate::store::{Store, UnixSeconds};
 
 /// How long viewers may take to say goodbye.
@@ -48,6 +48,20 @@ impl TelemetrySource for Floors {
             bytes_sent: self.rtc.totals().borrow().bytes,
             input_events: counts.inputs,
         }
+    }
+}
+
+/// Brings the sessions' updates to the pages.
+struct Sessions(Arc<Copilots>);
+
+impl SessionFeed for Sessions {
+    fn open<'a>(
+        &'a self,
+        room: &'a RoomId,
+        project: Option<&'a str>,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<SessionUpdates, String>> {
+        Box::pin(async move { self.0.feed(room, project, after).await.map_err(|error| error.to_string()) })
     }
 }
 
@@ -106,6 +120,7 @@ pub(super) async fn assemble(
     };
     let edges = Edges {
         copilot: Some(crate::copilot::router(Arc::clone(&copilots))),
+        sessions: Some(Arc::new(Sessions(Arc::clone(&copilots)))),
         agents: Some(crate::agents::router(Arc::clone(&house), shutdown.clone())),
         tools_document: edges_document(),
         telemetry: Some(Arc::new(Floors { house: Arc::clone(&house), rtc: rtc.clone() })),

@@ -9,6 +9,7 @@
 mod clerk;
 mod copilots;
 pub mod facilities;
+mod feed;
 mod http;
 pub mod model;
 mod opencode;
