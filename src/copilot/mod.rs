@@ -17,4 +17,4 @@ pub mod port;
 
 pub use copilots::Copilots;
 pub use http::{openapi_paths, router};
-pub use opencode::{Mint, Minted, OpenCode, Setup};
+pub use opencode::{Attached, Mint, Minted, OpenCode, Setup};
