@@ -4,6 +4,16 @@
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod house;
+#[path = "copilot/others.rs"]
+mod others;
+#[path = "copilot/queue.rs"]
+mod queue;
+#[path = "copilot/together.rs"]
+mod together;
+#[path = "copilot/trouble.rs"]
+mod trouble;
+#[path = "copilot/whole.rs"]
+mod whole;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -59,6 +69,7 @@ fn project(model: &Model) -> tempfile::TempDir {
         } },
         "model": "scripted/scripted",
         "permission": { "bash": "ask" },
+        "command": { "hello": { "template": "say hello $ARGUMENTS", "description": "Greets" } },
     });
     std::fs::write(dir.path().join("opencode.json"), config.to_string()).expect("written");
     dir

@@ -269,6 +269,47 @@ pub(super) const TABLE: &[Setting] = &[
         |s, v| list(&mut s.opencode_env, v, parse::<String>)
     ),
     setting!(
+        opencode_roots,
+        List,
+        "",
+        "Directories below which people may add projects for OpenCode to work in; without them only the first is there.",
+        |s, v| list(&mut s.opencode_roots, v, root)
+    ),
+    setting!(
+        opencode_url,
+        Text,
+        "",
+        "An OpenCode 1.18 that runs already, such as http://127.0.0.1:4096, in place of processes of Tandem's own. Needs opencode_dir, a directory there.",
+        |s, v| match one(v)? {
+            "" => Ok(()),
+            value => {
+                s.opencode_url = Some(parse(value)?);
+                Ok(())
+            }
+        }
+    ),
+    setting!(opencode_user, Text, "opencode", "The user name for opencode_url.", |s, v| text(
+        &mut s.opencode_user,
+        v
+    )),
+    setting!(
+        opencode_password_file,
+        Text,
+        "",
+        "A file with the password for opencode_url. TANDEM_OPENCODE_PASSWORD sets the password itself.",
+        |s, v| optional(v, |path| s.opencode_password_file = Some(path))
+    ),
+    setting!(
+        acp_command,
+        Text,
+        "",
+        "Another agent in OpenCode's place: a command that speaks the Agent Client Protocol, its words with spaces between, such as: npx -y @zed-industries/claude-code-acp",
+        |s, v| {
+            s.acp_command = one(v)?.split_whitespace().map(str::to_owned).collect();
+            Ok(())
+        }
+    ),
+    setting!(
         ice_servers,
         List,
         "",
@@ -333,10 +374,23 @@ impl Settings {
             opencode: PathBuf::new(),
             opencode_dir: None,
             opencode_env: vec![],
+            opencode_roots: vec![],
+            acp_command: vec![],
+            opencode_url: None,
+            opencode_user: String::new(),
+            opencode_password_file: None,
             ice_servers: vec![],
             log: String::new(),
             log_format: LogFormat::Text,
         }
+    }
+}
+
+fn root(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err(format!("'{text}' is no absolute path")),
     }
 }
 

@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 pub use self::question::{
     Answer, Answered, ApprovalId, ApprovalIdError, ApprovalView, End, Fingerprint, LARGEST_PICTURE, Request,
+    SessionCall,
 };
 use self::question::{LONGEST_MESSAGE, shorten};
 use super::rule::Rule;
@@ -76,7 +77,7 @@ pub enum AnswerError {
     Gone(End),
     #[error("there is no such approval; it ended long ago, or before the server started")]
     Unknown,
-    #[error("its origin or its classes are not known, so there is nothing to allow always; say yes once")]
+    #[error("this cannot be allowed always in that way; say yes once")]
     NotAlways,
 }
 
@@ -150,7 +151,8 @@ impl Default for Limits {
             room: 64,
             actor: 8,
             rate: 30,
-            wait: Duration::from_secs(300),
+            // As long as an agent that people talk to keeps its question; others wait shorter.
+            wait: Duration::from_secs(1800),
             use_within: Duration::from_secs(30),
         }
     }
@@ -311,6 +313,10 @@ impl Approvals {
         }
         let rule = match &mut answer {
             Answer::Once => None,
+            // The agent keeps it; there is no rule of ours.
+            Answer::Always if entry.request.always.is_some() => None,
+            Answer::Always => return Err(AnswerError::NotAlways),
+            Answer::AlwaysForOrigin if entry.request.always.is_some() => return Err(AnswerError::NotAlways),
             Answer::AlwaysForOrigin => Some(entry.request.always(id, by).ok_or(AnswerError::NotAlways)?),
             Answer::Deny { message } => {
                 if let Some(message) = message {
@@ -383,11 +389,16 @@ impl Approvals {
         }
     }
 
-    /// Ends everything that is open, with a reason: the room lost its browser.
+    /// Ends what is open about pages, with a reason: the room lost its browser.
     /// Questions can be asked again afterwards.
     pub fn fail(&mut self, now: Instant, reason: &str) {
+        self.end_all(now, reason, |request| request.session.is_none());
+    }
+
+    fn end_all(&mut self, now: Instant, reason: &str, so: impl Fn(&Request) -> bool) {
         self.advance(now);
-        let open = self.open.iter().map(|(id, entry)| (*id, entry.answered.clone()));
+        let open = self.open.iter().filter(|(_, entry)| so(&entry.request));
+        let open = open.map(|(id, entry)| (*id, entry.answered.clone()));
         for (id, answered) in open.collect::<Vec<_>>() {
             self.end(id, End::Closed { reason: reason.to_owned(), answered });
         }
@@ -395,7 +406,7 @@ impl Approvals {
 
     /// The room ends: nothing is asked any more.
     pub fn close(&mut self, now: Instant, reason: &str) {
-        self.fail(now, reason);
+        self.end_all(now, reason, |_| true);
         self.closed.get_or_insert_with(|| reason.to_owned());
     }
 
@@ -471,7 +482,9 @@ impl Entry {
                 By::Default => None,
             },
             expires_at,
-            can_be_always: request.origins().is_some(),
+            can_be_always: request.always.is_none() && request.origins().is_some(),
+            always: request.always.clone(),
+            session: request.session.clone(),
             picture: request.picture.is_some(),
             answered: self.answered.clone(),
         }

@@ -186,7 +186,11 @@ impl Ledger {
                     "approval": id, "classes": view.classes, "places": view.places, "targets": targets,
                     "why": view.why, "rule": view.rule,
                 });
-                entry(&view.tool).by(&actor).outcome(Outcome::Begun).details(details)
+                let entry = entry(&view.tool).by(&actor).outcome(Outcome::Begun).details(details);
+                match &view.session {
+                    Some(call) => entry.of_call(call),
+                    None => entry,
+                }
             }
             Event::Answered { id, answered } => {
                 let actor =
@@ -194,6 +198,7 @@ impl Ledger {
                 let (answer, message) = match &answered.answer {
                     Answer::Once => ("once", None),
                     Answer::AlwaysForOrigin => ("always-for-origin", None),
+                    Answer::Always => ("always", None),
                     Answer::Deny { message } => ("deny", message.as_ref()),
                 };
                 let message = message.map(|message| redact::words(message, LONGEST_WORDS));

@@ -11,26 +11,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::json;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, ClientError};
 use super::events::{Event, Known};
 use super::process::{self, Running, Setup};
 use super::reducer::{Overdue, Reducer};
-use crate::base::RoomId;
+use crate::base::{Actor, RoomId};
 use crate::copilot::model::{AgentState, Id, Session, Update};
-use crate::copilot::port::{Numbered, PortError, Updates};
+use crate::copilot::port::{PortError, Updates};
+use crate::copilot::teller::Teller;
 
-/// Updates that are held for readers who come back.
-const HELD: usize = 2048;
-const HELD_BYTES: usize = 16 << 20;
-/// Updates that wait for one live reader.
-const LIVE: usize = 1024;
 /// Events that wait for the driver; when they are more, OpenCode's socket waits.
 const EVENTS: usize = 1024;
 /// After so many failures in a row somebody has to ask anew.
@@ -68,16 +62,20 @@ pub(super) struct Driver {
     commands: mpsc::Receiver<Command>,
     state: watch::Sender<AgentState>,
     client: watch::Sender<Option<Client>>,
+    actor: watch::Sender<Option<Actor>>,
     stop: CancellationToken,
     reducer: Reducer,
     /// Asked for but not yet read; as many as commands come.
     follows: VecDeque<(Id, oneshot::Sender<Result<Session, PortError>>)>,
     woken: bool,
-    run: String,
-    last: u64,
-    held: VecDeque<Numbered>,
-    held_bytes: usize,
-    live: broadcast::Sender<Numbered>,
+    teller: Teller,
+}
+
+/// Where the driver says how things are.
+pub(super) struct Told {
+    pub(super) state: watch::Sender<AgentState>,
+    pub(super) client: watch::Sender<Option<Client>>,
+    pub(super) actor: watch::Sender<Option<Actor>>,
 }
 
 /// The program ends, or nobody has a handle any more.
@@ -88,28 +86,22 @@ impl Driver {
         setup: Setup,
         room: RoomId,
         commands: mpsc::Receiver<Command>,
-        state: watch::Sender<AgentState>,
-        client: watch::Sender<Option<Client>>,
+        told: Told,
         stop: CancellationToken,
     ) -> Self {
-        let mut run = [0; 9];
-        // Without it readers of an earlier run may miss something until they reload.
-        let _ = getrandom::fill(&mut run);
+        let Told { state, client, actor } = told;
         Self {
             setup,
             room,
             commands,
             state,
             client,
+            actor,
             stop,
             reducer: Reducer::default(),
             follows: VecDeque::new(),
             woken: false,
-            run: URL_SAFE_NO_PAD.encode(run),
-            last: 0,
-            held: VecDeque::new(),
-            held_bytes: 0,
-            live: broadcast::channel(LIVE).0,
+            teller: Teller::default(),
         }
     }
 
@@ -145,16 +137,20 @@ impl Driver {
                 Err(error) => error.to_string(),
                 Ok(running) => {
                     let since = Instant::now();
-                    let pid = running.child.pid();
+                    let pid = running.pid();
                     tracing::info!(room = %self.room, pid, version = running.version, "the agent's process listens");
-                    let reason = self.live(&running, restarted).await;
+                    let ended = self.live(&running, restarted).await;
                     self.client.send_replace(None);
-                    running.child.terminate(GRACE).await;
+                    running.terminate(GRACE).await;
                     restarted = true;
                     if since.elapsed() >= LIVED {
                         failures = 0;
                     }
-                    reason?
+                    let Ended { reason, hopeless } = ended?;
+                    if hopeless {
+                        return Ok(reason);
+                    }
+                    reason
                 }
             };
             failures += 1;
@@ -169,20 +165,20 @@ impl Driver {
     }
 
     /// As long as one process lives. Returns why that is over.
-    async fn live(&mut self, running: &Running, mut restarted: bool) -> Result<String, Stopped> {
+    async fn live(&mut self, running: &Running, mut restarted: bool) -> Result<Ended, Stopped> {
         let client = running.client.clone();
         let notice = match self.lend_tools(&client).await? {
             Ok(notice) => notice,
-            Err(error) => return Ok(format!("OpenCode: {error}")),
+            Err(error) => return Ok(Ended::by(&error)),
         };
         let mut missed = 0;
         loop {
             let reason = match self.listen(running, &client, &notice, &mut restarted, &mut missed).await? {
-                Over::Exit(reason) => return Ok(reason),
+                Over::Exit(ended) => return Ok(ended),
                 Over::Stream(reason) => reason,
             };
             if missed >= TRIES {
-                return Ok(reason);
+                return Ok(Ended { reason, hopeless: false });
             }
             missed += 1;
             self.client.send_replace(None);
@@ -196,9 +192,14 @@ impl Driver {
     async fn lend_tools(&mut self, client: &Client) -> Result<Result<Option<String>, ClientError>, Stopped> {
         let url = format!("{}/rooms/{}/mcp", self.setup.origin, self.room);
         let (mint, room, client) = (Arc::clone(&self.setup.mint), self.room.clone(), client.clone());
+        let (name, actor) = (self.setup.name.clone(), self.actor.clone());
         let lent = async move {
-            match mint(room).await {
-                Ok(token) => client.add_mcp("tandem", &url, &token, MCP_TIMEOUT).await,
+            match mint(room, name).await {
+                Ok((token, minted)) => {
+                    // Before its first call, so that this is known for one of a conversation.
+                    actor.send_replace(Some(minted));
+                    client.add_mcp("tandem", &url, &token, MCP_TIMEOUT).await
+                }
                 Err(why) => Ok(Some(why)),
             }
         };
@@ -241,8 +242,12 @@ impl Driver {
         *restarted = false;
         self.tell(updates);
         self.client.send_replace(Some(client.clone()));
+        // Of no importance to the rest: without it nobody knows how full the model is.
+        let reading = client.clone();
+        let limits = tokio::spawn(async move { reading.limits().await });
+        let mut limits = Some(limits);
         self.tell_state(AgentState::Ready { version: running.version.clone(), notice: notice.clone() });
-        let exited = running.child.exited();
+        let exited = running.exited();
         tokio::pin!(exited);
         loop {
             while let Some((session, reply)) = self.follows.pop_front() {
@@ -251,8 +256,18 @@ impl Driver {
                 let _ = reply.send(followed);
             }
             let event = tokio::select! {
-                exit = &mut exited => return Ok(Over::Exit(format!("OpenCode {exit}"))),
+                exit = &mut exited => {
+                    return Ok(Over::Exit(Ended { reason: format!("OpenCode {exit}"), hopeless: false }));
+                },
                 event = events.recv() => event,
+                read = async { limits.as_mut().expect("polled while there is one").await }, if limits.is_some() => {
+                    limits = None;
+                    if let Ok(Ok(read)) = read {
+                        let updates = self.reducer.handle_limits(read);
+                        self.tell(updates);
+                    }
+                    continue;
+                }
                 served = self.serve_one() => {
                     served?;
                     continue;
@@ -279,12 +294,11 @@ impl Driver {
     }
 
     fn over(&self, running: &Running, error: &ClientError) -> Over {
-        let reason = format!("OpenCode: {error}");
-        // A broken configuration is not mended by asking again and again.
-        if running.child.is_running() && !matches!(error, ClientError::Refused { .. }) {
-            Over::Stream(reason)
+        let ended = Ended::by(error);
+        if running.is_running() && !ended.hopeless && !matches!(error, ClientError::Refused { .. }) {
+            Over::Stream(ended.reason)
         } else {
-            Over::Exit(reason)
+            Over::Exit(ended)
         }
     }
 
@@ -348,7 +362,7 @@ impl Driver {
             }
             Command::Follow { session, reply } => self.follows.push_back((session, reply)),
             Command::Subscribe { after, reply } => {
-                let _ = reply.send(self.updates(after));
+                let _ = reply.send(self.teller.updates(after));
             }
         }
         Ok(())
@@ -391,46 +405,29 @@ impl Driver {
     }
 
     fn tell(&mut self, updates: Vec<Update>) {
-        for update in updates {
-            let json = match serde_json::to_string(&update) {
-                Ok(json) => json,
-                Err(error) => {
-                    tracing::error!(%error, "an update cannot be written");
-                    continue;
-                }
-            };
-            self.last += 1;
-            let one = Numbered { id: self.last, json: json.into() };
-            self.held_bytes += one.json.len();
-            self.held.push_back(one.clone());
-            while self.held.len() > HELD || (self.held_bytes > HELD_BYTES && self.held.len() > 1) {
-                if let Some(old) = self.held.pop_front() {
-                    self.held_bytes -= old.json.len();
-                }
-            }
-            // Nobody may be listening.
-            let _ = self.live.send(one);
-        }
-    }
-
-    fn updates(&self, after: Option<(String, u64)>) -> Updates {
-        let missed = match after {
-            None => Some(vec![]),
-            Some((run, id)) if run == self.run && id <= self.last => {
-                let oldest = self.held.front().map_or(self.last + 1, |one| one.id);
-                (oldest <= id + 1).then(|| self.held.iter().filter(|one| one.id > id).cloned().collect())
-            }
-            Some(_) => None,
-        };
-        Updates { run: self.run.clone(), missed, last: self.last, live: self.live.subscribe() }
+        self.teller.tell(updates);
     }
 }
 
 /// Why a stream of events is over.
 enum Over {
     /// The process is, or is to be.
-    Exit(String),
+    Exit(Ended),
     Stream(String),
+}
+
+/// Why a process is of no more use.
+struct Ended {
+    reason: String,
+    /// Only a person can change it: trying again does not.
+    hopeless: bool,
+}
+
+impl Ended {
+    fn by(error: &ClientError) -> Self {
+        let hopeless = matches!(error, ClientError::Configuration(_));
+        Self { reason: format!("OpenCode: {error}"), hopeless }
+    }
 }
 
 struct AbortOnDrop(tokio::task::JoinHandle<()>);

@@ -6,8 +6,9 @@ mod client;
 mod convert;
 mod driver;
 mod events;
-mod process;
+mod facilities;
+pub(super) mod process;
 mod reducer;
 
 pub use agent::OpenCode;
-pub use process::{Mint, Setup};
+pub use process::{Attached, Mint, Minted, Setup};

@@ -15,8 +15,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::unix::pipe::Receiver;
 
-use super::client::Client;
-use crate::base::{Redacted, RoomId};
+use super::client::{Client, ClientError, Server};
+use crate::base::{Actor, Redacted, RoomId};
 use crate::process::{Child, Program, RoomUser, read_end, spawn};
 
 /// The versions whose API this adapter knows.
@@ -27,12 +27,30 @@ const LONGEST_VERSION: Duration = Duration::from_secs(20);
 /// How often a port that was taken between our look and its bind is tried anew.
 const PORTS: usize = 3;
 
-/// Makes a token with which a room's agent reaches our tools; earlier ones of that room end.
-pub type Mint = Arc<dyn Fn(RoomId) -> BoxFuture<'static, Result<Redacted<String>, String>> + Send + Sync>;
+/// Makes a token with which a room's agent of this name reaches our tools; earlier ones of it end.
+pub type Mint = Arc<dyn Fn(RoomId, String) -> Minted + Send + Sync>;
+/// The token, and as whom it lets in.
+pub type Minted = BoxFuture<'static, Result<(Redacted<String>, Actor), String>>;
+
+/// An OpenCode that somebody else runs.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+    pub user: String,
+    pub password: Redacted<String>,
+}
 
 /// What every room's agent is started with.
 #[derive(Clone)]
 pub struct Setup {
+    /// What the agent is called in the room.
+    pub name: String,
+    /// Another agent in OpenCode's place, by the words of its command.
+    pub acp: Vec<String>,
+    /// Used in place of a process of our own.
+    pub attached: Option<Attached>,
     /// A path, or a name to be looked for.
     pub program: PathBuf,
     pub user: RoomUser,
@@ -41,6 +59,8 @@ pub struct Setup {
     pub run_dir: PathBuf,
     /// Where agents work; a directory of the room's own without it.
     pub directory: Option<PathBuf>,
+    /// Tells the logs of a room's projects apart; nothing for the first.
+    pub place: Option<String>,
     /// What it gets of our environment: the keys of models' providers.
     pub env: Vec<(OsString, OsString)>,
     /// The home of the user, unless that is another one than ours.
@@ -50,11 +70,50 @@ pub struct Setup {
     pub mint: Mint,
 }
 
+impl Setup {
+    pub(in crate::copilot) fn base(&self, room: &RoomId) -> PathBuf {
+        self.data_dir.join("rooms").join(room.as_str()).join("opencode")
+    }
+
+    /// Where the agent of a room's first project works.
+    pub fn main_directory(&self, room: &RoomId) -> PathBuf {
+        self.directory.clone().unwrap_or_else(|| self.base(room).join("work"))
+    }
+}
+
 /// A process that listens.
 pub(super) struct Running {
-    pub(super) child: Child,
+    /// None of ours when it was attached.
+    child: Option<Child>,
     pub(super) client: Client,
     pub(super) version: String,
+}
+
+impl Running {
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::pid)
+    }
+
+    /// Ends with the process; never with one that is not ours.
+    pub(super) fn exited(&self) -> impl Future<Output = String> + Send + 'static {
+        let exited = self.child.as_ref().map(Child::exited);
+        async move {
+            match exited {
+                Some(exited) => exited.await.to_string(),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.child.as_ref().is_none_or(Child::is_running)
+    }
+
+    pub(super) async fn terminate(self, grace: Duration) {
+        if let Some(child) = self.child {
+            child.terminate(grace).await;
+        }
+    }
 }
 
 /// Why there is none.
@@ -72,6 +131,13 @@ pub(super) enum StartError {
     Version { program: String, found: String },
     #[error("the directory {0} is not there; make it, or choose another by --opencode-dir")]
     NoDirectory(String),
+    #[error("the OpenCode at {at} {why}")]
+    Attach { at: String, why: String },
+    #[error(
+        "the OpenCode at {0} does not take the user and password; correct --opencode-user and \
+         --opencode-password-file"
+    )]
+    Login(String),
     #[error("OpenCode did not start: {0}")]
     Spawn(String),
     #[error("OpenCode did not start within 60 seconds; the machine may be too busy, try again")]
@@ -84,15 +150,33 @@ pub(super) enum StartError {
 impl StartError {
     /// True when only a person can change it.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::Version { .. } | Self::NoDirectory(_))
+        matches!(self, Self::Missing(_) | Self::Version { .. } | Self::NoDirectory(_) | Self::Login(_))
     }
 }
 
+async fn attach(setup: &Setup, room: &RoomId, to: &Attached) -> Result<Running, StartError> {
+    let Attached { host, port, tls, user, password } = to.clone();
+    let at = format!("{host}:{port}");
+    let server = Server { host, port, tls, user, password };
+    let client = Client::new(server, &setup.main_directory(room));
+    let version = client.health().await.map_err(|error| match error {
+        ClientError::Refused { status: 401 | 403, .. } => StartError::Login(at.clone()),
+        error => StartError::Attach { at: at.clone(), why: format!("cannot be used: {error}") },
+    })?;
+    if !version.starts_with(VERSION) {
+        return Err(StartError::Version { program: at, found: version });
+    }
+    Ok(Running { child: None, client, version })
+}
+
 pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, StartError> {
+    if let Some(to) = &setup.attached {
+        return attach(setup, room, to).await;
+    }
     let program =
         find(&setup.program).ok_or_else(|| StartError::Missing(setup.program.display().to_string()))?;
     let spawn_error = |error: &dyn std::fmt::Display| StartError::Spawn(error.to_string());
-    let base = setup.data_dir.join("rooms").join(room.as_str()).join("opencode");
+    let base = setup.base(room);
     let private = |path: &Path| setup.user.private_dir(path).map_err(|error| spawn_error(&error));
     private(&base)?;
     let home = match &setup.home {
@@ -102,7 +186,11 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
     let directory = match &setup.directory {
         Some(directory) if directory.is_dir() => directory.clone(),
         Some(directory) => return Err(StartError::NoDirectory(directory.display().to_string())),
-        None => private(&base.join("work"))?,
+        None => private(&setup.main_directory(room))?,
+    };
+    let logs = match &setup.place {
+        Some(place) => private(&base.join("projects").join(place))?,
+        None => base.clone(),
     };
     let make = |args: Vec<OsString>, env: Vec<(OsString, OsString)>, log: &str, output: OwnedFd| Program {
         name: "opencode",
@@ -112,7 +200,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
         home: home.clone(),
         user: setup.user.clone(),
         fds: vec![(output, 1)],
-        log: base.join(log),
+        log: logs.join(log),
         mark: setup.run_dir.clone(),
     };
     let quiet: Vec<(OsString, OsString)> =
@@ -151,8 +239,9 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
         tokio::select! {
             ready = ready => match ready {
                 Ok(true) => {
-                    let client = Client::new(port, password, &directory);
-                    return Ok(Running { child, client, version: found });
+                    let (host, user) = ("127.0.0.1".into(), "opencode".into());
+                    let client = Client::new(Server { host, port, tls: false, user, password }, &directory);
+                    return Ok(Running { child: Some(child), client, version: found });
                 }
                 Ok(false) => {}
                 Err(_) => return Err(StartError::Slow),
@@ -160,7 +249,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
             _ = child.exited() => {}
         }
         let exit = child.terminate(Duration::from_secs(1)).await.to_string();
-        last = StartError::Ended { exit, said: last_words(&base.join("serve.log")) };
+        last = StartError::Ended { exit, said: last_words(&logs.join("serve.log")) };
     }
     Err(last)
 }
@@ -179,7 +268,7 @@ async fn ready(output: Receiver) -> bool {
     false
 }
 
-fn last_words(log: &Path) -> String {
+pub(in crate::copilot) fn last_words(log: &Path) -> String {
     let bytes = read_end(log, 4000).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
@@ -194,7 +283,7 @@ fn last_words(log: &Path) -> String {
 }
 
 /// The program: by its path, in `PATH`, or in the checkout that we were built in.
-fn find(program: &Path) -> Option<PathBuf> {
+pub(in crate::copilot) fn find(program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return program.is_file().then(|| program.to_owned());
     }
@@ -211,7 +300,7 @@ fn find(program: &Path) -> Option<PathBuf> {
     })
 }
 
-fn pipe() -> std::io::Result<(Receiver, OwnedFd)> {
+pub(in crate::copilot) fn pipe() -> std::io::Result<(Receiver, OwnedFd)> {
     let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
     Ok((Receiver::from_owned_fd(ours)?, theirs))
 }
@@ -237,15 +326,19 @@ mod tests {
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("mode");
         Setup {
+            name: "OpenCode".into(),
+            acp: vec![],
+            attached: None,
             program,
             user: RoomUser::resolve("nobody").expect("nobody"),
             data_dir: dir.join("data"),
             run_dir: dir.join("run"),
             directory: None,
+            place: None,
             env: vec![],
             home: None,
             origin: String::new(),
-            mint: Arc::new(|_| Box::pin(async { Err("no tokens".into()) })),
+            mint: Arc::new(|_, _| Box::pin(async { Err("no tokens".into()) })),
         }
     }
 
