@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use tandem::base::{ActorKind, Role, Size};
+use tandem::copilot::{facilities as more, model, port};
 use tandem::floor::Mode;
-use tandem::policy::{Answer, Answered, ApprovalView, RuleRef, Scope};
+use tandem::policy::{Answer, Answered, ApprovalView, RuleRef, Scope, SessionCall};
 use tandem::room::{
     FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
     RoomEvent, RoomView,
@@ -43,6 +44,7 @@ fn generate() -> String {
     declare::<FloorAsk>(&mut out, &config);
     declare::<Mode>(&mut out, &config);
     declare::<ApprovalView>(&mut out, &config);
+    declare::<SessionCall>(&mut out, &config);
     declare::<Answer>(&mut out, &config);
     declare::<Answered>(&mut out, &config);
     declare::<RuleRef>(&mut out, &config);
@@ -62,13 +64,72 @@ fn generate() -> String {
     out
 }
 
+const SESSIONS_HEADER: &str = "\
+// What people's sessions with an agent are, below /api/rooms/{room}/sessions. Generated from
+// src/copilot/{model,facilities,port}.rs; do not edit. To write it anew:
+//   TANDEM_BLESS=1 cargo test --test wire
+";
+
+fn generate_sessions() -> String {
+    let config = Config::new().with_large_int("number");
+    let mut out = format!("{SESSIONS_HEADER}\n");
+    declare::<model::Id>(&mut out, &config);
+    declare::<model::Session>(&mut out, &config);
+    declare::<model::SessionState>(&mut out, &config);
+    declare::<model::ContextUse>(&mut out, &config);
+    declare::<model::Reverted>(&mut out, &config);
+    declare::<model::Tokens>(&mut out, &config);
+    declare::<model::Author>(&mut out, &config);
+    declare::<model::MessageHead>(&mut out, &config);
+    declare::<model::Message>(&mut out, &config);
+    declare::<model::Part>(&mut out, &config);
+    declare::<model::Origin>(&mut out, &config);
+    declare::<model::Content>(&mut out, &config);
+    declare::<model::ToolCall>(&mut out, &config);
+    declare::<model::ToolState>(&mut out, &config);
+    declare::<model::FileView>(&mut out, &config);
+    declare::<model::Todo>(&mut out, &config);
+    declare::<model::Permission>(&mut out, &config);
+    declare::<model::Question>(&mut out, &config);
+    declare::<model::QuestionItem>(&mut out, &config);
+    declare::<model::Choice>(&mut out, &config);
+    declare::<model::Gone>(&mut out, &config);
+    declare::<model::AgentState>(&mut out, &config);
+    declare::<model::Update>(&mut out, &config);
+    declare::<more::AgentView>(&mut out, &config);
+    declare::<more::Can>(&mut out, &config);
+    declare::<more::Choices>(&mut out, &config);
+    declare::<more::AgentChoice>(&mut out, &config);
+    declare::<more::ModelChoice>(&mut out, &config);
+    declare::<more::CommandChoice>(&mut out, &config);
+    declare::<more::Diff>(&mut out, &config);
+    declare::<more::FileChange>(&mut out, &config);
+    declare::<more::Children>(&mut out, &config);
+    declare::<more::Files>(&mut out, &config);
+    declare::<more::Project>(&mut out, &config);
+    declare::<more::Projects>(&mut out, &config);
+    declare::<port::Prompt>(&mut out, &config);
+    declare::<port::Attachment>(&mut out, &config);
+    declare::<port::Page>(&mut out, &config);
+    declare::<port::Pending>(&mut out, &config);
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
 #[test]
 fn the_committed_typescript_is_what_the_types_say() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("client/core/src/protocol.ts");
-    let wanted = generate();
-    if std::env::var_os("TANDEM_BLESS").is_some() {
-        std::fs::write(&path, &wanted).expect("written");
+    let files = [("protocol.ts", generate()), ("sessions-model.ts", generate_sessions())];
+    for (name, wanted) in files {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("client/core/src").join(name);
+        if std::env::var_os("TANDEM_BLESS").is_some() {
+            std::fs::write(&path, &wanted).expect("written");
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == wanted,
+            "{} is out of date; run TANDEM_BLESS=1 cargo test --test wire",
+            path.display()
+        );
     }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == wanted, "{} is out of date; run TANDEM_BLESS=1 cargo test --test wire", path.display());
 }

@@ -332,7 +332,9 @@ async fn prompt(
         text.contains('/') && text.len() <= 100 && text.bytes().all(plain)
     };
     let base64 = |text: &str| text.bytes().all(|c| c.is_ascii_alphanumeric() || b"+/=".contains(&c));
-    if let Some(file) = said.files.iter().find(|file| !mime(&file.mime) || !base64(&file.data)) {
+    if let Some(file) =
+        said.files.iter().find(|file| !mime(&file.mime) || !file.data.as_deref().is_some_and(base64))
+    {
         let name: String = file.name.chars().take(60).collect();
         return Err(wrong(&format!("the file {name:?} needs a media type and its content in base64")));
     }

@@ -6,6 +6,7 @@
 //! which the server says, and what the agent does in the browser, which goes
 //! through the doors of `agents` like any agent's work.
 
+pub mod facilities;
 mod http;
 pub mod model;
 mod opencode;

@@ -3,12 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 /// An agent's name for a session, a message, a part, a question or a permission.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String)]
+#[ts(type = "string")]
 pub struct Id(String);
 
 impl Id {
@@ -43,7 +45,7 @@ impl From<Id> for String {
 }
 
 /// What a session is doing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum SessionState {
     #[default]
@@ -67,7 +69,7 @@ impl SessionState {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Tokens {
     pub input: u64,
     pub output: u64,
@@ -77,7 +79,7 @@ pub struct Tokens {
 }
 
 /// One conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Session {
     pub id: Id,
     pub title: String,
@@ -91,9 +93,35 @@ pub struct Session {
     /// In US dollars, as the agent reckons.
     pub cost: f64,
     pub tokens: Tokens,
+    /// What was used last: a model as `provider/model`, and an agent by its name.
+    #[serde(default)]
+    pub model: Option<String>,
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// How much of the model's memory is in use; nothing until that is known.
+    #[serde(default)]
+    pub context: Option<ContextUse>,
+    /// What was undone, until the next prompt; `unrevert` brings it back.
+    #[serde(default)]
+    pub reverted: Option<Reverted>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// How full the model's memory is, in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ContextUse {
+    pub used: u64,
+    /// Nothing when nobody knows.
+    pub limit: Option<u64>,
+}
+
+/// From where on a session is undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Reverted {
+    /// This message and all after it do not count.
+    pub message: Id,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Author {
     User,
@@ -101,7 +129,7 @@ pub enum Author {
 }
 
 /// A message without what it says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct MessageHead {
     pub id: Id,
     pub role: Author,
@@ -113,7 +141,7 @@ pub struct MessageHead {
 }
 
 /// A message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Message {
     #[serde(flatten)]
     pub head: MessageHead,
@@ -121,14 +149,26 @@ pub struct Message {
 }
 
 /// A piece of a message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Part {
     pub id: Id,
+    /// Who put it there, if neither the person nor the agent did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub origin: Option<Origin>,
     #[serde(flatten)]
     pub content: Content,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+/// Who else puts words into a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The room: what a person did in the browser.
+    Room,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Content {
     Text {
@@ -153,7 +193,7 @@ pub enum Content {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolState {
     /// Its arguments are still being written.
@@ -172,7 +212,7 @@ impl ToolState {
 }
 
 /// A tool at work.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct ToolCall {
     /// What permissions and questions name it by.
     pub call: String,
@@ -180,16 +220,20 @@ pub struct ToolCall {
     pub title: String,
     pub state: ToolState,
     /// Its arguments.
+    #[ts(type = "unknown")]
     pub input: Value,
     /// What it answered, or why it failed.
     pub output: String,
     pub started: Option<u64>,
     pub ended: Option<u64>,
     pub images: Vec<FileView>,
+    /// The number of its line in the room's record, if it is one of Tandem's own tools.
+    #[serde(default)]
+    pub record: Option<u64>,
 }
 
 /// A file in a message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct FileView {
     pub name: String,
     pub mime: String,
@@ -197,7 +241,7 @@ pub struct FileView {
     pub url: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Todo {
     pub text: String,
     /// pending, in_progress, completed or cancelled.
@@ -206,7 +250,7 @@ pub struct Todo {
 }
 
 /// What an agent may not do without a yes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Permission {
     pub id: Id,
     /// Who asks; a subagent has a session of its own.
@@ -216,7 +260,11 @@ pub struct Permission {
     pub call: Option<String>,
     pub tool: String,
     /// The call's real arguments; null until they are known.
+    #[ts(type = "unknown")]
     pub input: Value,
+    /// Whether those are all of its arguments, as the tool will get them.
+    #[serde(default)]
+    pub complete: bool,
     /// What the agent would call the thing: a command, a path.
     pub patterns: Vec<String>,
     /// What a yes to "always" would allow, until the agent's next start.
@@ -224,7 +272,7 @@ pub struct Permission {
 }
 
 /// Questions that wait for a person.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Question {
     pub id: Id,
     pub session: Id,
@@ -233,7 +281,7 @@ pub struct Question {
     pub items: Vec<QuestionItem>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct QuestionItem {
     pub header: String,
     pub text: String,
@@ -242,14 +290,14 @@ pub struct QuestionItem {
     pub multiple: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Choice {
     pub label: String,
     pub description: String,
 }
 
 /// Why something no longer waits for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Gone {
     Answered,
@@ -262,7 +310,7 @@ pub enum Gone {
 }
 
 /// How the agent's process is, in words.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum AgentState {
     /// Nobody has asked for it yet.
@@ -285,7 +333,7 @@ pub enum AgentState {
 }
 
 /// What changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Update {
     Session {
@@ -372,6 +420,10 @@ mod tests {
             updated: 2,
             cost: 0.0,
             tokens: Tokens::default(),
+            model: None,
+            agent: None,
+            context: None,
+            reverted: None,
         };
         let json = serde_json::to_value(&session).expect("json");
         assert_eq!((&json["state"], &json["reason"]), (&"failed".into(), &"no model".into()));

@@ -4,34 +4,55 @@
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::model::{AgentState, Id, Message, Permission, Question, Session, Todo};
 
 /// What a person says to an agent.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, TS, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Prompt {
     pub text: String,
     /// Images and other files.
     #[serde(default)]
+    #[ts(optional, as = "Option<Vec<Attachment>>")]
     pub files: Vec<Attachment>,
     /// Told as context; no answer is asked for.
     #[serde(default)]
+    #[ts(optional, as = "Option<bool>")]
     pub quiet: bool,
+    /// As `provider/model`, from now on; what was used last when left out.
+    #[serde(default)]
+    #[ts(optional)]
+    pub model: Option<String>,
+    /// The agent's name, from now on.
+    #[serde(default)]
+    #[ts(optional)]
+    pub agent: Option<String>,
+    /// Who says it, if no person does. Not for people to set.
+    #[serde(skip)]
+    #[ts(skip)]
+    pub origin: Option<super::model::Origin>,
 }
 
-#[derive(Clone, Debug, Deserialize, ToSchema)]
+/// A file by its content, or by its place below the project's directory: one of the two.
+#[derive(Clone, Debug, Deserialize, TS, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attachment {
     pub name: String,
     pub mime: String,
     /// The content in base64.
-    pub data: String,
+    #[serde(default)]
+    #[ts(optional)]
+    pub data: Option<String>,
+    #[serde(default)]
+    #[ts(optional)]
+    pub path: Option<String>,
 }
 
 /// A person's word on a permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Yes {
     Once,
@@ -42,7 +63,7 @@ pub enum Yes {
 }
 
 /// Part of a transcript.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, TS, ToSchema)]
 pub struct Page {
     /// Oldest first.
     pub messages: Vec<Message>,
@@ -52,7 +73,7 @@ pub struct Page {
 }
 
 /// Everything that waits for a person.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, TS, ToSchema)]
 pub struct Pending {
     pub permissions: Vec<Permission>,
     pub questions: Vec<Question>,

@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 pub use self::question::{
     Answer, Answered, ApprovalId, ApprovalIdError, ApprovalView, End, Fingerprint, LARGEST_PICTURE, Request,
+    SessionCall,
 };
 use self::question::{LONGEST_MESSAGE, shorten};
 use super::rule::Rule;
@@ -76,7 +77,7 @@ pub enum AnswerError {
     Gone(End),
     #[error("there is no such approval; it ended long ago, or before the server started")]
     Unknown,
-    #[error("its origin or its classes are not known, so there is nothing to allow always; say yes once")]
+    #[error("this cannot be allowed always in that way; say yes once")]
     NotAlways,
 }
 
@@ -278,6 +279,10 @@ impl Approvals {
         }
         let rule = match &mut answer {
             Answer::Once => None,
+            // The agent keeps it; there is no rule of ours.
+            Answer::Always if entry.request.always.is_some() => None,
+            Answer::Always => return Err(AnswerError::NotAlways),
+            Answer::AlwaysForOrigin if entry.request.always.is_some() => return Err(AnswerError::NotAlways),
             Answer::AlwaysForOrigin => Some(entry.request.always(id, by).ok_or(AnswerError::NotAlways)?),
             Answer::Deny { message } => {
                 if let Some(message) = message {
@@ -438,7 +443,9 @@ impl Entry {
                 By::Default => None,
             },
             expires_at,
-            can_be_always: request.origins().is_some(),
+            can_be_always: request.always.is_none() && request.origins().is_some(),
+            always: request.always.clone(),
+            session: request.session.clone(),
             picture: request.picture.is_some(),
             answered: self.answered.clone(),
         }

@@ -21,7 +21,7 @@ mod rules;
 pub use action::{Action, Class, ClassError, Target};
 pub use approval::{
     Answer, AnswerError, Answered, ApprovalId, ApprovalIdError, ApprovalView, Approvals, Approved, AskError,
-    End, Event, Fingerprint, LARGEST_PICTURE, Limits, NotApproved, Request,
+    End, Event, Fingerprint, LARGEST_PICTURE, Limits, NotApproved, Request, SessionCall,
 };
 pub use parse::{BrokenRules, Complaint, LONGEST_DOCUMENT};
 pub use place::Place;

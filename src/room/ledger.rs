@@ -184,7 +184,7 @@ impl Ledger {
                     .collect();
                 let details = json!({
                     "approval": id, "classes": view.classes, "places": view.places, "targets": targets,
-                    "why": view.why, "rule": view.rule,
+                    "why": view.why, "rule": view.rule, "session": view.session,
                 });
                 entry(&view.tool).by(&actor).outcome(Outcome::Begun).details(details)
             }
@@ -194,6 +194,7 @@ impl Ledger {
                 let (answer, message) = match &answered.answer {
                     Answer::Once => ("once", None),
                     Answer::AlwaysForOrigin => ("always-for-origin", None),
+                    Answer::Always => ("always", None),
                     Answer::Deny { message } => ("deny", message.as_ref()),
                 };
                 let message = message.map(|message| redact::words(message, LONGEST_WORDS));

@@ -132,6 +132,15 @@ expires_at: number,
  */
 can_be_always: boolean, 
 /**
+ * What the answer `always` would allow and how long that lasts; nothing
+ * if it cannot be answered so.
+ */
+always: string | null, 
+/**
+ * The conversation that it belongs to; nothing if it belongs to none.
+ */
+session: SessionCall | null, 
+/**
  * Whether there is a picture to be fetched.
  */
 picture: boolean, 
@@ -141,9 +150,22 @@ picture: boolean,
 answered: Answered | null, };
 
 /**
+ * A call within a person's conversation with an agent, by the agent's names.
+ */
+export type SessionCall = { 
+/**
+ * Who asks; a subagent has a session of its own.
+ */
+session: string, 
+/**
+ * The session that people opened: the same, or an ancestor.
+ */
+root: string, call: string | null, project: string, };
+
+/**
  * A person's answer.
  */
-export type Answer = { "answer": "once" } | { "answer": "always-for-origin" } | { "answer": "deny", message?: string | null, };
+export type Answer = { "answer": "once" } | { "answer": "always-for-origin" } | { "answer": "always" } | { "answer": "deny", message?: string | null, };
 
 /**
  * Who answered what.

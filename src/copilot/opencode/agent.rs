@@ -226,7 +226,7 @@ impl Agent for OpenCode {
             self.follow(&session).await?;
             let mut parts = vec![json!({ "type": "text", "text": prompt.text })];
             for file in prompt.files {
-                let url = format!("data:{};base64,{}", file.mime, file.data);
+                let url = format!("data:{};base64,{}", file.mime, file.data.unwrap_or_default());
                 parts.push(json!({ "type": "file", "mime": file.mime, "filename": file.name, "url": url }));
             }
             let body = json!({ "parts": parts, "noReply": prompt.quiet });

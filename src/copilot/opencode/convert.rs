@@ -40,6 +40,10 @@ pub(super) fn session(info: SessionInfo) -> Session {
         updated: millis(info.time.updated).unwrap_or_default(),
         cost: info.cost.unwrap_or_default(),
         tokens: tokens(info.tokens.unwrap_or_default()),
+        model: None,
+        agent: None,
+        context: None,
+        reverted: None,
     }
 }
 
@@ -113,9 +117,10 @@ pub(super) fn part(info: PartInfo) -> Option<Part> {
             started: millis(state.time.start),
             ended: millis(state.time.end),
             images: state.attachments.into_iter().map(file).collect(),
+            record: None,
         }),
     };
-    Some(Part { id: info.id, content })
+    Some(Part { id: info.id, origin: None, content })
 }
 
 pub(super) fn permission(info: PermissionInfo, root: Id) -> Permission {
@@ -127,6 +132,7 @@ pub(super) fn permission(info: PermissionInfo, root: Id) -> Permission {
         call: info.tool.map(|tool| tool.call),
         tool: info.permission,
         input: if named { info.metadata } else { Value::Null },
+        complete: false,
         patterns: info.patterns,
         always: info.always,
     }

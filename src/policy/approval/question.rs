@@ -65,6 +65,22 @@ pub struct Request {
     pub wait: Duration,
     /// The page around the target, as a PNG or JPEG.
     pub picture: Option<Bytes>,
+    /// The conversation that it belongs to, when an agent that people talk to asks.
+    pub session: Option<SessionCall>,
+    /// What "always" means where it is no rule of ours but the agent's own
+    /// memory: in words, with how long it lasts.
+    pub always: Option<String>,
+}
+
+/// A call within a person's conversation with an agent, by the agent's names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS, ToSchema)]
+pub struct SessionCall {
+    /// Who asks; a subagent has a session of its own.
+    pub session: String,
+    /// The session that people opened: the same, or an ancestor.
+    pub root: String,
+    pub call: Option<String>,
+    pub project: String,
 }
 
 /// A person's answer.
@@ -75,6 +91,8 @@ pub enum Answer {
     Once,
     /// Yes, and for the same at this origin from now on.
     AlwaysForOrigin,
+    /// Yes, and for what the approval's `always` says from now on.
+    Always,
     /// No, with a word to the agent.
     Deny {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,6 +180,11 @@ pub struct ApprovalView {
     pub expires_at: u64,
     /// Whether "always for this origin" can be answered.
     pub can_be_always: bool,
+    /// What the answer `always` would allow and how long that lasts; nothing
+    /// if it cannot be answered so.
+    pub always: Option<String>,
+    /// The conversation that it belongs to; nothing if it belongs to none.
+    pub session: Option<SessionCall>,
     /// Whether there is a picture to be fetched.
     pub picture: bool,
     /// Once it is answered with yes and not yet used.
@@ -191,6 +214,8 @@ impl Request {
             fingerprint,
             wait,
             picture: None,
+            session: None,
+            always: None,
         }
     }
 
@@ -210,6 +235,9 @@ impl Request {
         }
         for target in &mut self.targets {
             cut |= shorten(&mut target.role, 100) | shorten(&mut target.name, LONGEST_MESSAGE);
+        }
+        if let Some(always) = &mut self.always {
+            cut |= shorten(always, LONGEST_MESSAGE);
         }
         for text in &mut self.texts {
             cut |= shorten(text, LONGEST_SHOWN);
@@ -282,6 +310,7 @@ impl fmt::Display for Answer {
         f.write_str(match self {
             Self::Once => "yes, once",
             Self::AlwaysForOrigin => "yes, always for this origin",
+            Self::Always => "yes, always",
             Self::Deny { .. } => "no",
         })
     }
