@@ -37,6 +37,10 @@ const session = (id: string, more: Partial<Session> = {}): Session =>
     created: 1,
     updated: 1,
     cost: 0,
+    model: null,
+    agent: null,
+    context: null,
+    reverted: null,
     tokens: { input: 0, output: 0, reasoning: 0, cache_read: 0, cache_write: 0 },
     ...more,
   }) as Session;
@@ -297,6 +301,7 @@ describe("the reducer", () => {
           call: null,
           tool: "bash",
           input: null,
+          complete: false,
           patterns: [],
           always: [],
         },

@@ -1,10 +1,15 @@
 /** The addresses below a room's sessions, typed. Every refusal is an `ApiError` in words. */
 import type { Page } from "../../core/src/sessions.ts";
 import type {
-  AgentState,
+  AgentView,
+  Children,
+  Choices,
+  Diff,
+  FileChange,
+  Files,
   Id,
-  Permission,
-  Question,
+  Pending,
+  Prompt,
   Session,
 } from "../../core/src/sessions-model.ts";
 
@@ -37,46 +42,6 @@ export async function refusalOf(answer: Response): Promise<ApiError> {
   }
 }
 
-/** What an agent can do beside talking; what it does not say it can do is not offered. */
-export interface Abilities {
-  fork: boolean;
-  revert: boolean;
-  summarise: boolean;
-  commands: boolean;
-  models: boolean;
-  files: boolean;
-  diff: boolean;
-}
-
-export type Agent = AgentState & { can?: Partial<Abilities> };
-
-export interface Choices {
-  agents: { name: string; description: string }[];
-  models: { id: string; name: string; provider: string; default: boolean }[];
-  commands: { name: string; description: string }[];
-}
-
-export interface ChangedFile {
-  path: string;
-  patch: string;
-  added: number;
-  removed: number;
-}
-
-export interface PromptFile {
-  name: string;
-  mime: string;
-  /** In base64. */
-  data: string;
-}
-
-export interface Prompt {
-  text: string;
-  files: PromptFile[];
-  model?: string;
-  agent?: string;
-}
-
 export type PermissionAnswer =
   | { answer: "once" }
   | { answer: "always" }
@@ -96,10 +61,9 @@ export class SessionsApi {
     return new URL(this.#base.href + path);
   }
 
-  agent = (): Promise<Agent> => this.#ask("GET", "/agent");
+  agent = (): Promise<AgentView> => this.#ask("GET", "/agent");
   choices = (): Promise<Choices> => this.#ask("GET", "/choices");
-  pending = (): Promise<{ permissions: Permission[]; questions: Question[] }> =>
-    this.#ask("GET", "/pending");
+  pending = (): Promise<Pending> => this.#ask("GET", "/pending");
 
   async list(search = ""): Promise<Session[]> {
     const query = search ? `?search=${encodeURIComponent(search)}` : "";
@@ -125,17 +89,17 @@ export class SessionsApi {
   summarise = (session: Id): Promise<void> => this.#ask("POST", `/${session}/summarise`, {});
 
   async children(session: Id): Promise<Session[]> {
-    const found = await this.#ask<{ sessions: Session[] }>("GET", `/${session}/children`);
+    const found = await this.#ask<Children>("GET", `/${session}/children`);
     return found.sessions;
   }
 
-  async diff(session: Id): Promise<ChangedFile[]> {
-    return (await this.#ask<{ files: ChangedFile[] }>("GET", `/${session}/diff`)).files;
+  async diff(session: Id): Promise<FileChange[]> {
+    return (await this.#ask<Diff>("GET", `/${session}/diff`)).files;
   }
 
   async files(query: string): Promise<string[]> {
     const path = `/files?query=${encodeURIComponent(query)}`;
-    return (await this.#ask<{ files: string[] }>("GET", path)).files;
+    return (await this.#ask<Files>("GET", path)).files;
   }
 
   messages(session: Id, before: string | null, limit: number): Promise<Page> {

@@ -229,6 +229,9 @@ function Card(props: {
           {props.approval.rule?.note ? `: ${props.approval.rule.note}` : ""}.{" "}
           <code>{props.approval.tool}</code>
         </p>
+        <Show when={props.approval.always}>
+          {always => <p class="small">“Always”: {always()}</p>}
+        </Show>
       </div>
       <Show
         when={props.mayAnswer}
@@ -265,6 +268,19 @@ function Card(props: {
               >
                 Always on this site
               </button>
+            </Show>
+            <Show when={props.approval.always}>
+              {always => (
+                <button
+                  type="button"
+                  class="answer"
+                  disabled={!ready() || sent()}
+                  title={always()}
+                  onClick={() => give({ answer: "always" })}
+                >
+                  Always
+                </button>
+              )}
             </Show>
             <button
               type="button"
