@@ -75,18 +75,18 @@ export class SessionsApi {
   show = (session: Id): Promise<Session> => this.#ask("GET", `/${session}`);
   rename = (session: Id, title: string): Promise<Session> =>
     this.#ask("PATCH", `/${session}`, { title });
-  remove = (session: Id): Promise<void> => this.#ask("DELETE", `/${session}`);
-  abort = (session: Id): Promise<void> => this.#ask("POST", `/${session}/abort`);
-  prompt = (session: Id, prompt: Prompt): Promise<void> =>
+  remove = (session: Id): Promise<true> => this.#ask("DELETE", `/${session}`);
+  abort = (session: Id): Promise<true> => this.#ask("POST", `/${session}/abort`);
+  prompt = (session: Id, prompt: Prompt): Promise<true> =>
     this.#ask("POST", `/${session}/messages`, prompt);
-  command = (session: Id, name: string, args: string): Promise<void> =>
+  command = (session: Id, name: string, args: string): Promise<true> =>
     this.#ask("POST", `/${session}/command`, { name, arguments: args });
   fork = (session: Id, message?: Id): Promise<Session> =>
     this.#ask("POST", `/${session}/fork`, message ? { message } : {});
   revert = (session: Id, message: Id): Promise<Session> =>
     this.#ask("POST", `/${session}/revert`, { message });
   unrevert = (session: Id): Promise<Session> => this.#ask("POST", `/${session}/unrevert`, {});
-  summarise = (session: Id): Promise<void> => this.#ask("POST", `/${session}/summarise`, {});
+  summarise = (session: Id): Promise<true> => this.#ask("POST", `/${session}/summarise`, {});
 
   async children(session: Id): Promise<Session[]> {
     const found = await this.#ask<Children>("GET", `/${session}/children`);
@@ -108,10 +108,10 @@ export class SessionsApi {
     return this.#ask("GET", `/${session}/messages?${query}`);
   }
 
-  answerPermission = (session: Id, permission: Id, answer: PermissionAnswer): Promise<void> =>
+  answerPermission = (session: Id, permission: Id, answer: PermissionAnswer): Promise<true> =>
     this.#ask("POST", `/${session}/permissions/${permission}`, answer);
   /** `null` refuses to answer. */
-  answerQuestion = (session: Id, question: Id, answers: string[][] | null): Promise<void> =>
+  answerQuestion = (session: Id, question: Id, answers: string[][] | null): Promise<true> =>
     this.#ask("POST", `/${session}/questions/${question}`, answers ? { answers } : {});
 
   async #ask<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -132,6 +132,7 @@ export class SessionsApi {
     }
     if (!answer.ok) throw await refusalOf(answer);
     const text = await answer.text();
-    return (text ? JSON.parse(text) : undefined) as T;
+    // What has nothing to tell is done all the same.
+    return (text ? JSON.parse(text) : true) as T;
   }
 }

@@ -247,6 +247,13 @@ export class TandemRoom extends HTMLElement {
     return canvas.toDataURL("image/jpeg", 0.85);
   }
 
+  /** The pixel of the shared display at a place of this page; `null` beside the picture. */
+  displayAt(clientX: number, clientY: number): { x: number; y: number } | null {
+    const { left, top } = this.#parts.stage.getBoundingClientRect();
+    const point = { x: clientX - left, y: clientY - top };
+    return this.#surface.viewport.contains(point) ? this.#surface.viewport.toDisplay(point) : null;
+  }
+
   /** Asks the room to take this size, or that of this element. */
   requestFit(size?: Size): void {
     const { clientWidth, clientHeight } = this.#parts.stage;

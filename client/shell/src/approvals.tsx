@@ -30,6 +30,8 @@ const TOLD_MS = 6000;
 export interface ApprovalsProps {
   room: TandemRoom;
   seen: Seen;
+  /** It is asked in another place of the page, which is in sight. */
+  elsewhere: (approval: ApprovalView) => boolean;
   /** Somebody else was first; empty when that is no news any more. */
   onTold: (words: string) => void;
   /** Gives the way to the card to whoever has the chord. */
@@ -39,7 +41,7 @@ export interface ApprovalsProps {
 export const asks = (seen: Seen): ApprovalView[] => (seen.joined() ? askedOf(seen.view()) : []);
 
 export function Approvals(props: ApprovalsProps) {
-  const queue = () => asks(props.seen);
+  const queue = () => asks(props.seen).filter(each => !props.elsewhere(each));
   const front = createMemo(() => queue()[0] ?? null);
   const frontId = createMemo(() => front()?.id ?? null);
   const you = () => props.seen.you()?.id ?? null;
