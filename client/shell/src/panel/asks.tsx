@@ -52,12 +52,14 @@ export function PermissionAsk(props: {
         </span>
       </h3>
       <p class="what">
-        {words().verb}{" "}
+        <Show when={command()} fallback={words().verb}>
+          Run a command
+        </Show>{" "}
         <Show when={!command()}>
           <bdi class="place">{shownText(words().object)}</bdi>
         </Show>
         <Show when={command() && why()}>
-          <span class="small">“{shownText(why())}”, as the agent says</span>
+          <span class="small">(“{shownText(why())}”, as the agent says)</span>
         </Show>
       </p>
       <Show

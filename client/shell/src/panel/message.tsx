@@ -40,7 +40,7 @@ export function Message(props: {
   return (
     <article
       class="message"
-      classList={{ user: isUser() && !isRoom(), agent: !isUser(), note: isRoom() }}
+      classList={{ user: isUser() && !isRoom(), agent: !isUser(), "from-room": isRoom() }}
       aria-label={isRoom() ? "The room" : isUser() ? "You" : "The agent"}
     >
       <For each={parts()}>

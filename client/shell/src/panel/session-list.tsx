@@ -162,7 +162,10 @@ function Standing(props: { session: Session; waits: number }) {
   };
   return (
     <Show when={words()}>
-      <span class="standing" classList={{ waits: props.waits > 0 }}>
+      <span
+        class="standing"
+        classList={{ waits: props.waits > 0, fault: props.session.state === "failed" }}
+      >
         {words()}
       </span>
     </Show>
