@@ -4,6 +4,8 @@
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod house;
+#[path = "copilot/queue.rs"]
+mod queue;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

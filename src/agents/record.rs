@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use super::answer::{Done, Fault};
 use super::session::Session;
 use super::tool::Kind;
+use crate::policy::SessionCall;
 use crate::room::record::redact;
-use crate::room::{Begun, Entry, Outcome, RecordKind};
+use crate::room::{Begun, CallKey, Entry, Outcome, RecordKind};
 
 /// Arguments that name what is acted on, or how. They are kept.
 const KEPT: [&str; 35] = [
@@ -62,6 +63,9 @@ const OWN_WORDS: [&str; 7] =
 pub(super) struct Recorded {
     entry: Entry,
     begun: Option<Begun>,
+    /// When it is a call of a conversation: its key, and which one if that is known.
+    key: Option<CallKey>,
+    call: Option<SessionCall>,
 }
 
 /// Writes down a call that acts, before it does. A call that looks is written
@@ -76,20 +80,36 @@ pub(super) async fn begin(
     let Some(recorder) = session.seat.recorder() else { return Ok(None) };
     let kind = if kind == Kind::Looks { RecordKind::Look } else { RecordKind::Act };
     let entry = Entry::new(kind, tool).by(session.seat.actor()).page(&page.unwrap_or_default());
-    let entry = entry.details(Value::Object(kept(tool, arguments)));
+    let actor = &session.seat.actor().id;
+    let key = recorder.calls().follows(actor);
+    let key = key.then(|| CallKey::new(actor, tool, &Value::Object(arguments.clone())));
+    let call = match &key {
+        Some(key) => recorder.calls().claim_soon(key).await,
+        None => None,
+    };
+    let mut details = kept(tool, arguments);
+    if let Some(call) = &call {
+        details.extend(named(call));
+    }
+    let entry = entry.details(Value::Object(details));
     let begun = match kind {
         RecordKind::Act => {
             let begun = recorder.begin(entry.clone()).await;
-            Some(begun.map_err(|refused| Fault::new("record", refused.to_string()))?)
+            let begun = begun.map_err(|refused| Fault::new("record", refused.to_string()))?;
+            if let Some(key) = &key {
+                recorder.calls().written(key.clone(), call.as_ref(), begun.seq());
+            }
+            Some(begun)
         }
         _ => None,
     };
-    Ok(Some(Recorded { entry, begun }))
+    Ok(Some(Recorded { entry, begun, key, call }))
 }
 
 /// Writes down how it ended.
 pub(super) fn end(session: &Session, recorded: Option<Recorded>, done: &Done) {
-    let (Some(Recorded { entry, begun }), Some(recorder)) = (recorded, session.seat.recorder()) else {
+    let (Some(Recorded { entry, begun, key, call }), Some(recorder)) = (recorded, session.seat.recorder())
+    else {
         return;
     };
     let (outcome, reason) = match done {
@@ -99,10 +119,24 @@ pub(super) fn end(session: &Session, recorded: Option<Recorded>, done: &Done) {
         },
         Err(fault) => ending(fault),
     };
-    match begun {
-        Some(begun) => begun.end(outcome, &reason),
-        None => recorder.note(entry.outcome(outcome).because(&reason)),
+    let entry = entry.outcome(outcome).because(&reason);
+    match (begun, key) {
+        (Some(begun), _) => begun.end(outcome, &reason),
+        (None, None) => recorder.note(entry),
+        (None, Some(key)) => {
+            let number = recorder.note_told(entry);
+            tokio::spawn(async move {
+                if let Ok(seq) = number.await {
+                    recorder.calls().written(key, call.as_ref(), seq);
+                }
+            });
+        }
     }
+}
+
+/// A conversation's names for a call.
+fn named(call: &SessionCall) -> [(String, Value); 2] {
+    [("session".into(), call.session.clone().into()), ("call".into(), call.call.clone().into())]
 }
 
 fn ending(fault: &Fault) -> (Outcome, String) {

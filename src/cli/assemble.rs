@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::settings::Settings;
-use crate::base::{Bitrate, Redacted, Role, RoomId};
+use crate::base::{Actor, ActorId, Bitrate, Redacted, Role, RoomId};
 use crate::copilot::Copilots;
 use crate::policy::RuleSet;
 use crate::process::{self, RoomUser};
@@ -101,8 +101,8 @@ pub(super) async fn assemble(
 
     let copilots = {
         let setup = copilot_setup(settings, store, port, user, &run_dir);
-        let house = Arc::clone(&house);
-        Copilots::new(setup, move |room| house.handle(room).is_some(), shutdown.child_token())
+        let roots = settings.opencode_roots.clone();
+        Copilots::new(setup, roots, Arc::clone(&house), store.clone(), shutdown.child_token())
     };
     let edges = Edges {
         copilot: Some(crate::copilot::router(Arc::clone(&copilots))),
@@ -138,9 +138,9 @@ fn copilot_setup(
     run_dir: &Path,
 ) -> crate::copilot::Setup {
     let store = store.clone();
-    let mint: crate::copilot::Mint = Arc::new(move |room| {
+    let mint: crate::copilot::Mint = Arc::new(move |room, name| {
         let store = store.clone();
-        Box::pin(async move { mint(&store, room).await.map_err(|error| error.to_string()) })
+        Box::pin(async move { mint(&store, room, &name).await.map_err(|error| error.to_string()) })
     });
     let ip = match settings.listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -149,6 +149,8 @@ fn copilot_setup(
     };
     let value = |name: &String| std::env::var_os(name).map(|value| (name.into(), value));
     crate::copilot::Setup {
+        name: "OpenCode".into(),
+        place: None,
         program: settings.opencode.clone(),
         // As ourselves it finds its user's own configuration and keys.
         home: user.switch().is_none().then(|| std::env::var_os("HOME").map(PathBuf::from)).flatten(),
@@ -164,18 +166,19 @@ fn copilot_setup(
 
 /// A token for the agent that people talk to in a room. Those of its
 /// predecessors, whose processes have ended, open nothing any more.
-async fn mint(store: &Store, room: RoomId) -> Result<Redacted<String>, Failure> {
-    const NAME: &str = "OpenCode";
+async fn mint(store: &Store, room: RoomId, name: &str) -> Result<(Redacted<String>, Actor), Failure> {
     let now = UnixSeconds::now();
     for old in store.tokens(Some(room.clone())).await? {
-        if old.name == NAME && old.role == Role::Agent && old.is_good(now) {
+        if old.name == name && old.role == Role::Agent && old.is_good(now) {
             store.revoke_token(old.id, now).await?;
         }
     }
     let secret = Secret::random()?;
-    let token = new_token(&secret, Role::Agent, Some(room), Some(NAME), None).map_err(Failure::new)?;
+    let token = new_token(&secret, Role::Agent, Some(room), Some(name), None).map_err(Failure::new)?;
+    let id = ActorId::new(&token.id.to_string()).map_err(|error| Failure::new(error.to_string()))?;
+    let actor = Actor { id, name: token.name.clone(), role: Role::Agent };
     store.add_token(token).await?;
-    Ok(Redacted::new(secret.reveal().to_owned()))
+    Ok((Redacted::new(secret.reveal().to_owned()), actor))
 }
 
 /// The rules in a file; broken ones are told with line and reason.

@@ -49,6 +49,7 @@ pub struct Settings {
     pub opencode: PathBuf,
     pub opencode_dir: Option<PathBuf>,
     pub opencode_env: Vec<String>,
+    pub opencode_roots: Vec<PathBuf>,
     pub ice_servers: Vec<IceServer>,
     pub log: String,
     pub log_format: LogFormat,

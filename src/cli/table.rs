@@ -262,6 +262,13 @@ pub(super) const TABLE: &[Setting] = &[
         |s, v| list(&mut s.opencode_env, v, parse::<String>)
     ),
     setting!(
+        opencode_roots,
+        List,
+        "",
+        "Directories below which people may add projects for OpenCode to work in; without them only the first is there.",
+        |s, v| list(&mut s.opencode_roots, v, root)
+    ),
+    setting!(
         ice_servers,
         List,
         "",
@@ -325,10 +332,19 @@ impl Settings {
             opencode: PathBuf::new(),
             opencode_dir: None,
             opencode_env: vec![],
+            opencode_roots: vec![],
             ice_servers: vec![],
             log: String::new(),
             log_format: LogFormat::Text,
         }
+    }
+}
+
+fn root(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err(format!("'{text}' is no absolute path")),
     }
 }
 

@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,75 +21,53 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use utoipa::{OpenApi, ToSchema};
 
-use super::model::{AgentState, Id, Session, Update};
-use super::opencode::{OpenCode, Setup};
-use super::port::{Agent, Numbered, Page, Pending, PortError, Prompt, Updates, Yes};
+use super::copilots::{Copilots, Member};
+use super::facilities::{AgentView, Children, Choices, Diff, Files, Project, Projects};
+use super::model::{Id, Session, Update};
+use super::port::{Attachment, Numbered, Page, Pending, PortError, Prompt, Updates, Yes};
 use crate::base::{Actor, Role, RoomId};
+use crate::policy::Answer;
+use crate::room::RoomError;
 
 /// A prompt carries pictures.
 const LARGEST_PROMPT: usize = 16 << 20;
 const LARGEST_BODY: usize = 64 << 10;
 const LONGEST_TITLE: usize = 200;
 const LONGEST_MESSAGE: usize = 4000;
+const MOST_FILES: usize = 32;
+const LONGEST_PATH: usize = 4096;
+const LONGEST_ARGUMENTS: usize = 32 << 10;
+/// Files that one search gives.
+const MOST_FOUND: usize = 50;
 /// A stream ends so late, so that who lost the right to read does not read on;
 /// a browser comes back by itself.
 const LONGEST_STREAM: Duration = Duration::from_secs(300);
 
-/// All rooms' agents.
-pub struct Copilots {
-    setup: Setup,
-    /// Says whether there is such a room.
-    exists: Box<dyn Fn(&RoomId) -> bool + Send + Sync>,
-    /// Never held across an await.
-    agents: Mutex<HashMap<RoomId, Arc<dyn Agent>>>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-}
-
-impl Copilots {
-    /// Nothing is started before somebody asks for it.
-    pub fn new(
-        setup: Setup,
-        exists: impl Fn(&RoomId) -> bool + Send + Sync + 'static,
-        stop: CancellationToken,
-    ) -> Arc<Self> {
-        let agents = Mutex::default();
-        Arc::new(Self { setup, exists: Box::new(exists), agents, stop, tasks: TaskTracker::new() })
-    }
-
-    fn of(&self, room: &RoomId) -> Arc<dyn Agent> {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        // An agent ends with its room.
-        agents.retain(|room, _| (self.exists)(room));
-        let open = || {
-            Arc::new(OpenCode::open(self.setup.clone(), room.clone(), self.stop.clone(), &self.tasks))
-                as Arc<_>
-        };
-        Arc::clone(agents.entry(room.clone()).or_insert_with(open))
-    }
-
-    /// Ends all agents' processes.
-    pub async fn stop(&self) {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-}
-
 /// The routes.
 pub fn router(copilots: Arc<Copilots>) -> Router {
     const ONE: &str = "/api/rooms/{room}/sessions/{session}";
+    let projects = Router::new()
+        .route("/api/rooms/{room}/sessions/projects", get(list_projects).post(add_project))
+        .route("/api/rooms/{room}/sessions/projects/{project}", axum::routing::delete(remove_project))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY));
     Router::new()
         .route("/api/rooms/{room}/sessions", get(list).post(create))
         .route("/api/rooms/{room}/sessions/agent", get(agent))
         .route("/api/rooms/{room}/sessions/events", get(events))
         .route("/api/rooms/{room}/sessions/pending", get(pending))
+        .route("/api/rooms/{room}/sessions/choices", get(choices))
+        .route("/api/rooms/{room}/sessions/files", get(files))
         .route(ONE, get(show).patch(rename).delete(delete))
         .route(&format!("{ONE}/abort"), post(abort))
+        .route(&format!("{ONE}/fork"), post(fork))
+        .route(&format!("{ONE}/revert"), post(revert))
+        .route(&format!("{ONE}/unrevert"), post(unrevert))
+        .route(&format!("{ONE}/summarise"), post(summarise))
+        .route(&format!("{ONE}/children"), get(children))
+        .route(&format!("{ONE}/diff"), get(diff))
+        .route(&format!("{ONE}/command"), post(command))
         .route(&format!("{ONE}/permissions/{{permission}}"), post(answer_permission))
         .route(&format!("{ONE}/questions/{{question}}"), post(answer_question))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -97,6 +75,8 @@ pub fn router(copilots: Arc<Copilots>) -> Router {
             &format!("{ONE}/messages"),
             get(messages).post(prompt).layer(DefaultBodyLimit::max(LARGEST_PROMPT)),
         )
+        .layer(from_fn_with_state(Arc::clone(&copilots), bring_to_the_agent))
+        .merge(projects)
         .layer(from_fn(people_only))
         .with_state(copilots)
 }
@@ -112,6 +92,33 @@ async fn people_only(request: Request, next: Next) -> Response {
             tracing::error!("a request for sessions came without saying whose it is");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct Where {
+    project: Option<String>,
+}
+
+/// Finds the agent that a request is for, by its room and `?project=`.
+async fn bring_to_the_agent(
+    State(copilots): State<Arc<Copilots>>,
+    Extension(room): Extension<RoomId>,
+    Query(place): Query<Where>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let found = async {
+        let project = place.project.filter(|text| !text.is_empty());
+        let project = project.map(|text| Id::new(&text).ok_or(PortError::Unknown("project"))).transpose()?;
+        copilots.of(&room, project).await
+    };
+    match found.await {
+        Ok(member) => {
+            request.extensions_mut().insert(member);
+            next.run(request).await
+        }
+        Err(error) => Refusal::from(error).into_response(),
     }
 }
 
@@ -139,7 +146,20 @@ impl From<PortError> for Refusal {
             PortError::Unknown(_) => (StatusCode::NOT_FOUND, "not-found"),
             PortError::Expired(_) => (StatusCode::CONFLICT, "expired"),
             PortError::Refused(_) => (StatusCode::BAD_REQUEST, "bad-request"),
+            PortError::Unsupported(_) => (StatusCode::CONFLICT, "unsupported"),
             PortError::Broken(_) => (StatusCode::BAD_GATEWAY, "agent-failed"),
+        };
+        Self { status, code, message: error.to_string() }
+    }
+}
+
+impl From<RoomError> for Refusal {
+    fn from(error: RoomError) -> Self {
+        let (status, code) = match error {
+            RoomError::Late(_) | RoomError::NotFound => (StatusCode::CONFLICT, "expired"),
+            RoomError::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            RoomError::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "agent-away"),
         };
         Self { status, code, message: error.to_string() }
     }
@@ -167,6 +187,8 @@ fn title(text: String) -> Result<String, Refusal> {
 }
 
 type Agents = State<Arc<Copilots>>;
+/// The agent of the room and project that a request is for.
+type Own = Extension<Arc<Member>>;
 type Names = Path<HashMap<String, String>>;
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -215,84 +237,60 @@ struct Paging {
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions", tag = "sessions", operation_id = "list_sessions",
     params(("room" = String, Path), ("search" = Option<String>, Query), ("limit" = Option<usize>, Query)),
     responses((status = 200, body = Vec<Session>), (status = 403), (status = 503)))]
-async fn list(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
-    Query(query): Query<Listing>,
-) -> Result<Json<Vec<Session>>, Refusal> {
+async fn list(Extension(member): Own, Query(query): Query<Listing>) -> Result<Json<Vec<Session>>, Refusal> {
     let limit = query.limit.unwrap_or(100).clamp(1, 1000);
     let search = query.search.filter(|search| !search.is_empty());
-    Ok(Json(copilots.of(&room).list(search, limit).await?))
+    Ok(Json(member.agent.list(search, limit).await?))
 }
 
 /// A new session.
 #[utoipa::path(post, path = "/api/rooms/{room}/sessions", tag = "sessions", operation_id = "create_session",
     params(("room" = String, Path)), request_body = NewSession,
     responses((status = 201, body = Session), (status = 400), (status = 403), (status = 503)))]
-async fn create(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
-    bytes: Bytes,
-) -> Result<(StatusCode, Json<Session>), Refusal> {
+async fn create(Extension(member): Own, bytes: Bytes) -> Result<(StatusCode, Json<Session>), Refusal> {
     let new: NewSession = if bytes.is_empty() { NewSession::default() } else { body(&bytes)? };
     let name = new.title.map(title).transpose()?;
-    Ok((StatusCode::CREATED, Json(copilots.of(&room).create(name).await?)))
+    Ok((StatusCode::CREATED, Json(member.agent.create(name).await?)))
 }
 
 /// How the agent's process is. Starts nothing.
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions/agent", tag = "sessions", operation_id = "get_session_agent",
-    params(("room" = String, Path)), responses((status = 200, body = AgentState), (status = 403)))]
-async fn agent(State(copilots): Agents, Extension(room): Extension<RoomId>) -> Json<AgentState> {
-    Json(copilots.of(&room).state())
+    params(("room" = String, Path)), responses((status = 200, body = AgentView), (status = 403)))]
+async fn agent(Extension(member): Own) -> Json<AgentView> {
+    Json(AgentView { state: member.agent.state(), can: member.agent.can() })
 }
 
 /// What waits for a person, of all sessions.
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions/pending", tag = "sessions", operation_id = "get_session_pending",
     params(("room" = String, Path)), responses((status = 200, body = Pending), (status = 403), (status = 503)))]
-async fn pending(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
-) -> Result<Json<Pending>, Refusal> {
-    Ok(Json(copilots.of(&room).pending().await?))
+async fn pending(Extension(member): Own) -> Result<Json<Pending>, Refusal> {
+    Ok(Json(member.agent.pending().await?))
 }
 
 /// One session, which is followed from here on.
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions/{session}", tag = "sessions", operation_id = "get_session",
     params(("room" = String, Path), ("session" = String, Path)),
     responses((status = 200, body = Session), (status = 403), (status = 404), (status = 503)))]
-async fn show(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
-    Path(path): Names,
-) -> Result<Json<Session>, Refusal> {
-    Ok(Json(copilots.of(&room).resume(id(&path, "session")?).await?))
+async fn show(Extension(member): Own, Path(path): Names) -> Result<Json<Session>, Refusal> {
+    Ok(Json(member.agent.resume(id(&path, "session")?).await?))
 }
 
 /// Gives a session another title.
 #[utoipa::path(patch, path = "/api/rooms/{room}/sessions/{session}", tag = "sessions", operation_id = "rename_session",
     params(("room" = String, Path), ("session" = String, Path)), request_body = SessionChange,
     responses((status = 200, body = Session), (status = 400), (status = 403), (status = 404), (status = 503)))]
-async fn rename(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
-    Path(path): Names,
-    bytes: Bytes,
-) -> Result<Json<Session>, Refusal> {
+async fn rename(Extension(member): Own, Path(path): Names, bytes: Bytes) -> Result<Json<Session>, Refusal> {
     let change: SessionChange = body(&bytes)?;
     let session = id(&path, "session")?;
-    Ok(Json(copilots.of(&room).rename(session, title(change.title)?).await?))
+    Ok(Json(member.agent.rename(session, title(change.title)?).await?))
 }
 
 /// Deletes a session with its messages.
 #[utoipa::path(delete, path = "/api/rooms/{room}/sessions/{session}", tag = "sessions", operation_id = "delete_session",
     params(("room" = String, Path), ("session" = String, Path)),
     responses((status = 204), (status = 403), (status = 404), (status = 503)))]
-async fn delete(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
-    Path(path): Names,
-) -> Result<StatusCode, Refusal> {
-    copilots.of(&room).delete(id(&path, "session")?).await?;
+async fn delete(Extension(member): Own, Path(path): Names) -> Result<StatusCode, Refusal> {
+    member.agent.delete(id(&path, "session")?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -301,8 +299,7 @@ async fn delete(
     params(("room" = String, Path), ("session" = String, Path), ("before" = Option<String>, Query), ("limit" = Option<usize>, Query)),
     responses((status = 200, body = Page), (status = 403), (status = 404), (status = 503)))]
 async fn messages(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
+    Extension(member): Own,
     Path(path): Names,
     Query(query): Query<Paging>,
 ) -> Result<Json<Page>, Refusal> {
@@ -310,22 +307,20 @@ async fn messages(
         return Err(wrong("`before` is not one that a page gave"));
     }
     let limit = query.limit.unwrap_or(50).clamp(1, 100);
-    Ok(Json(copilots.of(&room).messages(id(&path, "session")?, query.before, limit).await?))
+    Ok(Json(member.agent.messages(id(&path, "session")?, query.before, limit).await?))
 }
 
 /// Says something to the agent. The answer comes as events.
 #[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/messages", tag = "sessions", operation_id = "prompt_session",
     params(("room" = String, Path), ("session" = String, Path)), request_body = Prompt,
     responses((status = 202), (status = 400), (status = 403), (status = 404), (status = 413), (status = 503)))]
-async fn prompt(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
-    Path(path): Names,
-    bytes: Bytes,
-) -> Result<StatusCode, Refusal> {
+async fn prompt(Extension(member): Own, Path(path): Names, bytes: Bytes) -> Result<StatusCode, Refusal> {
     let said: Prompt = body(&bytes)?;
     if said.text.trim().is_empty() && said.files.is_empty() {
         return Err(wrong("there is neither a text nor a file"));
+    }
+    if said.files.len() > MOST_FILES {
+        return Err(wrong("a prompt has at most 32 files"));
     }
     let mime = |text: &str| {
         let plain = |c: u8| c.is_ascii_alphanumeric() || b"/+-.".contains(&c);
@@ -338,7 +333,7 @@ async fn prompt(
         let name: String = file.name.chars().take(60).collect();
         return Err(wrong(&format!("the file {name:?} needs a media type and its content in base64")));
     }
-    copilots.of(&room).prompt(id(&path, "session")?, said).await?;
+    member.agent.prompt(id(&path, "session")?, said).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -346,12 +341,8 @@ async fn prompt(
 #[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/abort", tag = "sessions", operation_id = "abort_session",
     params(("room" = String, Path), ("session" = String, Path)),
     responses((status = 204), (status = 403), (status = 404), (status = 503)))]
-async fn abort(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
-    Path(path): Names,
-) -> Result<StatusCode, Refusal> {
-    copilots.of(&room).cancel(id(&path, "session")?).await?;
+async fn abort(Extension(member): Own, Path(path): Names) -> Result<StatusCode, Refusal> {
+    member.agent.cancel(id(&path, "session")?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -363,6 +354,7 @@ async fn abort(
 async fn answer_permission(
     State(copilots): Agents,
     Extension(room): Extension<RoomId>,
+    Extension(member): Own,
     Extension(actor): Extension<Actor>,
     Path(path): Names,
     bytes: Bytes,
@@ -376,7 +368,16 @@ async fn answer_permission(
         return Err(wrong("the message is longer than 4000 bytes"));
     }
     let (session, permission) = (id(&path, "session")?, id(&path, "permission")?);
-    copilots.of(&room).answer_permission(session, permission.clone(), given.answer, message).await?;
+    let answer = match given.answer {
+        Yes::Once => Answer::Once,
+        Yes::Always => Answer::Always,
+        Yes::Reject => Answer::Deny { message: message.clone() },
+    };
+    // It waits in the room's queue, and the first answer counts wherever it is given.
+    match copilots.answer(&room, &member, actor.clone(), &permission, answer).await {
+        Some(answered) => answered?,
+        None => member.agent.answer_permission(session, permission.clone(), given.answer, message).await?,
+    }
     tracing::info!(%room, actor = %actor.id, %permission, answer = ?given.answer, "answered an agent's permission");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -387,14 +388,173 @@ async fn answer_permission(
     params(("room" = String, Path), ("session" = String, Path), ("question" = String, Path)),
     responses((status = 204), (status = 400), (status = 403), (status = 404), (status = 409), (status = 503)))]
 async fn answer_question(
-    State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
+    Extension(member): Own,
     Path(path): Names,
     bytes: Bytes,
 ) -> Result<StatusCode, Refusal> {
     let given: QuestionAnswer = body(&bytes)?;
     let (session, question) = (id(&path, "session")?, id(&path, "question")?);
-    copilots.of(&room).answer_question(session, question, given.answers).await?;
+    member.agent.answer_question(session, question, given.answers).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Fork {
+    /// The first message that the new session does not have; all are kept without it.
+    #[serde(default)]
+    message: Option<Id>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Revert {
+    /// This message and all after it are undone.
+    message: Id,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SlashCommand {
+    /// Without the slash.
+    name: String,
+    #[serde(default)]
+    arguments: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewProject {
+    /// An absolute path below one of the allowed roots.
+    dir: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct FileSearch {
+    #[serde(default)]
+    query: String,
+}
+
+/// A new session with what this one has, up to a message.
+#[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/fork", tag = "sessions", operation_id = "fork_session",
+    params(("room" = String, Path), ("session" = String, Path), ("project" = Option<String>, Query)), request_body = Fork,
+    responses((status = 201, body = Session), (status = 400), (status = 403), (status = 404), (status = 409), (status = 503)))]
+async fn fork(
+    Extension(member): Own,
+    Path(path): Names,
+    bytes: Bytes,
+) -> Result<(StatusCode, Json<Session>), Refusal> {
+    let fork: Fork = if bytes.is_empty() { Fork::default() } else { body(&bytes)? };
+    Ok((StatusCode::CREATED, Json(member.agent.fork(id(&path, "session")?, fork.message).await?)))
+}
+
+/// Undoes a message and all after it, with what they changed in files.
+#[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/revert", tag = "sessions", operation_id = "revert_session",
+    params(("room" = String, Path), ("session" = String, Path), ("project" = Option<String>, Query)), request_body = Revert,
+    responses((status = 200, body = Session), (status = 400), (status = 403), (status = 404), (status = 409), (status = 503)))]
+async fn revert(Extension(member): Own, Path(path): Names, bytes: Bytes) -> Result<Json<Session>, Refusal> {
+    let Revert { message } = body(&bytes)?;
+    Ok(Json(member.agent.revert(id(&path, "session")?, message).await?))
+}
+
+/// Brings back what was undone.
+#[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/unrevert", tag = "sessions", operation_id = "unrevert_session",
+    params(("room" = String, Path), ("session" = String, Path), ("project" = Option<String>, Query)),
+    responses((status = 200, body = Session), (status = 403), (status = 404), (status = 409), (status = 503)))]
+async fn unrevert(Extension(member): Own, Path(path): Names) -> Result<Json<Session>, Refusal> {
+    Ok(Json(member.agent.unrevert(id(&path, "session")?).await?))
+}
+
+/// Has the agent put a summary in place of what was said, so that the model has room again.
+#[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/summarise", tag = "sessions", operation_id = "summarise_session",
+    params(("room" = String, Path), ("session" = String, Path), ("project" = Option<String>, Query)),
+    responses((status = 202), (status = 403), (status = 404), (status = 409), (status = 503)))]
+async fn summarise(Extension(member): Own, Path(path): Names) -> Result<StatusCode, Refusal> {
+    member.agent.summarise(id(&path, "session")?).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// The sessions of its subagents.
+#[utoipa::path(get, path = "/api/rooms/{room}/sessions/{session}/children", tag = "sessions", operation_id = "list_session_children",
+    params(("room" = String, Path), ("session" = String, Path), ("project" = Option<String>, Query)),
+    responses((status = 200, body = Children), (status = 403), (status = 404), (status = 503)))]
+async fn children(Extension(member): Own, Path(path): Names) -> Result<Json<Children>, Refusal> {
+    Ok(Json(Children { sessions: member.agent.children(id(&path, "session")?).await? }))
+}
+
+/// What a session changed in files.
+#[utoipa::path(get, path = "/api/rooms/{room}/sessions/{session}/diff", tag = "sessions", operation_id = "get_session_diff",
+    params(("room" = String, Path), ("session" = String, Path), ("project" = Option<String>, Query)),
+    responses((status = 200, body = Diff), (status = 403), (status = 404), (status = 409), (status = 503)))]
+async fn diff(Extension(member): Own, Path(path): Names) -> Result<Json<Diff>, Refusal> {
+    Ok(Json(member.agent.diff(id(&path, "session")?).await?))
+}
+
+/// The agents, models and slash commands to choose from.
+#[utoipa::path(get, path = "/api/rooms/{room}/sessions/choices", tag = "sessions", operation_id = "get_session_choices",
+    params(("room" = String, Path), ("project" = Option<String>, Query)),
+    responses((status = 200, body = Choices), (status = 403), (status = 503)))]
+async fn choices(Extension(member): Own) -> Result<Json<Choices>, Refusal> {
+    Ok(Json(member.agent.choices().await?))
+}
+
+/// Runs a slash command. The answer comes as events.
+#[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/command", tag = "sessions", operation_id = "run_session_command",
+    params(("room" = String, Path), ("session" = String, Path), ("project" = Option<String>, Query)), request_body = SlashCommand,
+    responses((status = 202), (status = 400), (status = 403), (status = 404), (status = 409), (status = 503)))]
+async fn command(Extension(member): Own, Path(path): Names, bytes: Bytes) -> Result<StatusCode, Refusal> {
+    let SlashCommand { name, arguments } = body(&bytes)?;
+    if name.is_empty() || name.len() > 200 || arguments.len() > LONGEST_ARGUMENTS {
+        return Err(wrong("a command has a name of 1 to 200 bytes and arguments of at most 32 KiB"));
+    }
+    member.agent.command(id(&path, "session")?, name, arguments).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Files of the project whose names are like this, for `@` in a prompt.
+#[utoipa::path(get, path = "/api/rooms/{room}/sessions/files", tag = "sessions", operation_id = "find_session_files",
+    params(("room" = String, Path), ("query" = Option<String>, Query), ("project" = Option<String>, Query)),
+    responses((status = 200, body = Files), (status = 400), (status = 403), (status = 409), (status = 503)))]
+async fn files(Extension(member): Own, Query(search): Query<FileSearch>) -> Result<Json<Files>, Refusal> {
+    if search.query.len() > 200 {
+        return Err(wrong("a query has at most 200 bytes"));
+    }
+    Ok(Json(Files { files: member.agent.files(search.query, MOST_FOUND).await? }))
+}
+
+/// The directories in which agents work here.
+#[utoipa::path(get, path = "/api/rooms/{room}/sessions/projects", tag = "sessions", operation_id = "list_projects",
+    params(("room" = String, Path)), responses((status = 200, body = Projects), (status = 403)))]
+async fn list_projects(
+    State(copilots): Agents,
+    Extension(room): Extension<RoomId>,
+) -> Result<Json<Projects>, Refusal> {
+    Ok(Json(copilots.list_projects(&room).await?))
+}
+
+/// Adds a directory. One that is there already is given as it is.
+#[utoipa::path(post, path = "/api/rooms/{room}/sessions/projects", tag = "sessions", operation_id = "add_project",
+    params(("room" = String, Path)), request_body = NewProject,
+    responses((status = 201, body = Project), (status = 400), (status = 403)))]
+async fn add_project(
+    State(copilots): Agents,
+    Extension(room): Extension<RoomId>,
+    bytes: Bytes,
+) -> Result<(StatusCode, Json<Project>), Refusal> {
+    let NewProject { dir } = body(&bytes)?;
+    Ok((StatusCode::CREATED, Json(copilots.add_project(&room, &dir).await?)))
+}
+
+/// Takes a directory off the list and stops its agent; nothing is deleted.
+#[utoipa::path(delete, path = "/api/rooms/{room}/sessions/projects/{project}", tag = "sessions", operation_id = "remove_project",
+    params(("room" = String, Path), ("project" = String, Path)),
+    responses((status = 204), (status = 400), (status = 403), (status = 404)))]
+async fn remove_project(
+    State(copilots): Agents,
+    Extension(room): Extension<RoomId>,
+    Path(path): Names,
+) -> Result<StatusCode, Refusal> {
+    copilots.remove_project(&room, &id(&path, "project")?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -406,7 +566,7 @@ async fn answer_question(
     responses((status = 200, body = Update, content_type = "text/event-stream"), (status = 403), (status = 503)))]
 async fn events(
     State(copilots): Agents,
-    Extension(room): Extension<RoomId>,
+    Extension(member): Own,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let last = headers.get("last-event-id").and_then(|last| last.to_str().ok());
@@ -414,7 +574,7 @@ async fn events(
         Some((run, id)) => (run.to_owned(), id.parse().unwrap_or(u64::MAX)),
         None => (String::new(), u64::MAX),
     });
-    let updates = copilots.of(&room).updates(after).await?;
+    let updates = member.agent.updates(after).await?;
     let over = {
         let stop = copilots.stop.clone();
         async move {
@@ -472,7 +632,19 @@ fn told(updates: Updates) -> impl Stream<Item = Result<Event, Infallible>> + Sen
         prompt,
         abort,
         answer_permission,
-        answer_question
+        answer_question,
+        fork,
+        revert,
+        unrevert,
+        summarise,
+        children,
+        diff,
+        choices,
+        command,
+        files,
+        list_projects,
+        add_project,
+        remove_project
     ),
     components(schemas(Update))
 )]

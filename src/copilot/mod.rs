@@ -6,11 +6,14 @@
 //! which the server says, and what the agent does in the browser, which goes
 //! through the doors of `agents` like any agent's work.
 
+mod clerk;
+mod copilots;
 pub mod facilities;
 mod http;
 pub mod model;
 mod opencode;
 pub mod port;
 
-pub use http::{Copilots, openapi_paths, router};
-pub use opencode::{Mint, OpenCode, Setup};
+pub use copilots::Copilots;
+pub use http::{openapi_paths, router};
+pub use opencode::{Mint, Minted, OpenCode, Setup};

@@ -3,11 +3,13 @@
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
+use super::facilities::{Can, Choices, Diff};
 use super::model::{AgentState, Id, Message, Permission, Question, Session, Todo};
+use crate::base::Actor;
 
 /// What a person says to an agent.
 #[derive(Clone, Debug, Default, Deserialize, TS, ToSchema)]
@@ -112,14 +114,26 @@ pub enum PortError {
     Expired(String),
     #[error("{0}")]
     Refused(String),
+    /// This agent has no such thing.
+    #[error("this agent cannot {0}")]
+    Unsupported(&'static str),
     /// The agent answered in a way that we do not understand, or not at all.
     #[error("the agent did not do it: {0}")]
     Broken(String),
 }
 
+/// Nothing, for what an agent cannot do.
+fn cannot<'a, T: Send + 'a>(what: &'static str) -> BoxFuture<'a, Result<T, PortError>> {
+    Box::pin(async move { Err(PortError::Unsupported(what)) })
+}
+
 /// An agent that people talk to.
 pub trait Agent: Send + Sync {
     fn state(&self) -> AgentState;
+    /// Which of the calls with an answer of their own below it knows.
+    fn can(&self) -> Can;
+    /// As whom it comes to the room's tools; nothing while it does not.
+    fn actor(&self) -> watch::Receiver<Option<Actor>>;
     fn create(&self, title: Option<String>) -> BoxFuture<'_, Result<Session, PortError>>;
     fn list(&self, search: Option<String>, limit: usize) -> BoxFuture<'_, Result<Vec<Session>, PortError>>;
     /// Finds a session and follows it from here on.
@@ -151,6 +165,49 @@ pub trait Agent: Send + Sync {
         question: Id,
         answers: Option<Vec<Vec<String>>>,
     ) -> BoxFuture<'_, Result<(), PortError>>;
+    /// Ends its process; who still asks is told so.
+    fn stop(&self);
+    /// A call is in the room's record, on this line.
+    fn note_record(&self, session: Id, call: String, line: u64) -> BoxFuture<'_, ()>;
+
+    /// A new session with what was said up to this message, or all of it.
+    fn fork(&self, _session: Id, _message: Option<Id>) -> BoxFuture<'_, Result<Session, PortError>> {
+        cannot("fork a session")
+    }
+    /// Undoes this message and all after it, files included.
+    fn revert(&self, _session: Id, _message: Id) -> BoxFuture<'_, Result<Session, PortError>> {
+        cannot("undo messages")
+    }
+    fn unrevert(&self, _session: Id) -> BoxFuture<'_, Result<Session, PortError>> {
+        cannot("undo messages")
+    }
+    /// Returns when it has begun; the summary comes as updates.
+    fn summarise(&self, _session: Id) -> BoxFuture<'_, Result<(), PortError>> {
+        cannot("summarise a session")
+    }
+    fn children(&self, _session: Id) -> BoxFuture<'_, Result<Vec<Session>, PortError>> {
+        Box::pin(async { Ok(vec![]) })
+    }
+    fn diff(&self, _session: Id) -> BoxFuture<'_, Result<Diff, PortError>> {
+        cannot("tell what it changed")
+    }
+    fn choices(&self) -> BoxFuture<'_, Result<Choices, PortError>> {
+        Box::pin(async { Ok(Choices::default()) })
+    }
+    /// A slash command. Returns when it has begun.
+    fn command(
+        &self,
+        _session: Id,
+        _name: String,
+        _arguments: String,
+    ) -> BoxFuture<'_, Result<(), PortError>> {
+        cannot("run commands")
+    }
+    /// At most so many files whose names are like this.
+    fn files(&self, _query: String, _limit: usize) -> BoxFuture<'_, Result<Vec<String>, PortError>> {
+        cannot("look for files")
+    }
+
     /// The updates after this run and id, or from now on.
     fn updates(&self, after: Option<(String, u64)>) -> BoxFuture<'_, Result<Updates, PortError>>;
 }

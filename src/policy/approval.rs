@@ -151,7 +151,8 @@ impl Default for Limits {
             room: 64,
             actor: 8,
             rate: 30,
-            wait: Duration::from_secs(300),
+            // As long as an agent that people talk to keeps its question; others wait shorter.
+            wait: Duration::from_secs(1800),
             use_within: Duration::from_secs(30),
         }
     }
@@ -355,11 +356,16 @@ impl Approvals {
         }
     }
 
-    /// Ends everything that is open, with a reason: the room lost its browser.
+    /// Ends what is open about pages, with a reason: the room lost its browser.
     /// Questions can be asked again afterwards.
     pub fn fail(&mut self, now: Instant, reason: &str) {
+        self.end_all(now, reason, |request| request.session.is_none());
+    }
+
+    fn end_all(&mut self, now: Instant, reason: &str, so: impl Fn(&Request) -> bool) {
         self.advance(now);
-        let open = self.open.iter().map(|(id, entry)| (*id, entry.answered.clone()));
+        let open = self.open.iter().filter(|(_, entry)| so(&entry.request));
+        let open = open.map(|(id, entry)| (*id, entry.answered.clone()));
         for (id, answered) in open.collect::<Vec<_>>() {
             self.end(id, End::Closed { reason: reason.to_owned(), answered });
         }
@@ -367,7 +373,7 @@ impl Approvals {
 
     /// The room ends: nothing is asked any more.
     pub fn close(&mut self, now: Instant, reason: &str) {
-        self.fail(now, reason);
+        self.end_all(now, reason, |_| true);
         self.closed.get_or_insert_with(|| reason.to_owned());
     }
 

@@ -130,6 +130,14 @@ pub struct AgentSeat {
     seat: Seat,
 }
 
+/// A question that waits for people. Dropping it withdraws the question.
+pub struct OpenApproval {
+    room: RoomHandle,
+    id: ApprovalId,
+    answer: oneshot::Receiver<Result<(), NotApproved>>,
+    over: bool,
+}
+
 /// Why an agent did not get the floor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoFloor {
@@ -277,6 +285,28 @@ impl Drop for Seat {
     }
 }
 
+impl OpenApproval {
+    pub fn id(&self) -> ApprovalId {
+        self.id
+    }
+
+    /// Waits for a yes, which from then on is the caller's to spend.
+    pub async fn answered(mut self) -> Result<ApprovalId, NoApproval> {
+        let answer = (&mut self.answer).await.map_err(|_| NoApproval::Stopping)?;
+        self.over = true;
+        answer?;
+        Ok(self.id)
+    }
+}
+
+impl Drop for OpenApproval {
+    fn drop(&mut self) {
+        if !self.over {
+            self.room.post(Command::WithdrawApproval(self.id));
+        }
+    }
+}
+
 impl AgentSeat {
     pub fn actor(&self) -> &Actor {
         &self.actor
@@ -344,23 +374,16 @@ impl AgentSeat {
     /// Asks people for a yes and waits for it. The yes is used up by
     /// [`Self::spend_approval`]. Dropping this withdraws the question.
     pub async fn ask_approval(&self, request: Request) -> Result<ApprovalId, NoApproval> {
-        struct Withdraw<'a>(&'a RoomHandle, Option<ApprovalId>);
-        impl Drop for Withdraw<'_> {
-            fn drop(&mut self) {
-                if let Some(id) = self.1 {
-                    self.0.post(Command::WithdrawApproval(id));
-                }
-            }
-        }
+        self.open_approval(request).await?.answered().await
+    }
+
+    /// Puts a question before the people; the answer is waited for by what this returns.
+    pub async fn open_approval(&self, request: Request) -> Result<OpenApproval, NoApproval> {
         let room = &self.seat.room;
         let (answered, answer) = oneshot::channel();
         let asked = room.ask(|reply| Command::AskApproval { request: Box::new(request), reply, answered });
         let id = asked.await.map_err(|_| NoApproval::Stopping)??;
-        let mut withdraw = Withdraw(room, Some(id));
-        let answer = answer.await.map_err(|_| NoApproval::Stopping)?;
-        withdraw.1 = None;
-        answer?;
-        Ok(id)
+        Ok(OpenApproval { room: room.clone(), id, answer, over: false })
     }
 
     /// Uses a yes up, right before the act.
@@ -398,6 +421,11 @@ impl AgentSeat {
             return stopping();
         }
         answer.await.unwrap_or_else(|_| stopping())
+    }
+
+    /// Withdraws a question, or a yes that will not be used.
+    pub fn withdraw_approval(&self, id: ApprovalId) {
+        self.seat.room.post(Command::WithdrawApproval(id));
     }
 
     /// Gives the floor back.

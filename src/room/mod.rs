@@ -6,6 +6,7 @@
 //!        └──view, events─────────┘  └── events of display, browser, peers
 //! ```
 
+mod calls;
 mod camera;
 mod driver;
 mod handle;
@@ -23,8 +24,9 @@ mod view;
 mod viewers;
 mod yes;
 
+pub use calls::{CallBook, Key as CallKey};
 pub use camera::Counts;
-pub use handle::{AgentSeat, NoApproval, NoFloor, RoomHandle};
+pub use handle::{AgentSeat, NoApproval, NoFloor, OpenApproval, RoomHandle};
 pub use help::HelpEnd;
 pub use port::{Room, RoomError, RoomSpec, Rooms, ViewerKind, ViewerSeat};
 pub use record::{Begun, Entry, Outcome, Record, RecordError, RecordKind, Recorder, Retention};

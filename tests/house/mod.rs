@@ -311,6 +311,11 @@ impl Person {
     }
 
     pub async fn until(&mut self, so: impl Fn(&Value) -> bool) -> Value {
+        self.until_within(PATIENCE, so).await
+    }
+
+    /// The same, for what takes longer.
+    pub async fn until_within(&mut self, patience: Duration, so: impl Fn(&Value) -> bool) -> Value {
         let found = async {
             loop {
                 let message = self.0.next().await.expect("open").expect("read");
@@ -321,7 +326,7 @@ impl Person {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.expect("it is told in time")
+        tokio::time::timeout(patience, found).await.expect("it is told in time")
     }
 
     /// The number of the request for help that is shown.

@@ -11,12 +11,14 @@ use tokio_util::task::TaskTracker;
 
 use super::client::Client;
 use super::convert;
-use super::driver::{Command, Driver, told};
+use super::driver::{Command, Driver, Told, told};
 use super::events::SessionInfo;
+use super::facilities::{ModelName, command_body, file_url};
 use super::process::Setup;
 use super::reducer::{Reducer, Snapshot, Transcript};
-use crate::base::RoomId;
-use crate::copilot::model::{AgentState, Id, Session, Update};
+use crate::base::{Actor, RoomId};
+use crate::copilot::facilities::{Can, Choices, Diff};
+use crate::copilot::model::{AgentState, Id, Origin, Session, Update};
 use crate::copilot::port::{Agent, Page, Pending, PortError, Prompt, Updates, Yes};
 
 /// How long somebody waits for the agent to be there.
@@ -28,6 +30,8 @@ pub struct OpenCode {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<AgentState>,
     client: watch::Receiver<Option<Client>>,
+    actor: watch::Receiver<Option<Actor>>,
+    stop: CancellationToken,
 }
 
 impl OpenCode {
@@ -35,8 +39,10 @@ impl OpenCode {
         let (commands, queue) = mpsc::channel(64);
         let (state, state_seen) = watch::channel(AgentState::default());
         let (client, client_seen) = watch::channel(None);
-        tasks.spawn(Driver::new(setup, room, queue, state, client, stop).drive());
-        Self { commands, state: state_seen, client: client_seen }
+        let (actor, actor_seen) = watch::channel(None);
+        let stop = stop.child_token();
+        tasks.spawn(Driver::new(setup, room, queue, Told { state, client, actor }, stop.clone()).drive());
+        Self { commands, state: state_seen, client: client_seen, actor: actor_seen, stop }
     }
 
     async fn command(&self, command: Command) -> Result<(), PortError> {
@@ -99,6 +105,16 @@ impl OpenCode {
         answer.await.map_err(|_| stopping())
     }
 
+    /// Takes what OpenCode answered about a session, whose event may still come.
+    async fn see(&self, info: SessionInfo) -> Result<Session, PortError> {
+        let id = info.id.clone();
+        let seen = self.change(move |reducer| {
+            let updates = reducer.handle_session(info);
+            (reducer.session(&id), updates)
+        });
+        seen.await?.ok_or(PortError::Unknown("session"))
+    }
+
     async fn follow(&self, session: &Id) -> Result<Session, PortError> {
         let id = session.clone();
         let held = self.look(move |reducer| reducer.is_followed(&id).then(|| reducer.session(&id)).flatten());
@@ -123,6 +139,22 @@ fn alone(info: SessionInfo) -> Session {
 impl Agent for OpenCode {
     fn state(&self) -> AgentState {
         self.state.borrow().clone()
+    }
+
+    fn can(&self) -> Can {
+        Can {
+            fork: true,
+            revert: true,
+            summarise: true,
+            commands: true,
+            models: true,
+            files: true,
+            diff: true,
+        }
+    }
+
+    fn actor(&self) -> watch::Receiver<Option<Actor>> {
+        self.actor.clone()
     }
 
     fn create(&self, title: Option<String>) -> BoxFuture<'_, Result<Session, PortError>> {
@@ -169,9 +201,119 @@ impl Agent for OpenCode {
             let mut own = alone(info);
             let held = self.look(move |reducer| reducer.session(&session)).await?;
             if let Some(held) = held {
-                own.state = held.state;
+                let title = std::mem::take(&mut own.title);
+                own = Session { title, updated: own.updated, ..held };
             }
             Ok(own)
+        })
+    }
+
+    fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    fn note_record(&self, session: Id, call: String, line: u64) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let noted = self.change(move |reducer| ((), reducer.handle_line(&session, &call, line)));
+            if noted.await.is_err() {
+                tracing::debug!("a call's line came after its agent ended");
+            }
+        })
+    }
+
+    fn fork(&self, session: Id, message: Option<Id>) -> BoxFuture<'_, Result<Session, PortError>> {
+        Box::pin(async move {
+            let client = self.ready().await?;
+            let forked = client.fork(&session, message.as_ref()).await;
+            let info = forked.map_err(|error| told(error, "session or message"))?;
+            self.follow(&info.id).await
+        })
+    }
+
+    fn revert(&self, session: Id, message: Id) -> BoxFuture<'_, Result<Session, PortError>> {
+        Box::pin(async move {
+            let client = self.ready().await?;
+            self.follow(&session).await?;
+            let (messages, _) = client
+                .messages(&session, None, 100)
+                .await
+                .map_err(|error| told(error, "session or message"))?;
+            // OpenCode takes any id and does nothing about one that it does not know.
+            if !messages.iter().any(|one| one.info.id == message) {
+                return Err(PortError::Unknown("message among the newest hundred"));
+            }
+            let reverted = client.revert(&session, &message).await;
+            self.see(reverted.map_err(|error| told(error, "session or message"))?).await
+        })
+    }
+
+    fn unrevert(&self, session: Id) -> BoxFuture<'_, Result<Session, PortError>> {
+        Box::pin(async move {
+            let client = self.ready().await?;
+            self.follow(&session).await?;
+            self.see(client.unrevert(&session).await.map_err(|error| told(error, "session"))?).await
+        })
+    }
+
+    fn summarise(&self, session: Id) -> BoxFuture<'_, Result<(), PortError>> {
+        Box::pin(async move {
+            let client = self.ready().await?;
+            let known = self.follow(&session).await?;
+            let model = match known.model {
+                Some(model) => model,
+                None => {
+                    let models = client.choices().await?.models;
+                    let usual = models.iter().find(|model| model.default).or(models.first());
+                    let none =
+                        || PortError::Refused("OpenCode has no model: give it the key of a provider".into());
+                    usual.ok_or_else(none)?.id.clone()
+                }
+            };
+            let ModelName { provider, model } = client.model(&model).await?;
+            let body = json!({ "providerID": provider, "modelID": model });
+            client.begin(format!("/session/{session}/summarize"), body);
+            Ok(())
+        })
+    }
+
+    fn children(&self, session: Id) -> BoxFuture<'_, Result<Vec<Session>, PortError>> {
+        Box::pin(async move {
+            let client = self.ready().await?;
+            let found = client.children(&session).await.map_err(|error| told(error, "session"))?;
+            self.look(move |reducer| {
+                let one = |info: SessionInfo| reducer.session(&info.id).unwrap_or_else(|| alone(info));
+                found.into_iter().map(one).collect()
+            })
+            .await
+        })
+    }
+
+    fn diff(&self, session: Id) -> BoxFuture<'_, Result<Diff, PortError>> {
+        Box::pin(async move {
+            let client = self.ready().await?;
+            client.session(&session).await.map_err(|error| told(error, "session"))?;
+            client.diff(&session).await.map_err(|error| told(error, "session"))
+        })
+    }
+
+    fn choices(&self) -> BoxFuture<'_, Result<Choices, PortError>> {
+        Box::pin(async move { self.ready().await?.choices().await })
+    }
+
+    fn command(&self, session: Id, name: String, arguments: String) -> BoxFuture<'_, Result<(), PortError>> {
+        Box::pin(async move {
+            let client = self.ready().await?;
+            self.follow(&session).await?;
+            client.command_exists(&name).await?;
+            client.begin(format!("/session/{session}/command"), command_body(&name, &arguments));
+            Ok(())
+        })
+    }
+
+    fn files(&self, query: String, limit: usize) -> BoxFuture<'_, Result<Vec<String>, PortError>> {
+        Box::pin(async move {
+            let client = self.ready().await?;
+            client.files(&query, limit).await.map_err(|error| told(error, "directory"))
         })
     }
 
@@ -209,8 +351,9 @@ impl Agent for OpenCode {
                 let mut held: std::collections::HashMap<_, _> =
                     reducer.messages(&session).into_iter().map(|one| (one.head.id.clone(), one)).collect();
                 for message in &mut messages {
-                    if let Some(known) = held.remove(&message.head.id) {
-                        *message = known;
+                    match held.remove(&message.head.id) {
+                        Some(known) => *message = known,
+                        None => message.parts.iter_mut().for_each(|part| reducer.stamp(&session, part)),
                     }
                 }
                 Page { messages, todos: reducer.todos(&session), before: next }
@@ -224,12 +367,27 @@ impl Agent for OpenCode {
             let client = self.ready().await?;
             // Nothing of the answer may come before it is followed.
             self.follow(&session).await?;
-            let mut parts = vec![json!({ "type": "text", "text": prompt.text })];
+            let mut text = json!({ "type": "text", "text": prompt.text });
+            if prompt.origin == Some(Origin::Room) {
+                text["metadata"] = json!({ "tandem": "room" });
+            }
+            let mut parts = vec![text];
             for file in prompt.files {
-                let url = format!("data:{};base64,{}", file.mime, file.data.unwrap_or_default());
+                let url = match (file.path, file.data) {
+                    (Some(path), _) => file_url(client.directory(), &path)?,
+                    (None, data) => format!("data:{};base64,{}", file.mime, data.unwrap_or_default()),
+                };
                 parts.push(json!({ "type": "file", "mime": file.mime, "filename": file.name, "url": url }));
             }
-            let body = json!({ "parts": parts, "noReply": prompt.quiet });
+            let mut body = json!({ "parts": parts, "noReply": prompt.quiet });
+            if let Some(model) = prompt.model {
+                let ModelName { provider, model } = client.model(&model).await?;
+                body["model"] = json!({ "providerID": provider, "modelID": model });
+            }
+            if let Some(agent) = prompt.agent {
+                client.agent(&agent).await?;
+                body["agent"] = agent.into();
+            }
             let path = format!("/session/{session}/prompt_async");
             client.order(Method::POST, &path, &body).await.map_err(|error| told(error, "session"))
         })

@@ -1,6 +1,8 @@
 //! HTTP to an OpenCode on loopback: requests with bounded answers, and its
 //! stream of events. The password goes nowhere else.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -22,6 +24,8 @@ use crate::copilot::model::Id;
 
 /// How long an answer may take. What takes longer is told by events.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
+/// A whole turn, with people in it who think.
+const LONGEST_TURN: Duration = Duration::from_secs(6 * 3600);
 /// Messages carry pictures.
 const LARGEST_ANSWER: usize = 64 << 20;
 const LARGEST_EVENT: usize = 32 << 20;
@@ -56,8 +60,9 @@ pub(super) enum ClientError {
 pub(super) struct Client {
     port: u16,
     password: Redacted<String>,
-    /// As a header has it.
-    directory: String,
+    directory: Arc<Path>,
+    /// The same as a header has it.
+    encoded: Arc<str>,
 }
 
 /// Events as they come.
@@ -69,7 +74,7 @@ pub(super) struct Events {
 }
 
 impl Client {
-    pub(super) fn new(port: u16, password: Redacted<String>, directory: &std::path::Path) -> Self {
+    pub(super) fn new(port: u16, password: Redacted<String>, directory: &Path) -> Self {
         use std::os::unix::ffi::OsStrExt as _;
         let mut encoded = String::new();
         for byte in directory.as_os_str().as_bytes() {
@@ -80,7 +85,7 @@ impl Client {
                 byte => encoded.push_str(&format!("%{byte:02X}")),
             }
         }
-        Self { port, password, directory: encoded }
+        Self { port, password, directory: directory.into(), encoded: encoded.into() }
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
@@ -100,7 +105,7 @@ impl Client {
             .header(HOST, format!("127.0.0.1:{}", self.port))
             .header(AUTHORIZATION, login)
             .header(CONTENT_TYPE, "application/json")
-            .header("x-opencode-directory", &self.directory)
+            .header("x-opencode-directory", &*self.encoded)
             .body(Full::new(body))
             .map_err(|e| unreachable(&e))?;
         sender.send_request(request).await.map_err(|e| unreachable(&e))
@@ -139,6 +144,32 @@ impl Client {
     /// A command whose answer says nothing.
     pub(super) async fn order(&self, method: Method, path: &str, body: &Value) -> Result<(), ClientError> {
         self.ask(method, path, Some(body)).await.map(drop)
+    }
+
+    /// A command that is answered when its whole turn is over; what comes of it
+    /// is told by events, as are its faults.
+    pub(super) fn begin(&self, path: String, body: Value) {
+        let client = self.clone();
+        // Ends with the turn, or with OpenCode's process.
+        tokio::spawn(async move {
+            let asked = async {
+                let response = client.send(Method::POST, &path, Bytes::from(body.to_string())).await?;
+                let status = response.status().as_u16();
+                let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+                let body = body.map_err(|_| ClientError::TooLarge)?.to_bytes();
+                match status {
+                    200..=299 => Ok(()),
+                    status => Err(ClientError::Refused { status, said: said(status, &body) }),
+                }
+            };
+            if let Ok(Err(error)) = tokio::time::timeout(LONGEST_TURN, asked).await {
+                tracing::warn!(path, %error, "a command to the agent failed");
+            }
+        });
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The messages before `before`, oldest first, and whether there are older ones.
@@ -317,7 +348,7 @@ mod tests {
     #[test]
     fn the_password_is_in_no_debug_text() {
         let client = Client::new(1, Redacted::new("geheim".into()), std::path::Path::new("/a b/ü"));
-        assert_eq!(client.directory, "/a%20b/%C3%BC");
+        assert_eq!(&*client.encoded, "/a%20b/%C3%BC");
         assert!(!format!("{client:?}").contains("geheim"));
     }
 }

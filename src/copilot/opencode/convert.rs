@@ -7,8 +7,8 @@ use super::events::{
     Times, TodoInfo, TokensInfo,
 };
 use crate::copilot::model::{
-    Author, Choice, Content, FileView, Id, MessageHead, Part, Permission, Question, QuestionItem, Session,
-    SessionState, Todo, Tokens, ToolCall, ToolState,
+    Author, Choice, Content, FileView, Id, MessageHead, Origin, Part, Permission, Question, QuestionItem,
+    Reverted, Session, SessionState, Todo, Tokens, ToolCall, ToolState,
 };
 
 /// What a stopped turn's message says.
@@ -40,10 +40,10 @@ pub(super) fn session(info: SessionInfo) -> Session {
         updated: millis(info.time.updated).unwrap_or_default(),
         cost: info.cost.unwrap_or_default(),
         tokens: tokens(info.tokens.unwrap_or_default()),
-        model: None,
-        agent: None,
+        model: info.model.map(|model| format!("{}/{}", model.provider, model.id)),
+        agent: info.agent,
         context: None,
-        reverted: None,
+        reverted: info.revert.map(|revert| Reverted { message: revert.message }),
     }
 }
 
@@ -88,6 +88,23 @@ pub(super) fn head(info: &MessageInfo) -> MessageHead {
     }
 }
 
+/// With what a message was made, and how much of the model's memory was in use after it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Used {
+    pub model: Option<String>,
+    pub agent: Option<String>,
+    pub tokens: Option<u64>,
+}
+
+pub(super) fn used(info: &MessageInfo) -> Used {
+    let by_person = info.model.as_ref().map(|model| format!("{}/{}", model.provider, model.model));
+    let by_agent = || Some(format!("{}/{}", info.provider.as_ref()?, info.model_id.as_ref()?));
+    let Tokens { input, output, reasoning, cache_read, cache_write } = tokens(info.tokens);
+    let all = input.saturating_add(output).saturating_add(reasoning);
+    let all = all.saturating_add(cache_read).saturating_add(cache_write);
+    Used { model: by_person.or_else(by_agent), agent: info.agent.clone(), tokens: (all > 0).then_some(all) }
+}
+
 fn file(info: FileInfo) -> FileView {
     FileView { name: info.filename.unwrap_or_default(), mime: info.mime, url: info.url }
 }
@@ -95,9 +112,13 @@ fn file(info: FileInfo) -> FileView {
 /// `None` for a part that says nothing to people.
 pub(super) fn part(info: PartInfo) -> Option<Part> {
     let ended = |time: Option<Times>| time.is_none_or(|time| time.start.is_none() || time.end.is_some());
+    let mut origin = None;
     let content = match serde_json::from_value(info.body).ok()? {
         Body::Text { synthetic: true, .. } => return None,
-        Body::Text { text, time, .. } => Content::Text { text, done: ended(time) },
+        Body::Text { text, time, metadata, .. } => {
+            origin = (metadata["tandem"] == "room").then_some(Origin::Room);
+            Content::Text { text, done: ended(time) }
+        }
         Body::Reasoning { text, time } => Content::Reasoning { text, done: ended(time) },
         Body::File(info) => Content::File(file(info)),
         Body::Patch { files } => Content::Patch { files },
@@ -120,7 +141,7 @@ pub(super) fn part(info: PartInfo) -> Option<Part> {
             record: None,
         }),
     };
-    Some(Part { id: info.id, origin: None, content })
+    Some(Part { id: info.id, origin, content })
 }
 
 pub(super) fn permission(info: PermissionInfo, root: Id) -> Permission {

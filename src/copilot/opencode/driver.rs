@@ -22,7 +22,7 @@ use super::client::{Client, ClientError};
 use super::events::{Event, Known};
 use super::process::{self, Running, Setup};
 use super::reducer::{Overdue, Reducer};
-use crate::base::RoomId;
+use crate::base::{Actor, RoomId};
 use crate::copilot::model::{AgentState, Id, Session, Update};
 use crate::copilot::port::{Numbered, PortError, Updates};
 
@@ -68,6 +68,7 @@ pub(super) struct Driver {
     commands: mpsc::Receiver<Command>,
     state: watch::Sender<AgentState>,
     client: watch::Sender<Option<Client>>,
+    actor: watch::Sender<Option<Actor>>,
     stop: CancellationToken,
     reducer: Reducer,
     /// Asked for but not yet read; as many as commands come.
@@ -80,6 +81,13 @@ pub(super) struct Driver {
     live: broadcast::Sender<Numbered>,
 }
 
+/// Where the driver says how things are.
+pub(super) struct Told {
+    pub(super) state: watch::Sender<AgentState>,
+    pub(super) client: watch::Sender<Option<Client>>,
+    pub(super) actor: watch::Sender<Option<Actor>>,
+}
+
 /// The program ends, or nobody has a handle any more.
 struct Stopped;
 
@@ -88,10 +96,10 @@ impl Driver {
         setup: Setup,
         room: RoomId,
         commands: mpsc::Receiver<Command>,
-        state: watch::Sender<AgentState>,
-        client: watch::Sender<Option<Client>>,
+        told: Told,
         stop: CancellationToken,
     ) -> Self {
+        let Told { state, client, actor } = told;
         let mut run = [0; 9];
         // Without it readers of an earlier run may miss something until they reload.
         let _ = getrandom::fill(&mut run);
@@ -101,6 +109,7 @@ impl Driver {
             commands,
             state,
             client,
+            actor,
             stop,
             reducer: Reducer::default(),
             follows: VecDeque::new(),
@@ -196,9 +205,14 @@ impl Driver {
     async fn lend_tools(&mut self, client: &Client) -> Result<Result<Option<String>, ClientError>, Stopped> {
         let url = format!("{}/rooms/{}/mcp", self.setup.origin, self.room);
         let (mint, room, client) = (Arc::clone(&self.setup.mint), self.room.clone(), client.clone());
+        let (name, actor) = (self.setup.name.clone(), self.actor.clone());
         let lent = async move {
-            match mint(room).await {
-                Ok(token) => client.add_mcp("tandem", &url, &token, MCP_TIMEOUT).await,
+            match mint(room, name).await {
+                Ok((token, minted)) => {
+                    // Before its first call, so that this is known for one of a conversation.
+                    actor.send_replace(Some(minted));
+                    client.add_mcp("tandem", &url, &token, MCP_TIMEOUT).await
+                }
                 Err(why) => Ok(Some(why)),
             }
         };
@@ -241,6 +255,10 @@ impl Driver {
         *restarted = false;
         self.tell(updates);
         self.client.send_replace(Some(client.clone()));
+        // Of no importance to the rest: without it nobody knows how full the model is.
+        let reading = client.clone();
+        let limits = tokio::spawn(async move { reading.limits().await });
+        let mut limits = Some(limits);
         self.tell_state(AgentState::Ready { version: running.version.clone(), notice: notice.clone() });
         let exited = running.child.exited();
         tokio::pin!(exited);
@@ -253,6 +271,14 @@ impl Driver {
             let event = tokio::select! {
                 exit = &mut exited => return Ok(Over::Exit(format!("OpenCode {exit}"))),
                 event = events.recv() => event,
+                read = async { limits.as_mut().expect("polled while there is one").await }, if limits.is_some() => {
+                    limits = None;
+                    if let Ok(Ok(read)) = read {
+                        let updates = self.reducer.handle_limits(read);
+                        self.tell(updates);
+                    }
+                    continue;
+                }
                 served = self.serve_one() => {
                     served?;
                     continue;

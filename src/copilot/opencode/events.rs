@@ -123,12 +123,38 @@ pub struct SessionInfo {
     pub cost: Option<f64>,
     pub tokens: Option<TokensInfo>,
     pub time: Times,
+    pub agent: Option<String>,
+    pub model: Option<SessionModelInfo>,
+    pub revert: Option<RevertInfo>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SessionModelInfo {
+    pub id: String,
+    #[serde(rename = "providerID")]
+    pub provider: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct RevertInfo {
+    #[serde(rename = "messageID")]
+    pub message: Id,
 }
 
 impl SessionInfo {
     /// One of which no more than the name is needed.
     pub fn bare(id: Id) -> Self {
-        Self { id, title: String::new(), parent: None, cost: None, tokens: None, time: Times::default() }
+        Self {
+            id,
+            title: String::new(),
+            parent: None,
+            cost: None,
+            tokens: None,
+            time: Times::default(),
+            agent: None,
+            model: None,
+            revert: None,
+        }
     }
 }
 
@@ -185,6 +211,24 @@ pub struct MessageInfo {
     #[serde(default)]
     pub time: Times,
     pub error: Option<ErrorInfo>,
+    pub agent: Option<String>,
+    /// Of a person's message.
+    pub model: Option<MessageModelInfo>,
+    /// Of an agent's.
+    #[serde(rename = "providerID")]
+    pub provider: Option<String>,
+    #[serde(rename = "modelID")]
+    pub model_id: Option<String>,
+    #[serde(default)]
+    pub tokens: TokensInfo,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct MessageModelInfo {
+    #[serde(rename = "providerID")]
+    pub provider: String,
+    #[serde(rename = "modelID")]
+    pub model: String,
 }
 
 /// A message as `GET /session/{id}/message` has it.
@@ -215,6 +259,8 @@ pub enum Body {
         /// Made by OpenCode for the model, not by somebody who speaks.
         #[serde(default)]
         synthetic: bool,
+        #[serde(default)]
+        metadata: Value,
         time: Option<Times>,
     },
     Reasoning {

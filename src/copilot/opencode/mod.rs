@@ -6,8 +6,9 @@ mod client;
 mod convert;
 mod driver;
 mod events;
+mod facilities;
 mod process;
 mod reducer;
 
 pub use agent::OpenCode;
-pub use process::{Mint, Setup};
+pub use process::{Mint, Minted, Setup};

@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::unix::pipe::Receiver;
 
 use super::client::Client;
-use crate::base::{Redacted, RoomId};
+use crate::base::{Actor, Redacted, RoomId};
 use crate::process::{Child, Program, RoomUser, read_end, spawn};
 
 /// The versions whose API this adapter knows.
@@ -27,12 +27,16 @@ const LONGEST_VERSION: Duration = Duration::from_secs(20);
 /// How often a port that was taken between our look and its bind is tried anew.
 const PORTS: usize = 3;
 
-/// Makes a token with which a room's agent reaches our tools; earlier ones of that room end.
-pub type Mint = Arc<dyn Fn(RoomId) -> BoxFuture<'static, Result<Redacted<String>, String>> + Send + Sync>;
+/// Makes a token with which a room's agent of this name reaches our tools; earlier ones of it end.
+pub type Mint = Arc<dyn Fn(RoomId, String) -> Minted + Send + Sync>;
+/// The token, and as whom it lets in.
+pub type Minted = BoxFuture<'static, Result<(Redacted<String>, Actor), String>>;
 
 /// What every room's agent is started with.
 #[derive(Clone)]
 pub struct Setup {
+    /// What the agent is called in the room.
+    pub name: String,
     /// A path, or a name to be looked for.
     pub program: PathBuf,
     pub user: RoomUser,
@@ -41,6 +45,8 @@ pub struct Setup {
     pub run_dir: PathBuf,
     /// Where agents work; a directory of the room's own without it.
     pub directory: Option<PathBuf>,
+    /// Tells the logs of a room's projects apart; nothing for the first.
+    pub place: Option<String>,
     /// What it gets of our environment: the keys of models' providers.
     pub env: Vec<(OsString, OsString)>,
     /// The home of the user, unless that is another one than ours.
@@ -48,6 +54,17 @@ pub struct Setup {
     /// Where our own server is reached from this machine.
     pub origin: String,
     pub mint: Mint,
+}
+
+impl Setup {
+    fn base(&self, room: &RoomId) -> PathBuf {
+        self.data_dir.join("rooms").join(room.as_str()).join("opencode")
+    }
+
+    /// Where the agent of a room's first project works.
+    pub fn main_directory(&self, room: &RoomId) -> PathBuf {
+        self.directory.clone().unwrap_or_else(|| self.base(room).join("work"))
+    }
 }
 
 /// A process that listens.
@@ -92,7 +109,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
     let program =
         find(&setup.program).ok_or_else(|| StartError::Missing(setup.program.display().to_string()))?;
     let spawn_error = |error: &dyn std::fmt::Display| StartError::Spawn(error.to_string());
-    let base = setup.data_dir.join("rooms").join(room.as_str()).join("opencode");
+    let base = setup.base(room);
     let private = |path: &Path| setup.user.private_dir(path).map_err(|error| spawn_error(&error));
     private(&base)?;
     let home = match &setup.home {
@@ -102,7 +119,11 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
     let directory = match &setup.directory {
         Some(directory) if directory.is_dir() => directory.clone(),
         Some(directory) => return Err(StartError::NoDirectory(directory.display().to_string())),
-        None => private(&base.join("work"))?,
+        None => private(&setup.main_directory(room))?,
+    };
+    let logs = match &setup.place {
+        Some(place) => private(&base.join("projects").join(place))?,
+        None => base.clone(),
     };
     let make = |args: Vec<OsString>, env: Vec<(OsString, OsString)>, log: &str, output: OwnedFd| Program {
         name: "opencode",
@@ -112,7 +133,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
         home: home.clone(),
         user: setup.user.clone(),
         fds: vec![(output, 1)],
-        log: base.join(log),
+        log: logs.join(log),
         mark: setup.run_dir.clone(),
     };
     let quiet: Vec<(OsString, OsString)> =
@@ -160,7 +181,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
             _ = child.exited() => {}
         }
         let exit = child.terminate(Duration::from_secs(1)).await.to_string();
-        last = StartError::Ended { exit, said: last_words(&base.join("serve.log")) };
+        last = StartError::Ended { exit, said: last_words(&logs.join("serve.log")) };
     }
     Err(last)
 }
@@ -237,15 +258,17 @@ mod tests {
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("mode");
         Setup {
+            name: "OpenCode".into(),
             program,
             user: RoomUser::resolve("nobody").expect("nobody"),
             data_dir: dir.join("data"),
             run_dir: dir.join("run"),
             directory: None,
+            place: None,
             env: vec![],
             home: None,
             origin: String::new(),
-            mint: Arc::new(|_| Box::pin(async { Err("no tokens".into()) })),
+            mint: Arc::new(|_, _| Box::pin(async { Err("no tokens".into()) })),
         }
     }
 

@@ -18,14 +18,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::convert;
+use super::convert::{self, Used};
 use super::events::{
     Event, Known, MessageInfo, PartInfo, PermissionInfo, QuestionInfo, SessionInfo, StatusInfo, Statuses,
     TodoInfo, WholeMessage,
 };
 use crate::copilot::model::{
-    Content, Gone, Id, Message, MessageHead, Part, Permission, Question, Session, SessionState, Todo,
-    ToolCall, ToolState, Update,
+    Content, ContextUse, Gone, Id, Message, MessageHead, Part, Permission, Question, Session, SessionState,
+    Todo, ToolCall, ToolState, Update,
 };
 
 /// Of one session's messages the newest are held; older ones are read by page.
@@ -37,6 +37,8 @@ const MOST_SESSIONS: usize = 2000;
 /// Parts of one message, and permissions or questions that wait at once.
 const MOST_PARTS: usize = 2000;
 const MOST_PENDING: usize = 200;
+/// Calls whose lines of the record are known.
+const MOST_LINES: usize = 4096;
 /// The longest text that grows by pieces.
 const LONGEST_TEXT: usize = 2 << 20;
 /// A permission or question that nobody answers so long is withdrawn.
@@ -67,6 +69,10 @@ pub struct Transcript {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reducer {
     sessions: BTreeMap<Id, Record>,
+    /// How many tokens each model takes.
+    limits: BTreeMap<String, u64>,
+    /// The lines of the room's record that calls have, by session and call.
+    lines: BTreeMap<(Id, String), u64>,
     permissions: BTreeMap<Id, Waiting<Permission>>,
     questions: BTreeMap<Id, Waiting<Question>>,
 }
@@ -86,6 +92,7 @@ struct Record {
 #[derive(Clone, Debug, PartialEq)]
 struct Held {
     head: MessageHead,
+    used: Used,
     /// Ids rise with time here too.
     parts: BTreeMap<Id, Part>,
 }
@@ -115,11 +122,11 @@ pub enum Overdue {
 impl Reducer {
     #[cfg(test)]
     pub fn sessions(&self) -> impl Iterator<Item = Session> + '_ {
-        self.sessions.values().map(Record::shown)
+        self.sessions.values().map(|record| self.shown_session(record))
     }
 
     pub fn session(&self, id: &Id) -> Option<Session> {
-        self.sessions.get(id).map(Record::shown)
+        self.sessions.get(id).map(|record| self.shown_session(record))
     }
 
     /// The messages that are held of a session, oldest first.
@@ -168,9 +175,26 @@ impl Reducer {
         permissions.chain(questions).min().map(|since| since + PATIENCE)
     }
 
-    /// A part with what waits for people.
+    /// A session with what its messages and its faults say of it.
+    fn shown_session(&self, record: &Record) -> Session {
+        let mut session = record.shown();
+        let latest = |of: fn(&Used) -> Option<&String>| {
+            record.messages.values().rev().find_map(|held| of(&held.used)).cloned()
+        };
+        session.model = latest(|used| used.model.as_ref()).or(session.model);
+        session.agent = latest(|used| used.agent.as_ref()).or(session.agent);
+        let used = record.messages.values().rev().find_map(|held| held.used.tokens);
+        session.context = used.map(|used| {
+            let limit = session.model.as_ref().and_then(|model| self.limits.get(model)).copied();
+            ContextUse { used, limit }
+        });
+        session
+    }
+
+    /// A part with what waits for people, and where it stands in the record.
     fn shown(&self, session: &Id, part: &Part) -> Part {
         let mut part = part.clone();
+        self.stamp(session, &mut part);
         if let Content::Tool(tool) = &mut part.content
             && !tool.state.has_ended()
             && self.waits(session, &tool.call)
@@ -178,6 +202,15 @@ impl Reducer {
             tool.state = ToolState::Waiting;
         }
         part
+    }
+
+    /// Says where a call stands in the record.
+    pub fn stamp(&self, session: &Id, part: &mut Part) {
+        if let Content::Tool(tool) = &mut part.content
+            && !self.lines.is_empty()
+        {
+            tool.record = self.lines.get(&(session.clone(), tool.call.clone())).copied();
+        }
     }
 
     fn waits(&self, session: &Id, call: &str) -> bool {
@@ -291,6 +324,8 @@ impl Reducer {
     /// process is another one than before.
     pub fn restore(&mut self, snapshot: Snapshot, restarted: bool, now: Instant) -> Vec<Update> {
         let old = std::mem::take(self);
+        self.limits.clone_from(&old.limits);
+        self.lines.clone_from(&old.lines);
         for info in snapshot.sessions.into_iter().take(MOST_SESSIONS) {
             let mut session = convert::session(info);
             if let Some(status) = snapshot.statuses.get(&session.id) {
@@ -353,6 +388,7 @@ impl Reducer {
             let parts = message.parts.into_iter().take(MOST_PARTS).filter_map(convert::part);
             let mut held = Held {
                 head: convert::head(&message.info),
+                used: convert::used(&message.info),
                 parts: parts.map(|part| (part.id.clone(), part)).collect(),
             };
             if let Some(was) = before.and_then(|before| before.messages.get(&message.info.id)) {
@@ -414,11 +450,39 @@ impl Reducer {
         }
     }
 
+    /// How many tokens each model takes.
+    pub fn handle_limits(&mut self, limits: BTreeMap<String, u64>) -> Vec<Update> {
+        if self.limits == limits {
+            return vec![];
+        }
+        self.limits = limits;
+        let known = self.sessions.values().filter(|record| record.followed);
+        known.map(|record| Update::Session { session: self.shown_session(record) }).collect()
+    }
+
+    /// A call is on this line of the room's record.
+    pub fn handle_line(&mut self, session: &Id, call: &str, line: u64) -> Vec<Update> {
+        if self.lines.len() >= MOST_LINES {
+            // The lowest line is the oldest.
+            if let Some(oldest) = self.lines.iter().min_by_key(|(_, line)| **line).map(|(key, _)| key.clone())
+            {
+                self.lines.remove(&oldest);
+            }
+        }
+        self.lines.insert((session.clone(), call.to_owned()), line);
+        self.show_call(session, Some(call)).into_iter().collect()
+    }
+
     /// Somebody's answer is on its way: nobody else's counts any more.
     pub fn handle_answer(&mut self, id: &Id) -> Vec<Update> {
         let mut updates = self.end_permission(id, Gone::Answered);
         updates.extend(self.end_question(id, Gone::Answered));
         updates
+    }
+
+    /// What OpenCode answered about a session, whether or not its event has come yet.
+    pub fn handle_session(&mut self, info: SessionInfo) -> Vec<Update> {
+        self.see_session(info)
     }
 
     /// It was deleted, whether or not its event has come yet.
@@ -547,28 +611,36 @@ impl Reducer {
         let Some(record) = self.sessions.get_mut(&info.session).filter(|record| record.followed) else {
             return vec![];
         };
-        let mut head = convert::head(&info);
+        let (mut head, used) = (convert::head(&info), convert::used(&info));
         head.done |= !record.works();
-        let mut updates = vec![];
+        let (mut updates, mut faulted) = (vec![], false);
         if let Some(error) = info.error.as_ref().filter(|error| !convert::is_stop(error)) {
             // Of the newest message only: an older one's was told before.
             let newest = record.messages.last_key_value().is_none_or(|(last, _)| *last <= info.id);
             if newest && record.fault.is_none() {
                 record.fault = Some(convert::error(error));
-                if !record.works() {
-                    updates.push(Update::Session { session: record.shown() });
-                }
+                faulted = !record.works();
             }
         }
-        match record.messages.get_mut(&info.id) {
-            Some(held) if held.head == head => return updates,
-            Some(held) => held.head = head.clone(),
+        let (same, news) = match record.messages.get_mut(&info.id) {
+            Some(held) => {
+                let news = held.used != used;
+                held.used = used;
+                (std::mem::replace(&mut held.head, head.clone()) == head, news)
+            }
             None => {
-                record.messages.insert(info.id, Held { head: head.clone(), parts: BTreeMap::new() });
+                let news = used != Used::default();
+                record.messages.insert(info.id, Held { head: head.clone(), used, parts: BTreeMap::new() });
                 record.forget_the_oldest();
+                (false, news)
             }
+        };
+        if faulted || news {
+            updates.extend(self.show_session(&info.session));
         }
-        updates.push(Update::Message { session: info.session, message: head });
+        if !same {
+            updates.push(Update::Message { session: info.session, message: head });
+        }
         updates
     }
 
@@ -608,9 +680,10 @@ impl Reducer {
         for Waiting { what, .. } in self.permissions.values_mut() {
             if what.session == *session
                 && what.call.as_deref() == Some(call)
-                && (what.input != *input || what.tool != name)
+                && (what.input != *input || what.tool != name || !what.complete)
             {
                 what.input = input.clone();
+                what.complete = true;
                 name.clone_into(&mut what.tool);
                 updates.push(Update::Permission { permission: what.clone() });
             }
@@ -646,6 +719,7 @@ impl Reducer {
             && tool.input.as_object().is_some_and(|input| !input.is_empty())
         {
             (what.tool, what.input) = (tool.name.clone(), tool.input.clone());
+            what.complete = true;
         }
         let shown = what.clone();
         self.permissions.insert(what.id.clone(), Waiting { since, what });

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::entry::{Entry, Outcome, RecordKind, now};
 use super::reading::Record;
 use crate::base::RoomId;
+use crate::room::calls::CallBook;
 use crate::store::{NewLine, Store, StoreError};
 
 /// So many lines wait at most.
@@ -80,6 +81,7 @@ struct Shared {
     retention: Retention,
     /// One moment on both clocks.
     began: (Instant, i64),
+    calls: CallBook,
     queue: Mutex<Queue>,
     /// Something waits to be written.
     wake: Notify,
@@ -103,6 +105,8 @@ struct Queue {
 struct Item {
     line: NewLine,
     reply: Option<oneshot::Sender<Result<u64, RecordError>>>,
+    /// Told the number of a fact; waits for no failure.
+    told: Option<oneshot::Sender<u64>>,
 }
 
 /// Ends the task with the last recorder.
@@ -122,6 +126,7 @@ impl Recorder {
             store,
             retention,
             began: (Instant::now(), now()),
+            calls: CallBook::default(),
             queue: Mutex::default(),
             wake: Notify::new(),
             urgent: Notify::new(),
@@ -138,7 +143,7 @@ impl Recorder {
         {
             let mut queue = self.shared.queue();
             queue.takes()?;
-            queue.items.push_back(Item { line, reply: Some(reply) });
+            queue.items.push_back(Item { line, reply: Some(reply), told: None });
         }
         self.shared.wake.notify_one();
         self.shared.urgent.notify_one();
@@ -154,6 +159,17 @@ impl Recorder {
 
     /// Writes down what has happened, in its turn. Never waits.
     pub fn note(&self, entry: Entry) {
+        self.note_fact(entry, None);
+    }
+
+    /// The same; gives the line's number once it is written.
+    pub fn note_told(&self, entry: Entry) -> oneshot::Receiver<u64> {
+        let (told, number) = oneshot::channel();
+        self.note_fact(entry, Some(told));
+        number
+    }
+
+    fn note_fact(&self, entry: Entry, told: Option<oneshot::Sender<u64>>) {
         let mut queue = self.shared.queue();
         if queue.closed {
             tracing::warn!(room = %self.shared.room, "a fact came after the record was closed");
@@ -166,7 +182,7 @@ impl Recorder {
             }
             return;
         }
-        queue.items.push_back(Item { line: entry.into_line(&self.shared.room), reply: None });
+        queue.items.push_back(Item { line: entry.into_line(&self.shared.room), reply: None, told });
         queue.facts += 1;
         self.shared.wake.notify_one();
     }
@@ -174,6 +190,11 @@ impl Recorder {
     /// Whether anything may be done now that will have to be recorded.
     pub fn takes(&self) -> Result<(), RecordError> {
         self.shared.queue().takes()
+    }
+
+    /// Which lines are calls of a conversation.
+    pub fn calls(&self) -> &CallBook {
+        &self.shared.calls
     }
 
     /// The record, to be read.
@@ -244,7 +265,7 @@ impl Shared {
         if queue.lost > 0 && queue.items.is_empty() {
             let details = json!({ "facts": queue.lost });
             let entry = Entry::new(RecordKind::Record, "lost").outcome(Outcome::Failed).details(details);
-            batch.push(Item { line: entry.into_line(&self.room), reply: None });
+            batch.push(Item { line: entry.into_line(&self.room), reply: None, told: None });
             queue.facts += 1;
             queue.lost = 0;
         }
@@ -266,6 +287,9 @@ impl Shared {
         for (seq, item) in (first..).zip(batch) {
             if let Some(reply) = item.reply {
                 let _ = reply.send(Ok(seq));
+            }
+            if let Some(told) = item.told {
+                let _ = told.send(seq);
             }
         }
     }
