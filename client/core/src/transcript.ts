@@ -142,6 +142,13 @@ export function money(cost: number): string {
 export const tokensOf = (tokens: Tokens): number =>
   tokens.input + tokens.output + tokens.reasoning + tokens.cache_read + tokens.cache_write;
 
+/** A session's title; one that nobody has named yet is called by what it is. */
+export function titleOf(session: Pick<Session, "title" | "parent">): string {
+  const unnamed = session.title === "" || /^(New|Child) session - \d{4}-/.test(session.title);
+  if (!unnamed) return session.title;
+  return session.parent === null ? "New session" : "Subagent";
+}
+
 /** What a session came to: "$0.42 · 12.3k tokens", as far as it is known. */
 export function spentWords(session: Pick<Session, "cost" | "tokens">): string {
   const tokens = tokensOf(session.tokens);

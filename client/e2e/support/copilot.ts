@@ -25,6 +25,8 @@ export interface Project {
 async function project(): Promise<Project> {
   const model = spawn("node", [resolve("../tests/copilot/model.mjs")], {
     stdio: ["ignore", "pipe", "inherit"],
+    // A number is printed in colours where a test runner wants them.
+    env: { ...process.env, FORCE_COLOR: "0" },
   });
   if (!model.stdout) throw new Error("the model has no output");
   const [port] = await once(createInterface(model.stdout), "line");

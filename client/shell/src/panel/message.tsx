@@ -2,7 +2,15 @@
 import { createMemo, For, type JSX, Match, Show, Switch } from "solid-js";
 import { shownText } from "../../../core/src/approvals.ts";
 import type { Part, Message as Said, Session } from "../../../core/src/sessions-model.ts";
-import { duration, isShown, many, money, spentIn, wordsOf } from "../../../core/src/transcript.ts";
+import {
+  duration,
+  isShown,
+  many,
+  money,
+  spentIn,
+  titleOf,
+  wordsOf,
+} from "../../../core/src/transcript.ts";
 import { Copy } from "./code.tsx";
 import { Icon } from "./icon.tsx";
 import { Markdown } from "./markdown.tsx";
@@ -121,7 +129,9 @@ export function Thinking() {
 function Spent(props: { message: Said }) {
   const words = () => {
     const { cost, tokens } = spentIn(props.message);
-    return [tokens > 0 ? `${many(tokens)} tokens` : "", money(cost)].filter(Boolean).join(" · ");
+    return [tokens > 0 ? `${many(tokens)} ${tokens === 1 ? "token" : "tokens"}` : "", money(cost)]
+      .filter(Boolean)
+      .join(" · ");
   };
   return (
     <Show when={words()}>
@@ -181,7 +191,7 @@ function PartView(props: { part: Part; message: Said; actions: MessageActions })
                   onClick={() => props.actions.onChild(child())}
                 >
                   <Icon name="child" />
-                  <span class="words">{child().title}</span>
+                  <span class="words">{titleOf(child())}</span>
                   <span class="small">{child().state === "busy" ? "at work" : "look at it"}</span>
                 </button>
               )}

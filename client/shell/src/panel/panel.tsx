@@ -22,7 +22,7 @@ import type {
   Session,
   Todo,
 } from "../../../core/src/sessions-model.ts";
-import { many, spentWords } from "../../../core/src/transcript.ts";
+import { many, spentWords, titleOf } from "../../../core/src/transcript.ts";
 import type { TandemRoom } from "../../../element/src/index.ts";
 import { type Command, offerCommands } from "../commands.ts";
 import type { Seen } from "../follow.ts";
@@ -79,7 +79,10 @@ export default function Panel(props: PanelProps) {
 
   const agent = () => copilot.state().agent;
   const session = copilot.session;
-  const title = () => session()?.title || (session() ? "Without a title" : "New session");
+  const title = () => {
+    const one = session();
+    return one ? titleOf(one) : "New session";
+  };
   const parent = () => {
     const id = session()?.parent;
     return id ? copilot.state().sessions.get(id) : undefined;
@@ -188,7 +191,7 @@ export default function Panel(props: PanelProps) {
         .slice(0, 40)
         .map(
           (one): Command => ({
-            name: one.title || "Without a title",
+            name: titleOf(one),
             group: "Sessions",
             run: () => copilot.open(one.id),
           }),
@@ -236,7 +239,7 @@ export default function Panel(props: PanelProps) {
     );
   };
   const fromOf = (id: string) =>
-    id === session()?.id ? null : (copilot.state().sessions.get(id)?.title ?? "A subagent");
+    id === session()?.id ? null : copilot.state().sessions.get(id)?.title || "A subagent";
 
   const openLink = (url: string) => {
     void room.call("browser_tabs", { action: "new", url }).then(answered => {
@@ -296,8 +299,8 @@ export default function Panel(props: PanelProps) {
               <button
                 type="button"
                 class="tool"
-                aria-label={`Back to ${above().title}`}
-                title={`Back to ${above().title}`}
+                aria-label={`Back to ${titleOf(above())}`}
+                title={`Back to ${titleOf(above())}`}
                 onClick={() => copilot.open(above().id)}
               >
                 <Icon name="back" />

@@ -2,7 +2,7 @@
 import { createEffect, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
 import { childrenOf, rootsOf, waitsIn } from "../../../core/src/sessions.ts";
 import type { Session } from "../../../core/src/sessions-model.ts";
-import { ago, spentWords } from "../../../core/src/transcript.ts";
+import { ago, spentWords, titleOf } from "../../../core/src/transcript.ts";
 import type { Copilot } from "./copilot.ts";
 import { Icon } from "./icon.tsx";
 
@@ -121,7 +121,7 @@ export function SessionList(props: { copilot: Copilot; onDone: () => void; onNew
                   <Icon name="child" />
                 </Show>
                 <span class="session-words">
-                  <bdi class="title">{session.title || "Without a title"}</bdi>
+                  <bdi class="title">{titleOf(session)}</bdi>
                   <span class="small">
                     <Standing
                       session={session}
