@@ -28,6 +28,8 @@ export interface RecordLine {
   reason: string;
   /** The line that began what this one ends. */
   of: number | null;
+  /** The conversation with an agent that it is part of. */
+  session: string | null;
 }
 
 export interface RecordPage {
@@ -122,6 +124,7 @@ function readLine(value: unknown): RecordLine | null {
     outcome: OUTCOMES.has(outcome) ? (outcome as Outcome) : "done",
     reason: text(value.reason),
     of: typeof value.of === "number" ? value.of : null,
+    session: text(details.session) || null,
   };
 }
 

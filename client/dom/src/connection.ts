@@ -37,6 +37,12 @@ export interface ConnectionOptions {
   codecs: readonly string[];
 }
 
+/** What changed in a session, and the place to come back to. */
+export interface SessionUpdate {
+  id: string;
+  update: unknown;
+}
+
 export type CursorMessage = Extract<ServerMessage, { type: "cursor" }>;
 
 export interface ConnectionEvents {
@@ -45,6 +51,7 @@ export interface ConnectionEvents {
   freeze(): void;
   cursor(cursor: CursorMessage): void;
   event(event: RoomEvent): void;
+  session(update: SessionUpdate): void;
   error(code: WireError | "client", message: string): void;
 }
 
@@ -73,6 +80,9 @@ export class Connection {
   #lastCall = 0;
   readonly #calls = new Map<number, (result: unknown) => void>();
   #roundTrip: number | null = null;
+  /** Sessions are told of, after the update that came last. */
+  #follows = false;
+  #after: string | null = null;
   /** Offers of this socket that have no reply yet; only the reply to the last one counts. */
   #unanswered = 0;
   /** The room could not take the offer: it is made again when the room is live. */
@@ -138,6 +148,25 @@ export class Connection {
   /** Answers what an agent wants a yes for, which the room's view lists. */
   approve(id: string, answer: Answer): void {
     this.#tell({ type: "approve", id, answer });
+  }
+
+  /**
+   * Tells of people's sessions with an agent, after the update with this id; also when the
+   * connection was lost and is back. Or no more.
+   */
+  followSessions(on: boolean, after: string | null = null): void {
+    this.#follows = on;
+    this.#after = after;
+    this.#askSessions();
+  }
+
+  #askSessions(): void {
+    const on = this.#follows;
+    this.#tell(
+      on && this.#after !== null
+        ? { type: "sessions", on, after: this.#after }
+        : { type: "sessions", on },
+    );
   }
 
   requestFit(size: Size): void {
@@ -263,6 +292,11 @@ export class Connection {
         this.#see(message.room);
         this.#step(now => this.#session.handleWelcome(now, message.protocol === PROTOCOL));
         void this.#sendOffer();
+        if (this.#follows) this.#askSessions();
+        return;
+      case "session_update":
+        this.#after = message.id;
+        this.#events.session({ id: message.id, update: message.update });
         return;
       case "answer":
         void this.#takeAnswer(message.sdp);

@@ -37,6 +37,7 @@ import {
   Listeners,
   Overlay,
   PointerInput,
+  type SessionUpdate,
   Surface,
 } from "../../dom/src/index.ts";
 import { build, type Parts } from "./parts.ts";
@@ -51,6 +52,8 @@ export interface TandemRoomEventMap {
   stats: CustomEvent<Stats>;
   /** A press, key, scroll or text that is not taken now: others have the room. */
   refused: CustomEvent<Refused>;
+  /** What changed in a session with an agent, once `followSessions` asked for it. */
+  session: CustomEvent<SessionUpdate>;
   /** The keyboard is to leave the picture; whoever embeds it gives the focus a place. */
   leave: CustomEvent<null>;
 }
@@ -215,6 +218,11 @@ export class TandemRoom extends HTMLElement {
     return this.#connection?.call(tool, args) ?? Promise.resolve(null);
   }
 
+  /** Tells of people's sessions with an agent by the event `session`, or no more. */
+  followSessions(on: boolean, after: string | null = null): void {
+    this.#connection?.followSessions(on, after);
+  }
+
   /** Answers an agent's request for help, which the view lists. */
   answerHelp(id: number, answer: HelpAnswer): void {
     this.#connection?.answerHelp(id, answer);
@@ -355,6 +363,7 @@ export class TandemRoom extends HTMLElement {
           this.#parts.picture.style.cursor = this.mayAct ? cssCursor(cursor) : "default";
         },
         event: event => this.#happened(event),
+        session: update => this.#emit("session", update),
         error: (code, message) => this.#fail(code, message),
       },
     );

@@ -81,6 +81,16 @@ export function App(props: { room: TandemRoom }) {
     // Shown first: what is hidden takes no focus.
     queueMicrotask(() => panel?.focus());
   };
+  const [sought, setSought] = createSignal<number | null>(null);
+  createEffect(() => {
+    if (!timelineShown()) setSought(null);
+  });
+  const showSession = (session: string) => {
+    // A panel that is loaded only now opens what is remembered.
+    remember(`session.${room.room}`, session);
+    showPanel(true);
+    panel?.open(session);
+  };
   const [asking, setAsking] = createSignal<string | null>(null);
   const askedInPanel = (approval: ApprovalView) =>
     panelShown() && approval.session !== null && approval.session.root === asking();
@@ -255,7 +265,13 @@ export function App(props: { room: TandemRoom }) {
             }}
           />
           <Show when={timelineShown()}>
-            <Timeline room={room} seen={seen} onClose={() => setTimelineShown(false)} />
+            <Timeline
+              room={room}
+              seen={seen}
+              sought={sought()}
+              onSession={mayTalk() ? showSession : null}
+              onClose={() => setTimelineShown(false)}
+            />
           </Show>
           <Show when={panelKept()}>
             <Suspense
@@ -272,7 +288,10 @@ export function App(props: { room: TandemRoom }) {
                 seen={seen}
                 shown={panelShown() && !timelineShown()}
                 onClose={() => showPanel(false)}
-                onRecord={() => setTimelineShown(true)}
+                onRecord={seq => {
+                  setSought(seq);
+                  setTimelineShown(true);
+                }}
                 onAsking={setAsking}
                 ref={handle => {
                   panel = handle;

@@ -23,8 +23,9 @@ import type {
   Update,
 } from "../../../core/src/sessions-model.ts";
 import { ApiError, SessionsApi } from "../../../dom/src/sessions-api.ts";
-import { SessionsLink } from "../../../dom/src/sessions-link.ts";
+import type { TandemRoom } from "../../../element/src/index.ts";
 import { recall, remember } from "../remembered.ts";
+import { RoomLink } from "./link.ts";
 
 const PAGE = 50;
 const READ_AGAIN_MS = 2000;
@@ -65,7 +66,9 @@ export interface Copilot {
   take: (input: Input) => void;
 }
 
-export function createCopilot(base: URL, room: string): Copilot {
+export function createCopilot(element: TandemRoom): Copilot {
+  const room = element.room;
+  const base = new URL(`/api/rooms/${encodeURIComponent(room)}/sessions`, element.src);
   const api = new SessionsApi(base);
   const [state, setState] = createSignal<SessionsState>(NO_SESSIONS);
   const [connection, setConnection] = createSignal<Connection>("off");
@@ -130,7 +133,10 @@ export function createCopilot(base: URL, room: string): Copilot {
       if (error instanceof ApiError && error.status === 404 && what !== LIST) {
         take({ is: "update", update: { type: "session_gone", session: what } });
       } else {
-        tell(error);
+        const isAway = error instanceof ApiError && error.status === 503;
+        // Why it is away is told as the agent's state.
+        if (isAway) await readAgent();
+        else tell(error);
         clearTimeout(again);
         again = setTimeout(settle, READ_AGAIN_MS);
       }
@@ -142,12 +148,14 @@ export function createCopilot(base: URL, room: string): Copilot {
     setTrouble(error instanceof Error ? error.message : "Something went wrong. Try again.");
 
   // --- The stream --------------------------------------------------------
-  const link = new SessionsLink(api.url("/events"), {
+  const link = new RoomLink(element, api.url("/events"), {
     update: (update: Update, at) => {
       if (update.type === "session" && update.session.state !== "idle") {
         begins.delete(update.session.id);
       }
       if (update.type === "snapshot") begins.clear();
+      // It may be another one than before, which can do other things.
+      if (update.type === "agent" && update.agent.state === "ready") void readAgent();
       take({ is: "update", update, at });
     },
     open: () => {
@@ -167,7 +175,10 @@ export function createCopilot(base: URL, room: string): Copilot {
       setCan(agent.can ?? null);
       take({ is: "agent", agent });
       // It cannot be had until somebody does something about it: no use in asking on and on.
-      if (agent.state === "failed" && connection() === "lost") link.stop();
+      if (agent.state === "failed") {
+        link.stop();
+        setConnection("off");
+      }
       if (agent.state === "ready" && choices() === null && agent.can?.models) {
         setChoices(await api.choices());
       }

@@ -41,6 +41,7 @@ export interface PanelHandle {
   focus: () => void;
   /** To what is asked here; from there: yes, once. */
   toAsk: () => void;
+  open: (session: string) => void;
 }
 
 export interface PanelProps {
@@ -59,8 +60,7 @@ type View = "talk" | "list" | "files";
 
 export default function Panel(props: PanelProps) {
   const room = props.room;
-  const base = new URL(`/api/rooms/${encodeURIComponent(room.room)}/sessions`, room.src);
-  const copilot = createCopilot(base, room.room);
+  const copilot = createCopilot(room);
   const [view, setView] = createSignal<View>("talk");
   const [files, setFiles] = createSignal<readonly FileChange[] | null>(null);
   const [renaming, setRenaming] = createSignal(false);
@@ -74,7 +74,7 @@ export default function Panel(props: PanelProps) {
     if (form.contains(document.activeElement)) main?.click();
     else form.querySelector<HTMLElement>(".answer")?.focus();
   };
-  props.ref({ focus, toAsk });
+  props.ref({ focus, toAsk, open: copilot.open });
   onCleanup(() => props.ref(null));
 
   const agent = () => copilot.state().agent;
