@@ -6,6 +6,10 @@
 mod house;
 #[path = "copilot/queue.rs"]
 mod queue;
+#[path = "copilot/together.rs"]
+mod together;
+#[path = "copilot/whole.rs"]
+mod whole;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -61,6 +65,7 @@ fn project(model: &Model) -> tempfile::TempDir {
         } },
         "model": "scripted/scripted",
         "permission": { "bash": "ask" },
+        "command": { "hello": { "template": "say hello $ARGUMENTS", "description": "Greets" } },
     });
     std::fs::write(dir.path().join("opencode.json"), config.to_string()).expect("written");
     dir

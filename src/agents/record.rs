@@ -87,11 +87,11 @@ pub(super) async fn begin(
         Some(key) => recorder.calls().claim_soon(key).await,
         None => None,
     };
-    let mut details = kept(tool, arguments);
-    if let Some(call) = &call {
-        details.extend(named(call));
-    }
-    let entry = entry.details(Value::Object(details));
+    let entry = entry.details(Value::Object(kept(tool, arguments)));
+    let entry = match &call {
+        Some(call) => entry.of_call(call),
+        None => entry,
+    };
     let begun = match kind {
         RecordKind::Act => {
             let begun = recorder.begin(entry.clone()).await;
@@ -132,11 +132,6 @@ pub(super) fn end(session: &Session, recorded: Option<Recorded>, done: &Done) {
             });
         }
     }
-}
-
-/// A conversation's names for a call.
-fn named(call: &SessionCall) -> [(String, Value); 2] {
-    [("session".into(), call.session.clone().into()), ("call".into(), call.call.clone().into())]
 }
 
 fn ending(fault: &Fault) -> (Outcome, String) {

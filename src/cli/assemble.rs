@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use super::settings::Settings;
 use crate::base::{Actor, ActorId, Bitrate, Redacted, Role, RoomId};
-use crate::copilot::Copilots;
+use crate::copilot::{Attached, Copilots};
 use crate::policy::RuleSet;
 use crate::process::{self, RoomUser};
 use crate::room::{House, Programs, Retention, RoomSettings, RoomSpec, Rooms};
 use crate::rtc::{Rtc, RtcSettings};
-use crate::server::{Edges, Secret, Telemetry, TelemetrySource, new_token};
+use crate::server::{Edges, Secret, SessionFeed, SessionUpdates, Telemetry, TelemetrySource, new_token};
 use crate::store::{Store, UnixSeconds};
 
 /// How long viewers may take to say goodbye.
@@ -51,12 +51,27 @@ impl TelemetrySource for Floors {
     }
 }
 
+/// Brings the sessions' updates to the pages.
+struct Sessions(Arc<Copilots>);
+
+impl SessionFeed for Sessions {
+    fn open<'a>(
+        &'a self,
+        room: &'a RoomId,
+        project: Option<&'a str>,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<SessionUpdates, String>> {
+        Box::pin(async move { self.0.feed(room, project, after).await.map_err(|error| error.to_string()) })
+    }
+}
+
 /// Starts the rooms. Whatever fails here fails before the server listens, and
 /// leaves nothing behind.
 pub(super) async fn assemble(
     settings: &Settings,
     store: &Store,
     port: u16,
+    opencode_password: Option<&str>,
     shutdown: &CancellationToken,
 ) -> Result<Assembly, Failure> {
     let user = RoomUser::resolve(&settings.room_user)?;
@@ -78,6 +93,7 @@ pub(super) async fn assemble(
     rtc_settings.full_rate = settings.max_bitrate.scale(10.0);
     let rtc = Rtc::start(rtc_settings).await?;
 
+    let attached = attached(settings, opencode_password)?;
     let server_rules = settings.rules_file.as_deref().map(rules).transpose()?;
     let room_settings = RoomSettings {
         data_dir: settings.data_dir.clone(),
@@ -100,12 +116,13 @@ pub(super) async fn assemble(
     let house = House::open(room_settings, main, rtc.clone(), store.clone()).await?;
 
     let copilots = {
-        let setup = copilot_setup(settings, store, port, user, &run_dir);
+        let setup = copilot_setup(settings, store, port, user, &run_dir, attached);
         let roots = settings.opencode_roots.clone();
         Copilots::new(setup, roots, Arc::clone(&house), store.clone(), shutdown.child_token())
     };
     let edges = Edges {
         copilot: Some(crate::copilot::router(Arc::clone(&copilots))),
+        sessions: Some(Arc::new(Sessions(Arc::clone(&copilots)))),
         agents: Some(crate::agents::router(Arc::clone(&house), shutdown.clone())),
         tools_document: edges_document(),
         telemetry: Some(Arc::new(Floors { house: Arc::clone(&house), rtc: rtc.clone() })),
@@ -136,6 +153,7 @@ fn copilot_setup(
     port: u16,
     user: RoomUser,
     run_dir: &Path,
+    attached: Option<Attached>,
 ) -> crate::copilot::Setup {
     let store = store.clone();
     let mint: crate::copilot::Mint = Arc::new(move |room, name| {
@@ -150,6 +168,7 @@ fn copilot_setup(
     let value = |name: &String| std::env::var_os(name).map(|value| (name.into(), value));
     crate::copilot::Setup {
         name: "OpenCode".into(),
+        attached,
         place: None,
         program: settings.opencode.clone(),
         // As ourselves it finds its user's own configuration and keys.
@@ -162,6 +181,43 @@ fn copilot_setup(
         origin: format!("http://{}", SocketAddr::new(ip, port)),
         mint,
     }
+}
+
+/// The OpenCode that runs already, if one is named.
+fn attached(settings: &Settings, password: Option<&str>) -> Result<Option<Attached>, Failure> {
+    let Some(url) = &settings.opencode_url else { return Ok(None) };
+    if settings.opencode_dir.is_none() {
+        return Err(Failure::new("--opencode-url needs --opencode-dir, the directory there to work in"));
+    }
+    let host = url.host().trim_matches(['[', ']']).to_owned();
+    let near = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if !url.is_secure() && !near && !settings.allow_plain_http {
+        return Err(Failure::new(format!(
+            "--opencode-url {url} would carry the password in the clear; use https://, or accept that by \
+             --allow-plain-http"
+        )));
+    }
+    let password = match (password.filter(|text| !text.is_empty()), &settings.opencode_password_file) {
+        (Some(password), _) => password.to_owned(),
+        (None, Some(path)) => std::fs::read_to_string(path)
+            .map_err(|error| Failure::new(format!("--opencode-password-file {}: {error}", path.display())))?
+            .trim()
+            .to_owned(),
+        (None, None) => {
+            return Err(Failure::new(
+                "--opencode-url needs a password: without one any page on that machine commands it. Start it \
+                 with OPENCODE_SERVER_PASSWORD and give the same by TANDEM_OPENCODE_PASSWORD or \
+                 --opencode-password-file",
+            ));
+        }
+    };
+    Ok(Some(Attached {
+        host,
+        port: url.port(),
+        tls: url.is_secure(),
+        user: settings.opencode_user.clone(),
+        password: Redacted::new(password),
+    }))
 }
 
 /// A token for the agent that people talk to in a room. Those of its

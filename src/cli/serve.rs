@@ -36,7 +36,7 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
     stop_on_signals(shutdown.clone())?;
 
     let started = tokio::select! {
-        started = assemble(&settings, &store, port, &shutdown) => Some(started?),
+        started = assemble(&settings, &store, port, env.get("TANDEM_OPENCODE_PASSWORD").map(String::as_str), &shutdown) => Some(started?),
         () = shutdown.cancelled() => None,
     };
     let Some(Assembly { rooms, edges, drain }) = started else { return Ok(ExitCode::SUCCESS) };

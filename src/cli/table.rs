@@ -269,6 +269,30 @@ pub(super) const TABLE: &[Setting] = &[
         |s, v| list(&mut s.opencode_roots, v, root)
     ),
     setting!(
+        opencode_url,
+        Text,
+        "",
+        "An OpenCode 1.18 that runs already, such as http://127.0.0.1:4096, in place of processes of Tandem's own. Needs opencode_dir, a directory there.",
+        |s, v| match one(v)? {
+            "" => Ok(()),
+            value => {
+                s.opencode_url = Some(parse(value)?);
+                Ok(())
+            }
+        }
+    ),
+    setting!(opencode_user, Text, "opencode", "The user name for opencode_url.", |s, v| text(
+        &mut s.opencode_user,
+        v
+    )),
+    setting!(
+        opencode_password_file,
+        Text,
+        "",
+        "A file with the password for opencode_url. TANDEM_OPENCODE_PASSWORD sets the password itself.",
+        |s, v| optional(v, |path| s.opencode_password_file = Some(path))
+    ),
+    setting!(
         ice_servers,
         List,
         "",
@@ -333,6 +357,9 @@ impl Settings {
             opencode_dir: None,
             opencode_env: vec![],
             opencode_roots: vec![],
+            opencode_url: None,
+            opencode_user: String::new(),
+            opencode_password_file: None,
             ice_servers: vec![],
             log: String::new(),
             log_format: LogFormat::Text,

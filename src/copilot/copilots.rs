@@ -5,14 +5,17 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clerk::{Asked, Clerk};
 use super::facilities::{Project, Projects};
+use super::feed;
 use super::model::Id;
 use super::opencode::{OpenCode, Setup};
-use super::port::{Agent, PortError, Updates};
+use super::port::{Agent, PortError};
 use crate::base::{Actor, RoomId};
 use crate::policy::Answer;
 use crate::room::{House, Room as _, RoomError};
@@ -114,15 +117,17 @@ impl Copilots {
         Some(room.approve(by, approval, answer).await)
     }
 
-    /// The updates of a room's agent, from an update on or from now.
-    pub async fn updates(
+    /// The updates of a room's agent, after the one with this id or from now:
+    /// ids and JSON, as the stream of events has them.
+    pub async fn feed(
         &self,
         room: &RoomId,
         project: Option<&str>,
-        after: Option<(String, u64)>,
-    ) -> Result<Updates, PortError> {
+        after: Option<&str>,
+    ) -> Result<BoxStream<'static, (String, Arc<str>)>, PortError> {
         let project = project.map(|text| Id::new(text).ok_or(PortError::Unknown("project"))).transpose()?;
-        self.of(room, project).await?.agent.updates(after).await
+        let member = self.of(room, project).await?;
+        Ok(feed::told(member.agent.updates(after.map(feed::place)).await?).boxed())
     }
 
     // --- Projects ----------------------------------------------------------

@@ -15,18 +15,18 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::broadcast::error::RecvError;
 use utoipa::{OpenApi, ToSchema};
 
 use super::copilots::{Copilots, Member};
 use super::facilities::{AgentView, Children, Choices, Diff, Files, Project, Projects};
+use super::feed;
 use super::model::{Id, Session, Update};
-use super::port::{Attachment, Numbered, Page, Pending, PortError, Prompt, Updates, Yes};
+use super::port::{Attachment, Page, Pending, PortError, Prompt, Yes};
 use crate::base::{Actor, Role, RoomId};
 use crate::policy::Answer;
 use crate::room::RoomError;
@@ -327,11 +327,16 @@ async fn prompt(Extension(member): Own, Path(path): Names, bytes: Bytes) -> Resu
         text.contains('/') && text.len() <= 100 && text.bytes().all(plain)
     };
     let base64 = |text: &str| text.bytes().all(|c| c.is_ascii_alphanumeric() || b"+/=".contains(&c));
-    if let Some(file) =
-        said.files.iter().find(|file| !mime(&file.mime) || !file.data.as_deref().is_some_and(base64))
-    {
+    let whole = |file: &Attachment| match (&file.data, &file.path) {
+        (Some(data), None) => base64(data),
+        (None, Some(path)) => path.len() <= LONGEST_PATH,
+        _ => false,
+    };
+    if let Some(file) = said.files.iter().find(|file| !mime(&file.mime) || !whole(file)) {
         let name: String = file.name.chars().take(60).collect();
-        return Err(wrong(&format!("the file {name:?} needs a media type and its content in base64")));
+        return Err(wrong(&format!(
+            "the file {name:?} needs a media type, and either its content in base64 or its path"
+        )));
     }
     member.agent.prompt(id(&path, "session")?, said).await?;
     Ok(StatusCode::ACCEPTED)
@@ -570,51 +575,17 @@ async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let last = headers.get("last-event-id").and_then(|last| last.to_str().ok());
-    let after = last.map(|last| match last.rsplit_once('.') {
-        Some((run, id)) => (run.to_owned(), id.parse().unwrap_or(u64::MAX)),
-        None => (String::new(), u64::MAX),
-    });
-    let updates = member.agent.updates(after).await?;
+    let updates = member.agent.updates(last.map(feed::place)).await?;
     let over = {
         let stop = copilots.stop.clone();
         async move {
             let _ = tokio::time::timeout(LONGEST_STREAM, stop.cancelled_owned()).await;
         }
     };
-    let stream = told(updates).take_until(Box::pin(over));
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response())
-}
-
-fn told(updates: Updates) -> impl Stream<Item = Result<Event, Infallible>> + Send {
-    let Updates { run, missed, last, live } = updates;
-    let run: Arc<str> = run.into();
-    let snapshot: Arc<str> = r#"{"type":"snapshot"}"#.into();
-    let first = match missed {
-        // Where one is, so that coming back works before anything has happened.
-        Some(missed) if missed.is_empty() => vec![Numbered { id: last, json: r#"{"type":"hello"}"#.into() }],
-        Some(missed) => missed,
-        None => vec![Numbered { id: last, json: Arc::clone(&snapshot) }],
-    };
-    let rest = stream::unfold((live, last), move |(mut live, mut at)| {
-        let snapshot = Arc::clone(&snapshot);
-        async move {
-            match live.recv().await {
-                Ok(one) => {
-                    at = one.id;
-                    Some((one, (live, at)))
-                }
-                // Too slow: what it missed is more than waits for one reader.
-                Err(RecvError::Lagged(missed)) => {
-                    at += missed;
-                    Some((Numbered { id: at, json: snapshot }, (live, at)))
-                }
-                Err(RecvError::Closed) => None,
-            }
-        }
-    });
-    stream::iter(first)
-        .chain(rest)
-        .map(move |one| Ok(Event::default().id(format!("{run}.{}", one.id)).data(&*one.json)))
+    let events = feed::told(updates)
+        .map(|(id, json)| Ok::<_, Infallible>(Event::default().id(id).data(&*json)))
+        .take_until(Box::pin(over));
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response())
 }
 
 #[derive(OpenApi)]
@@ -656,25 +627,4 @@ pub fn openapi_paths() -> Value {
     let mut items = document["paths"].clone();
     items["components"] = document["components"].clone();
     items
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::sync::broadcast;
-
-    #[tokio::test]
-    async fn a_reader_who_is_too_slow_is_told_to_take_a_snapshot() {
-        let (sender, live) = broadcast::channel(2);
-        for id in 1..=5 {
-            sender.send(Numbered { id, json: "{}".into() }).expect("a reader");
-        }
-        drop(sender);
-        let updates = Updates { run: "r".into(), missed: Some(vec![]), last: 0, live };
-        let events: Vec<_> = told(updates).collect().await;
-        let texts: Vec<_> = events.iter().map(|event| format!("{event:?}")).collect();
-        assert_eq!(texts.len(), 4, "{texts:?}");
-        assert!(texts[0].contains("hello") && texts[1].contains("snapshot"), "{texts:?}");
-        assert!(texts[1].contains("r.3") && texts[3].contains("r.5"), "{texts:?}");
-    }
 }

@@ -9,6 +9,7 @@
 mod clerk;
 mod copilots;
 pub mod facilities;
+mod feed;
 mod http;
 pub mod model;
 mod opencode;
@@ -16,4 +17,4 @@ pub mod port;
 
 pub use copilots::Copilots;
 pub use http::{openapi_paths, router};
-pub use opencode::{Mint, Minted, OpenCode, Setup};
+pub use opencode::{Attached, Mint, Minted, OpenCode, Setup};

@@ -184,9 +184,13 @@ impl Ledger {
                     .collect();
                 let details = json!({
                     "approval": id, "classes": view.classes, "places": view.places, "targets": targets,
-                    "why": view.why, "rule": view.rule, "session": view.session,
+                    "why": view.why, "rule": view.rule,
                 });
-                entry(&view.tool).by(&actor).outcome(Outcome::Begun).details(details)
+                let entry = entry(&view.tool).by(&actor).outcome(Outcome::Begun).details(details);
+                match &view.session {
+                    Some(call) => entry.of_call(call),
+                    None => entry,
+                }
             }
             Event::Answered { id, answered } => {
                 let actor =

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -11,7 +13,7 @@ use super::metrics::{Metrics, TelemetrySource};
 use super::origin::Origin;
 use super::whep::Players;
 use super::wire::IceServer;
-use crate::base::ToolGroups;
+use crate::base::{RoomId, ToolGroups};
 use crate::room::Rooms;
 use crate::store::Store;
 
@@ -42,11 +44,28 @@ pub struct Edges {
     /// Serves people's sessions with an agent, `/api/rooms/{room}/sessions` and
     /// below. A request comes with [`crate::base::Actor`] and [`crate::base::RoomId`].
     pub copilot: Option<axum::Router>,
+    /// The updates of those sessions, for the pages' WebSockets.
+    pub sessions: Option<Arc<dyn SessionFeed>>,
     /// The part of the OpenAPI document that describes what is behind these
     /// doors: path items by path, and under `components` their schemas.
     pub tools_document: serde_json::Value,
     /// The counts of the lower floors.
     pub telemetry: Option<Arc<dyn TelemetrySource>>,
+}
+
+/// Updates of one room's and project's sessions: ids to come back with, and JSON.
+pub type SessionUpdates = BoxStream<'static, (String, Arc<str>)>;
+
+/// Where the updates of people's sessions come from.
+pub trait SessionFeed: Send + Sync {
+    /// From after this id, or from now on; of the first project unless one is
+    /// named. A refusal is in words for people.
+    fn open<'a>(
+        &'a self,
+        room: &'a RoomId,
+        project: Option<&'a str>,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<SessionUpdates, String>>;
 }
 
 /// Shared by all requests. Cheap to clone.
@@ -63,6 +82,7 @@ pub struct Inner {
     pub(super) metrics: Metrics,
     pub(super) agents: Option<axum::Router>,
     pub(super) copilot: Option<axum::Router>,
+    pub(super) sessions: Option<Arc<dyn SessionFeed>>,
     pub(super) tools_document: serde_json::Value,
     pub(super) players: Players,
     pub(super) shutdown: CancellationToken,
@@ -91,6 +111,7 @@ impl Context {
             options,
             agents: edges.agents,
             copilot: edges.copilot,
+            sessions: edges.sessions,
             tools_document: edges.tools_document,
             players: Players::default(),
             shutdown,

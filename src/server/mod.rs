@@ -19,6 +19,7 @@ mod connections;
 mod context;
 mod document;
 mod error;
+mod feeds;
 mod floor;
 mod guard;
 mod metrics;
@@ -34,7 +35,7 @@ pub mod wire;
 
 pub use auth::{Auth, RunTokens, Secret, SecretError, hash_of};
 pub use connections::serve;
-pub use context::{Context, Edges, ServerOptions};
+pub use context::{Context, Edges, ServerOptions, SessionFeed, SessionUpdates};
 pub use document::openapi_json;
 pub use metrics::{Telemetry, TelemetrySource};
 pub use origin::{Origin, OriginError};

@@ -22,8 +22,9 @@ use super::api::{RoomPath, no_room};
 use super::caller::Caller;
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
+use super::feeds::Feeds;
 use super::wire::{ClientMessage, PROTOCOL, ServerMessage, WireError};
-use crate::base::{CursorImage, RoomId, Size};
+use crate::base::{CursorImage, Role, RoomId, Size};
 use crate::room::{Phase, Presence, Room, RoomError, RoomView, ViewerKind, ViewerSeat};
 
 const LARGEST: usize = 64 * 1024;
@@ -105,6 +106,8 @@ struct Session<'a> {
     seat: Box<dyn ViewerSeat>,
     socket: WebSocket,
     malformed: u32,
+    /// The sessions that this page is told of.
+    feeds: Feeds,
     /// Tools on their way. Dropping them cancels them.
     calls: JoinSet<ServerMessage>,
 }
@@ -125,7 +128,16 @@ impl<'a> Session<'a> {
             }
         };
         tracing::info!(room = %id, actor = %caller.actor.id, "a page is connected");
-        let mut session = Self { context, id, caller, seat, socket, malformed: 0, calls: JoinSet::new() };
+        let mut session = Self {
+            context,
+            id,
+            caller,
+            seat,
+            socket,
+            malformed: 0,
+            feeds: Feeds::default(),
+            calls: JoinSet::new(),
+        };
         let closing = match session.serve(room).await {
             Ok(never) => match never {},
             Err(closing) => closing,
@@ -208,6 +220,12 @@ impl<'a> Session<'a> {
                         Some(Err(error)) => return Err(reason(error)),
                     }
                 }
+                // Last, so that an agent that talks without end silences nothing else.
+                update = self.feeds.next(), if !self.feeds.is_empty() => {
+                    if let Some(text) = update {
+                        write(&mut self.socket, Message::Text(text.into())).await?;
+                    }
+                }
             }
         }
     }
@@ -273,6 +291,25 @@ impl<'a> Session<'a> {
                 match done {
                     Ok(()) => Ok(()),
                     Err(error) => self.send(&refusal(self.id, &error)).await,
+                }
+            }
+            ClientMessage::Sessions { on, project, after } => {
+                // A viewer reads nothing of them, as over HTTP.
+                let turned = match self.caller.act() {
+                    Ok(()) if self.caller.actor.role == Role::Agent => {
+                        Err((WireError::Forbidden, "sessions are for people".to_owned()))
+                    }
+                    Ok(()) => {
+                        let from = self.context.sessions.as_ref();
+                        let (project, after) = (project.as_deref(), after.as_deref());
+                        let turned = self.feeds.turn(from, self.id, on, project, after).await;
+                        turned.map_err(|why| (WireError::Unavailable, why))
+                    }
+                    Err(refused) => Err((WireError::Forbidden, refused.message().to_owned())),
+                };
+                match turned {
+                    Ok(()) => Ok(()),
+                    Err((code, message)) => self.send(&ServerMessage::Error { code, message }).await,
                 }
             }
             ClientMessage::Call { id, tool, arguments } => {

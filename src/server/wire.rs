@@ -39,6 +39,18 @@ pub enum ClientMessage {
         #[ts(type = "Record<string, unknown>", optional)]
         arguments: serde_json::Map<String, serde_json::Value>,
     },
+    /// Tell of people's sessions with an agent from now on, or after an update
+    /// with this id; or no more. Of the first project unless one is named.
+    #[serde(rename = "sessions")]
+    Sessions {
+        on: bool,
+        #[serde(default)]
+        #[ts(optional)]
+        project: Option<String>,
+        #[serde(default)]
+        #[ts(optional)]
+        after: Option<String>,
+    },
     /// Answered by `pong` with the same number.
     Ping {
         #[ts(type = "number")]
@@ -81,6 +93,15 @@ pub enum ServerMessage {
     Pong {
         #[ts(type = "number")]
         t: f64,
+    },
+    /// A session changed: an `Update`, first `hello` when nothing was missed.
+    /// Who comes back gives `id` as `after`.
+    #[serde(rename = "session_update")]
+    SessionUpdate {
+        project: String,
+        id: String,
+        #[ts(type = "unknown")]
+        update: serde_json::Value,
     },
     /// Something was refused or went wrong. The connection goes on unless it closes.
     Error { code: WireError, message: String },

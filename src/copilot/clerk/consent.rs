@@ -48,8 +48,7 @@ pub(super) async fn seek(
     if let Some((yes, message)) = ruled(&decision) {
         let outcome = if yes == Yes::Once { Outcome::Done } else { Outcome::Refused };
         let entry = Entry::new(RecordKind::Decision, &permission.tool).by(seat.actor()).outcome(outcome);
-        let details = json!({ "session": call.session, "call": call.call, "decision": decision });
-        seat.recorder().note(entry.details(details));
+        seat.recorder().note(entry.details(json!({ "decision": decision })).of_call(&call));
         return answer(agent, permission, yes, message).await;
     }
     let always = (!permission.always.is_empty())

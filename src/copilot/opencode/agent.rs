@@ -171,12 +171,9 @@ impl Agent for OpenCode {
     fn list(&self, search: Option<String>, limit: usize) -> BoxFuture<'_, Result<Vec<Session>, PortError>> {
         Box::pin(async move {
             let client = self.ready().await?;
-            let mut path = format!("/session?limit={limit}");
-            if let Some(search) = search {
-                path.push_str("&search=");
-                path.extend(url::form_urlencoded::byte_serialize(search.as_bytes()));
-            }
-            let found: Vec<SessionInfo> = client.get(&path).await.map_err(|error| told(error, "session"))?;
+            let mut found =
+                client.sessions(search.as_deref()).await.map_err(|error| told(error, "session"))?;
+            found.truncate(limit);
             self.look(move |reducer| {
                 let one = |info: SessionInfo| reducer.session(&info.id).unwrap_or_else(|| alone(info));
                 found.into_iter().map(one).collect()

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use openssl::ssl::{SslConnector, SslMethod};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -58,11 +59,22 @@ pub(super) enum ClientError {
 /// The way to one process and one directory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    port: u16,
-    password: Redacted<String>,
+    server: Arc<Server>,
     directory: Arc<Path>,
+    /// Without links on the way.
+    real: Arc<Path>,
     /// The same as a header has it.
     encoded: Arc<str>,
+}
+
+/// Where an OpenCode listens, and how it lets in.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: bool,
+    pub(super) user: String,
+    pub(super) password: Redacted<String>,
 }
 
 /// Events as they come.
@@ -74,7 +86,7 @@ pub(super) struct Events {
 }
 
 impl Client {
-    pub(super) fn new(port: u16, password: Redacted<String>, directory: &Path) -> Self {
+    pub(super) fn new(server: Server, directory: &Path) -> Self {
         use std::os::unix::ffi::OsStrExt as _;
         let mut encoded = String::new();
         for byte in directory.as_os_str().as_bytes() {
@@ -85,24 +97,32 @@ impl Client {
                 byte => encoded.push_str(&format!("%{byte:02X}")),
             }
         }
-        Self { port, password, directory: directory.into(), encoded: encoded.into() }
+        let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+        Self {
+            server: Arc::new(server),
+            directory: directory.into(),
+            real: real.into(),
+            encoded: encoded.into(),
+        }
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
         let unreachable = |error: &dyn std::fmt::Display| ClientError::Unreachable(error.to_string());
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.map_err(|e| unreachable(&e))?;
+        let Server { host, port, tls, user, password } = &*self.server;
+        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(|e| unreachable(&e))?;
         stream.set_nodelay(true).map_err(|e| unreachable(&e))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(&e))?;
-        // Ends with its one answer, or when nobody wants that any more.
-        tokio::spawn(connection);
-        let login = STANDARD.encode(format!("opencode:{}", self.password.reveal()));
+        let mut sender = match tls {
+            true => connected(encrypted(host, stream).await?).await?,
+            false => connected(stream).await?,
+        };
+        let login = STANDARD.encode(format!("{user}:{}", password.reveal()));
         let mut login = HeaderValue::from_str(&format!("Basic {login}")).map_err(|e| unreachable(&e))?;
         login.set_sensitive(true);
+        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, format!("127.0.0.1:{}", self.port))
+            .header(HOST, format!("{bracketed}:{port}"))
             .header(AUTHORIZATION, login)
             .header(CONTENT_TYPE, "application/json")
             .header("x-opencode-directory", &*self.encoded)
@@ -208,13 +228,34 @@ impl Client {
     }
 
     pub(super) async fn session(&self, session: &Id) -> Result<SessionInfo, ClientError> {
-        self.get(&format!("/session/{session}")).await
+        let info: SessionInfo = self.get(&format!("/session/{session}")).await?;
+        // OpenCode gives those of other directories too.
+        if self.is_own(&info) { Ok(info) } else { Err(ClientError::NotFound) }
+    }
+
+    /// The sessions of this directory, newest first.
+    pub(super) async fn sessions(&self, search: Option<&str>) -> Result<Vec<SessionInfo>, ClientError> {
+        let mut path = format!("/session?limit={SESSIONS}");
+        if let Some(search) = search {
+            path.push_str("&search=");
+            path.extend(url::form_urlencoded::byte_serialize(search.as_bytes()));
+        }
+        let mut all: Vec<SessionInfo> = self.get(&path).await?;
+        all.retain(|info| self.is_own(info));
+        Ok(all)
+    }
+
+    /// Directories without a repository are one project to OpenCode.
+    fn is_own(&self, info: &SessionInfo) -> bool {
+        info.directory.is_empty()
+            || Path::new(&info.directory) == &*self.directory
+            || Path::new(&info.directory).canonicalize().is_ok_and(|real| real == *self.real)
     }
 
     /// Everything there is, with the messages of those that are followed or at work.
     pub(super) async fn snapshot(&self, followed: Vec<Id>) -> Result<Snapshot, ClientError> {
         let mut snapshot = Snapshot {
-            sessions: self.get(&format!("/session?limit={SESSIONS}")).await?,
+            sessions: self.sessions(None).await?,
             statuses: self.get("/session/status").await?,
             permissions: self.get("/permission").await?,
             questions: self.get("/question").await?,
@@ -255,6 +296,16 @@ impl Client {
         }
         let why = status["error"].as_str().or(status["status"].as_str()).unwrap_or("no reason was given");
         Ok(Some(why.chars().take(300).collect()))
+    }
+
+    /// Its version.
+    pub(super) async fn health(&self) -> Result<String, ClientError> {
+        #[derive(serde::Deserialize)]
+        struct Health {
+            version: String,
+        }
+        let Health { version } = self.get("/global/health").await?;
+        Ok(version)
     }
 
     pub(super) async fn events(&self) -> Result<Events, ClientError> {
@@ -313,6 +364,33 @@ impl Events {
     }
 }
 
+type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+async fn connected(
+    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+) -> Result<Sender, ClientError> {
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| ClientError::Unreachable(error.to_string()))?;
+    // Ends with its one answer, or when nobody wants that any more.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// The other side shows a certificate for its name that this machine trusts.
+async fn encrypted(
+    host: &str,
+    stream: TcpStream,
+) -> Result<std::pin::Pin<Box<tokio_openssl::SslStream<TcpStream>>>, ClientError> {
+    let failed =
+        |error: &dyn std::fmt::Display| ClientError::Unreachable(format!("no TLS with {host}: {error}"));
+    let connector = SslConnector::builder(SslMethod::tls_client()).map_err(|e| failed(&e))?.build();
+    let ssl = connector.configure().and_then(|ssl| ssl.into_ssl(host)).map_err(|e| failed(&e))?;
+    let mut stream = Box::pin(tokio_openssl::SslStream::new(ssl, stream).map_err(|e| failed(&e))?);
+    stream.as_mut().connect().await.map_err(|e| failed(&e))?;
+    Ok(stream)
+}
+
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(body).map_err(|error| ClientError::Shape(error.to_string()))
 }
@@ -347,7 +425,14 @@ mod tests {
 
     #[test]
     fn the_password_is_in_no_debug_text() {
-        let client = Client::new(1, Redacted::new("geheim".into()), std::path::Path::new("/a b/ü"));
+        let server = Server {
+            host: "127.0.0.1".into(),
+            port: 1,
+            tls: false,
+            user: "opencode".into(),
+            password: Redacted::new("geheim".into()),
+        };
+        let client = Client::new(server, Path::new("/a b/ü"));
         assert_eq!(&*client.encoded, "/a%20b/%C3%BC");
         assert!(!format!("{client:?}").contains("geheim"));
     }

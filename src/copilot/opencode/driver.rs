@@ -154,11 +154,11 @@ impl Driver {
                 Err(error) => error.to_string(),
                 Ok(running) => {
                     let since = Instant::now();
-                    let pid = running.child.pid();
+                    let pid = running.pid();
                     tracing::info!(room = %self.room, pid, version = running.version, "the agent's process listens");
                     let reason = self.live(&running, restarted).await;
                     self.client.send_replace(None);
-                    running.child.terminate(GRACE).await;
+                    running.terminate(GRACE).await;
                     restarted = true;
                     if since.elapsed() >= LIVED {
                         failures = 0;
@@ -260,7 +260,7 @@ impl Driver {
         let limits = tokio::spawn(async move { reading.limits().await });
         let mut limits = Some(limits);
         self.tell_state(AgentState::Ready { version: running.version.clone(), notice: notice.clone() });
-        let exited = running.child.exited();
+        let exited = running.exited();
         tokio::pin!(exited);
         loop {
             while let Some((session, reply)) = self.follows.pop_front() {
@@ -307,7 +307,7 @@ impl Driver {
     fn over(&self, running: &Running, error: &ClientError) -> Over {
         let reason = format!("OpenCode: {error}");
         // A broken configuration is not mended by asking again and again.
-        if running.child.is_running() && !matches!(error, ClientError::Refused { .. }) {
+        if running.is_running() && !matches!(error, ClientError::Refused { .. }) {
             Over::Stream(reason)
         } else {
             Over::Exit(reason)

@@ -126,6 +126,8 @@ pub struct SessionInfo {
     pub agent: Option<String>,
     pub model: Option<SessionModelInfo>,
     pub revert: Option<RevertInfo>,
+    #[serde(default)]
+    pub directory: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -154,6 +156,7 @@ impl SessionInfo {
             agent: None,
             model: None,
             revert: None,
+            directory: String::new(),
         }
     }
 }

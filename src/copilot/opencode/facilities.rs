@@ -216,16 +216,36 @@ impl Client {
     }
 
     pub(super) async fn diff(&self, session: &Id) -> Result<Diff, ClientError> {
-        let all: Vec<DiffInfo> = self.get(&format!("/session/{session}/diff")).await?;
-        let change = |info: DiffInfo| FileChange {
-            path: info.file,
-            before: info.before,
-            after: info.after,
-            patch: shortened(info.patch),
-            added: info.additions as u32,
-            removed: info.deletions as u32,
-        };
-        Ok(Diff { files: all.into_iter().map(change).collect() })
+        // OpenCode tells it by the person's message that began the turn.
+        let (messages, _) = self.messages(session, None, 100).await?;
+        let mut turns: Vec<&Id> = vec![];
+        let mut asked = None;
+        for message in &messages {
+            if message.info.role == "user" {
+                asked = Some(&message.info.id);
+            } else if message.parts.iter().any(|part| part.body["type"] == "patch") {
+                turns.extend(asked.take());
+            }
+        }
+        let mut files: BTreeMap<String, FileChange> = BTreeMap::new();
+        for turn in turns {
+            let all: Vec<DiffInfo> = self.get(&format!("/session/{session}/diff?messageID={turn}")).await?;
+            for info in all {
+                let change = files.entry(info.file.clone()).or_insert_with(|| FileChange {
+                    path: info.file,
+                    before: info.before,
+                    after: None,
+                    patch: String::new(),
+                    added: 0,
+                    removed: 0,
+                });
+                change.after = info.after;
+                change.patch = shortened(std::mem::take(&mut change.patch) + &info.patch);
+                change.added = change.added.saturating_add(info.additions as u32);
+                change.removed = change.removed.saturating_add(info.deletions as u32);
+            }
+        }
+        Ok(Diff { files: files.into_values().collect() })
     }
 
     pub(super) async fn files(&self, query: &str, limit: usize) -> Result<Vec<String>, ClientError> {

@@ -11,4 +11,4 @@ mod process;
 mod reducer;
 
 pub use agent::OpenCode;
-pub use process::{Mint, Minted, Setup};
+pub use process::{Attached, Mint, Minted, Setup};

@@ -15,7 +15,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::unix::pipe::Receiver;
 
-use super::client::Client;
+use super::client::{Client, ClientError, Server};
 use crate::base::{Actor, Redacted, RoomId};
 use crate::process::{Child, Program, RoomUser, read_end, spawn};
 
@@ -32,11 +32,23 @@ pub type Mint = Arc<dyn Fn(RoomId, String) -> Minted + Send + Sync>;
 /// The token, and as whom it lets in.
 pub type Minted = BoxFuture<'static, Result<(Redacted<String>, Actor), String>>;
 
+/// An OpenCode that somebody else runs.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+    pub user: String,
+    pub password: Redacted<String>,
+}
+
 /// What every room's agent is started with.
 #[derive(Clone)]
 pub struct Setup {
     /// What the agent is called in the room.
     pub name: String,
+    /// Used in place of a process of our own.
+    pub attached: Option<Attached>,
     /// A path, or a name to be looked for.
     pub program: PathBuf,
     pub user: RoomUser,
@@ -69,9 +81,37 @@ impl Setup {
 
 /// A process that listens.
 pub(super) struct Running {
-    pub(super) child: Child,
+    /// None of ours when it was attached.
+    child: Option<Child>,
     pub(super) client: Client,
     pub(super) version: String,
+}
+
+impl Running {
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::pid)
+    }
+
+    /// Ends with the process; never with one that is not ours.
+    pub(super) fn exited(&self) -> impl Future<Output = String> + Send + 'static {
+        let exited = self.child.as_ref().map(Child::exited);
+        async move {
+            match exited {
+                Some(exited) => exited.await.to_string(),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.child.as_ref().is_none_or(Child::is_running)
+    }
+
+    pub(super) async fn terminate(self, grace: Duration) {
+        if let Some(child) = self.child {
+            child.terminate(grace).await;
+        }
+    }
 }
 
 /// Why there is none.
@@ -89,6 +129,13 @@ pub(super) enum StartError {
     Version { program: String, found: String },
     #[error("the directory {0} is not there; make it, or choose another by --opencode-dir")]
     NoDirectory(String),
+    #[error("the OpenCode at {at} {why}")]
+    Attach { at: String, why: String },
+    #[error(
+        "the OpenCode at {0} does not take the user and password; correct --opencode-user and \
+         --opencode-password-file"
+    )]
+    Login(String),
     #[error("OpenCode did not start: {0}")]
     Spawn(String),
     #[error("OpenCode did not start within 60 seconds; the machine may be too busy, try again")]
@@ -101,11 +148,29 @@ pub(super) enum StartError {
 impl StartError {
     /// True when only a person can change it.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::Version { .. } | Self::NoDirectory(_))
+        matches!(self, Self::Missing(_) | Self::Version { .. } | Self::NoDirectory(_) | Self::Login(_))
     }
 }
 
+async fn attach(setup: &Setup, room: &RoomId, to: &Attached) -> Result<Running, StartError> {
+    let Attached { host, port, tls, user, password } = to.clone();
+    let at = format!("{host}:{port}");
+    let server = Server { host, port, tls, user, password };
+    let client = Client::new(server, &setup.main_directory(room));
+    let version = client.health().await.map_err(|error| match error {
+        ClientError::Refused { status: 401 | 403, .. } => StartError::Login(at.clone()),
+        error => StartError::Attach { at: at.clone(), why: format!("cannot be used: {error}") },
+    })?;
+    if !version.starts_with(VERSION) {
+        return Err(StartError::Version { program: at, found: version });
+    }
+    Ok(Running { child: None, client, version })
+}
+
 pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, StartError> {
+    if let Some(to) = &setup.attached {
+        return attach(setup, room, to).await;
+    }
     let program =
         find(&setup.program).ok_or_else(|| StartError::Missing(setup.program.display().to_string()))?;
     let spawn_error = |error: &dyn std::fmt::Display| StartError::Spawn(error.to_string());
@@ -172,8 +237,9 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
         tokio::select! {
             ready = ready => match ready {
                 Ok(true) => {
-                    let client = Client::new(port, password, &directory);
-                    return Ok(Running { child, client, version: found });
+                    let (host, user) = ("127.0.0.1".into(), "opencode".into());
+                    let client = Client::new(Server { host, port, tls: false, user, password }, &directory);
+                    return Ok(Running { child: Some(child), client, version: found });
                 }
                 Ok(false) => {}
                 Err(_) => return Err(StartError::Slow),
@@ -259,6 +325,7 @@ mod tests {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("mode");
         Setup {
             name: "OpenCode".into(),
+            attached: None,
             program,
             user: RoomUser::resolve("nobody").expect("nobody"),
             data_dir: dir.join("data"),

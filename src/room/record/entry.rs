@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::redact;
 use crate::base::{Actor, ActorId, Role, RoomId};
+use crate::policy::SessionCall;
 use crate::store::NewLine;
 
 /// The longest details of one line, in bytes of JSON.
@@ -186,6 +187,19 @@ impl Entry {
                 true => Map::from_iter([("too_long".to_owned(), Value::from(length))]),
                 false => details,
             };
+        }
+        self
+    }
+
+    /// Which call of a conversation it is. An id of a session is no secret here,
+    /// whatever its name: it opens nothing by itself.
+    pub fn of_call(mut self, call: &SessionCall) -> Self {
+        for (key, value) in
+            [("session", Some(&call.session)), ("call", call.call.as_ref()), ("project", Some(&call.project))]
+        {
+            if let Some(value) = value {
+                self.details.insert(key.to_owned(), redact::shortened(value, 120).into());
+            }
         }
         self
     }

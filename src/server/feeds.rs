@@ -1,0 +1,149 @@
+//! The sessions that one page is told of: a stream for each project that it
+//! has open. A page that is too slow is told to read anew by the stream itself.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::Stream as _;
+use serde_json::value::RawValue;
+
+use super::context::{SessionFeed, SessionUpdates};
+use crate::base::RoomId;
+
+/// Projects that one page has open at once.
+const MOST: usize = 16;
+/// The agent's own task answers at once, unless it is stopping.
+const LONGEST_OPENING: Duration = Duration::from_secs(5);
+/// A larger update, such as one with pictures, is read over HTTP.
+const LARGEST_UPDATE: usize = 1 << 20;
+/// The project that is meant when none is named.
+const FIRST: &str = "main";
+
+#[derive(Default)]
+pub(super) struct Feeds {
+    open: Vec<(String, SessionUpdates)>,
+    /// The next one to be looked at, so that a busy one does not silence the others.
+    next: usize,
+}
+
+impl Feeds {
+    /// Opens the feed of a project anew, or closes it.
+    pub(super) async fn turn(
+        &mut self,
+        from: Option<&Arc<dyn SessionFeed>>,
+        room: &RoomId,
+        on: bool,
+        project: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<(), String> {
+        let name = project.unwrap_or(FIRST);
+        self.open.retain(|(open, _)| open != name);
+        if !on {
+            return Ok(());
+        }
+        let from = from.ok_or("this server was started without an agent to talk to")?;
+        if self.open.len() >= MOST {
+            return Err(format!("a page is told of at most {MOST} projects; close one"));
+        }
+        let opened = tokio::time::timeout(LONGEST_OPENING, from.open(room, project, after)).await;
+        let updates = opened.map_err(|_| "the agent does not answer; try again")??;
+        self.open.push((name.to_owned(), updates));
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The next update as a message of the wire; nothing when a feed has ended.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        std::future::poll_fn(|context| {
+            for _ in 0..self.open.len() {
+                let at = self.next % self.open.len();
+                self.next = at + 1;
+                let (project, updates) = &mut self.open[at];
+                match Pin::new(updates).poll_next(context) {
+                    Poll::Ready(Some((id, json))) => return Poll::Ready(message(project, &id, &json)),
+                    Poll::Ready(None) => {
+                        drop(self.open.swap_remove(at));
+                        return Poll::Ready(None);
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// The same as the wire's `session_update`, without reading the update.
+fn message(project: &str, id: &str, json: &str) -> Option<String> {
+    #[derive(serde::Serialize)]
+    struct Told<'a> {
+        r#type: &'a str,
+        project: &'a str,
+        id: &'a str,
+        update: &'a RawValue,
+    }
+    let json = if json.len() > LARGEST_UPDATE { r#"{"type":"snapshot"}"# } else { json };
+    let update = serde_json::from_str(json).ok()?;
+    serde_json::to_string(&Told { r#type: "session_update", project, id, update }).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::wire::ServerMessage;
+    use futures_util::future::BoxFuture;
+    use futures_util::{StreamExt as _, stream};
+
+    struct Two;
+
+    impl SessionFeed for Two {
+        fn open<'a>(
+            &'a self,
+            _: &'a RoomId,
+            project: Option<&'a str>,
+            after: Option<&'a str>,
+        ) -> BoxFuture<'a, Result<SessionUpdates, String>> {
+            let json: Arc<str> = serde_json::json!({ "type": "hello", "of": project }).to_string().into();
+            let after = after.unwrap_or("r.0").to_owned();
+            Box::pin(async move { Ok(stream::iter([(after, json)]).chain(stream::pending()).boxed()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_is_told_of_each_project_once_in_the_form_of_the_wire() {
+        let from: Arc<dyn SessionFeed> = Arc::new(Two);
+        let (mut feeds, room) = (Feeds::default(), RoomId::main());
+        for (project, after) in [(None, None), (Some("b"), Some("r.7")), (Some("b"), Some("r.8"))] {
+            feeds.turn(Some(&from), &room, true, project, after).await.expect("opens");
+        }
+        let mut told = vec![];
+        for _ in 0..2 {
+            let text = feeds.next().await.expect("an update");
+            let ServerMessage::SessionUpdate { project, id, update } =
+                serde_json::from_str(&text).expect("the wire's form")
+            else {
+                panic!("{text}");
+            };
+            assert_eq!(update["type"], "hello");
+            told.push((project, id));
+        }
+        told.sort();
+        assert_eq!(told, [("b".to_owned(), "r.8".to_owned()), ("main".to_owned(), "r.0".to_owned())]);
+        feeds.turn(Some(&from), &room, false, None, None).await.expect("closes");
+        assert_eq!(feeds.open.len(), 1);
+        let refused = feeds.turn(None, &room, true, None, None).await;
+        assert!(refused.is_err_and(|why| why.contains("without an agent")));
+        for project in 0..MOST {
+            let opened = feeds.turn(Some(&from), &room, true, Some(&project.to_string()), None).await;
+            assert_eq!(opened.is_ok(), project < MOST - 1);
+        }
+        let large = "x".repeat(LARGEST_UPDATE);
+        assert!(message("a", "r.1", &large).expect("told").contains("snapshot"));
+    }
+}
