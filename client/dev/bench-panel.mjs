@@ -77,16 +77,13 @@ async function eventToPixels() {
       const news = fresh.filter(mark => !seen.has(mark));
       for (const mark of news) seen.add(mark);
       if (news.length === 0) return;
-      // The frame that shows it is done when the next task after it runs.
-      requestAnimationFrame(() => {
-        const { port1, port2 } = new MessageChannel();
-        port1.onmessage = () => {
-          for (const mark of news) {
-            window.shown.push([mark, performance.timeOrigin + performance.now()]);
-          }
-        };
-        port2.postMessage(null);
-      });
+      // It is changed within an animation frame: the next task runs when that frame is drawn.
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        const now = performance.timeOrigin + performance.now();
+        for (const mark of news) window.shown.push([mark, now]);
+      };
+      port2.postMessage(null);
     }).observe(document.querySelector(".transcript"), {
       subtree: true,
       childList: true,

@@ -401,7 +401,7 @@ export function answer(request, response) {
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(`id: r.${last}\ndata: {"type":"hello"}\n\n`);
     readers.add(response);
-    request.on("close", () => readers.delete(response));
+    response.on("close", () => readers.delete(response));
   } else if (rest === "/pending") {
     json({ permissions: scene.permissions, questions: scene.questions });
   } else if (rest === "/choices") {

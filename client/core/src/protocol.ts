@@ -8,7 +8,7 @@ export const PROTOCOL = 1;
 /**
  * From a viewer's page.
  */
-export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "help", id: number, answer: HelpAnswer, } | { "type": "floor", ask: FloorAsk, } | { "type": "approve", id: string, answer: Answer, } | { "type": "call", id: number, tool: string, arguments?: Record<string, unknown>, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
+export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "help", id: number, answer: HelpAnswer, } | { "type": "floor", ask: FloorAsk, } | { "type": "approve", id: string, answer: Answer, } | { "type": "call", id: number, tool: string, arguments?: Record<string, unknown>, } | { "type": "sessions", on: boolean, project?: string, after?: string, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
 
 /**
  * To a viewer's page.
@@ -21,7 +21,7 @@ version: string, you: Presence,
 /**
  * Whether this viewer's input is taken.
  */
-may_act: boolean, room: RoomView, ice_servers: Array<IceServer>, } | { "type": "answer", sdp: string, } | { "type": "view", room: RoomView, } | { "type": "event", event: RoomEvent, } | { "type": "cursor", serial: number, width: number, height: number, hot_x: number, hot_y: number, png: string, } | { "type": "called", id: number, result: unknown, } | { "type": "pong", t: number, } | { "type": "error", code: WireError, message: string, };
+may_act: boolean, room: RoomView, ice_servers: Array<IceServer>, } | { "type": "answer", sdp: string, } | { "type": "view", room: RoomView, } | { "type": "event", event: RoomEvent, } | { "type": "cursor", serial: number, width: number, height: number, hot_x: number, hot_y: number, png: string, } | { "type": "called", id: number, result: unknown, } | { "type": "pong", t: number, } | { "type": "session_update", project: string, id: string, update: unknown, } | { "type": "error", code: WireError, message: string, };
 
 /**
  * Why, for a program. The message beside it is for people.

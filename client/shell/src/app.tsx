@@ -292,6 +292,9 @@ export function App(props: { room: TandemRoom }) {
                   setSought(seq);
                   setTimelineShown(true);
                 }}
+                onPicking={picking => {
+                  if (narrow()) setChatting(!picking);
+                }}
                 onAsking={setAsking}
                 ref={handle => {
                   panel = handle;

@@ -43,6 +43,7 @@ interface Offer {
 export function Composer(props: {
   copilot: Copilot;
   room: TandemRoom;
+  onPicking: (picking: boolean) => void;
   ref: (handle: ComposerHandle | null) => void;
 }) {
   const { copilot } = props;
@@ -53,6 +54,7 @@ export function Composer(props: {
     setDrafts(all => new Map(all).set(where, { ...(all.get(where) ?? EMPTY), ...part }));
   const [note, setNote] = createSignal("");
   const [picking, setPicking] = createSignal(false);
+  createEffect(on(picking, now => props.onPicking(now), { defer: true }));
   const [model, setModel] = createSignal<string | null>(null);
   const [agent, setAgent] = createSignal<string | null>(null);
   let field: HTMLTextAreaElement | undefined;

@@ -52,6 +52,8 @@ export interface PanelProps {
   /** Shows a line of the room's record. */
   onRecord: (seq: number) => void;
   ref: (handle: PanelHandle | null) => void;
+  /** An element of the page is to be picked: on a phone the picture has to come back for it. */
+  onPicking: (picking: boolean) => void;
   /** Which session's questions are asked here, so that no card has to. */
   onAsking: (root: string | null) => void;
 }
@@ -81,7 +83,8 @@ export default function Panel(props: PanelProps) {
   const session = copilot.session;
   const title = () => {
     const one = session();
-    return one ? titleOf(one) : "New session";
+    if (one) return titleOf(one);
+    return copilot.current() === null ? "New session" : "A session";
   };
   const parent = () => {
     const id = session()?.parent;
@@ -446,6 +449,7 @@ export default function Panel(props: PanelProps) {
           <Composer
             copilot={copilot}
             room={room}
+            onPicking={props.onPicking}
             ref={handle => {
               composer = handle;
             }}
