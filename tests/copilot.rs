@@ -4,10 +4,14 @@
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod house;
+#[path = "copilot/others.rs"]
+mod others;
 #[path = "copilot/queue.rs"]
 mod queue;
 #[path = "copilot/together.rs"]
 mod together;
+#[path = "copilot/trouble.rs"]
+mod trouble;
 #[path = "copilot/whole.rs"]
 mod whole;
 

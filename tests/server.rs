@@ -235,6 +235,7 @@ impl Server {
         let edges = Edges {
             agents: Some(mcp),
             copilot: None,
+            sessions: None,
             tools_document: tandem::cli::edges_document(),
             telemetry: Some(Arc::new(Counts)),
         };

@@ -168,6 +168,7 @@ fn copilot_setup(
     let value = |name: &String| std::env::var_os(name).map(|value| (name.into(), value));
     crate::copilot::Setup {
         name: "OpenCode".into(),
+        acp: settings.acp_command.clone(),
         attached,
         place: None,
         program: settings.opencode.clone(),

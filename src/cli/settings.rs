@@ -50,6 +50,7 @@ pub struct Settings {
     pub opencode_dir: Option<PathBuf>,
     pub opencode_env: Vec<String>,
     pub opencode_roots: Vec<PathBuf>,
+    pub acp_command: Vec<String>,
     pub opencode_url: Option<Origin>,
     pub opencode_user: String,
     pub opencode_password_file: Option<PathBuf>,

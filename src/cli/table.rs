@@ -293,6 +293,16 @@ pub(super) const TABLE: &[Setting] = &[
         |s, v| optional(v, |path| s.opencode_password_file = Some(path))
     ),
     setting!(
+        acp_command,
+        Text,
+        "",
+        "Another agent in OpenCode's place: a command that speaks the Agent Client Protocol, its words with spaces between, such as: npx -y @zed-industries/claude-code-acp",
+        |s, v| {
+            s.acp_command = one(v)?.split_whitespace().map(str::to_owned).collect();
+            Ok(())
+        }
+    ),
+    setting!(
         ice_servers,
         List,
         "",
@@ -357,6 +367,7 @@ impl Settings {
             opencode_dir: None,
             opencode_env: vec![],
             opencode_roots: vec![],
+            acp_command: vec![],
             opencode_url: None,
             opencode_user: String::new(),
             opencode_password_file: None,

@@ -10,6 +10,7 @@ use futures_util::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::acp::Acp;
 use super::clerk::{Asked, Clerk};
 use super::facilities::{Project, Projects};
 use super::feed;
@@ -30,6 +31,8 @@ const MOST_PROJECTS: usize = 16;
 pub(super) struct Member {
     pub(super) agent: Arc<dyn Agent>,
     asked: Arc<Asked>,
+    /// Ends its process and its clerk.
+    stop: CancellationToken,
 }
 
 /// All rooms' agents.
@@ -92,12 +95,15 @@ impl Copilots {
                 setup.name = Actor::clean_name(&format!("{} in {}", setup.name, project.name));
                 setup.place = Some(id.to_string());
             }
-            let agent: Arc<dyn Agent> =
-                Arc::new(OpenCode::open(setup, room.clone(), self.stop.clone(), &self.tasks));
+            let stop = self.stop.child_token();
+            let agent: Arc<dyn Agent> = match setup.acp.is_empty() {
+                true => Arc::new(OpenCode::open(setup, room.clone(), stop.clone(), &self.tasks)),
+                false => Arc::new(Acp::open(setup, room.clone(), stop.clone(), &self.tasks)),
+            };
             let asked = Arc::new(Asked::default());
             let clerk = Clerk::new(Arc::clone(&agent), handle, id.clone(), Arc::clone(&asked));
-            self.tasks.spawn(clerk.run(self.stop.clone()));
-            Arc::new(Member { agent, asked })
+            self.tasks.spawn(clerk.run(stop.clone()));
+            Arc::new(Member { agent, asked, stop })
         };
         Ok(Arc::clone(members.entry((room.clone(), id.clone())).or_insert_with(open)))
     }
@@ -227,7 +233,7 @@ impl Copilots {
         self.keep(room, &added).await?;
         let member = self.members().remove(&(room.clone(), project.clone()));
         if let Some(member) = member {
-            member.agent.stop();
+            member.stop.cancel();
         }
         Ok(())
     }

@@ -235,7 +235,7 @@ struct Paging {
 
 /// The sessions, newest first. Starts the agent if it must be.
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions", tag = "sessions", operation_id = "list_sessions",
-    params(("room" = String, Path), ("search" = Option<String>, Query), ("limit" = Option<usize>, Query)),
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("search" = Option<String>, Query), ("limit" = Option<usize>, Query)),
     responses((status = 200, body = Vec<Session>), (status = 403), (status = 503)))]
 async fn list(Extension(member): Own, Query(query): Query<Listing>) -> Result<Json<Vec<Session>>, Refusal> {
     let limit = query.limit.unwrap_or(100).clamp(1, 1000);
@@ -245,7 +245,7 @@ async fn list(Extension(member): Own, Query(query): Query<Listing>) -> Result<Js
 
 /// A new session.
 #[utoipa::path(post, path = "/api/rooms/{room}/sessions", tag = "sessions", operation_id = "create_session",
-    params(("room" = String, Path)), request_body = NewSession,
+    params(("room" = String, Path), ("project" = Option<String>, Query)), request_body = NewSession,
     responses((status = 201, body = Session), (status = 400), (status = 403), (status = 503)))]
 async fn create(Extension(member): Own, bytes: Bytes) -> Result<(StatusCode, Json<Session>), Refusal> {
     let new: NewSession = if bytes.is_empty() { NewSession::default() } else { body(&bytes)? };
@@ -255,21 +255,21 @@ async fn create(Extension(member): Own, bytes: Bytes) -> Result<(StatusCode, Jso
 
 /// How the agent's process is. Starts nothing.
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions/agent", tag = "sessions", operation_id = "get_session_agent",
-    params(("room" = String, Path)), responses((status = 200, body = AgentView), (status = 403)))]
+    params(("room" = String, Path), ("project" = Option<String>, Query)), responses((status = 200, body = AgentView), (status = 403)))]
 async fn agent(Extension(member): Own) -> Json<AgentView> {
     Json(AgentView { state: member.agent.state(), can: member.agent.can() })
 }
 
 /// What waits for a person, of all sessions.
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions/pending", tag = "sessions", operation_id = "get_session_pending",
-    params(("room" = String, Path)), responses((status = 200, body = Pending), (status = 403), (status = 503)))]
+    params(("room" = String, Path), ("project" = Option<String>, Query)), responses((status = 200, body = Pending), (status = 403), (status = 503)))]
 async fn pending(Extension(member): Own) -> Result<Json<Pending>, Refusal> {
     Ok(Json(member.agent.pending().await?))
 }
 
 /// One session, which is followed from here on.
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions/{session}", tag = "sessions", operation_id = "get_session",
-    params(("room" = String, Path), ("session" = String, Path)),
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("session" = String, Path)),
     responses((status = 200, body = Session), (status = 403), (status = 404), (status = 503)))]
 async fn show(Extension(member): Own, Path(path): Names) -> Result<Json<Session>, Refusal> {
     Ok(Json(member.agent.resume(id(&path, "session")?).await?))
@@ -277,7 +277,7 @@ async fn show(Extension(member): Own, Path(path): Names) -> Result<Json<Session>
 
 /// Gives a session another title.
 #[utoipa::path(patch, path = "/api/rooms/{room}/sessions/{session}", tag = "sessions", operation_id = "rename_session",
-    params(("room" = String, Path), ("session" = String, Path)), request_body = SessionChange,
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("session" = String, Path)), request_body = SessionChange,
     responses((status = 200, body = Session), (status = 400), (status = 403), (status = 404), (status = 503)))]
 async fn rename(Extension(member): Own, Path(path): Names, bytes: Bytes) -> Result<Json<Session>, Refusal> {
     let change: SessionChange = body(&bytes)?;
@@ -287,7 +287,7 @@ async fn rename(Extension(member): Own, Path(path): Names, bytes: Bytes) -> Resu
 
 /// Deletes a session with its messages.
 #[utoipa::path(delete, path = "/api/rooms/{room}/sessions/{session}", tag = "sessions", operation_id = "delete_session",
-    params(("room" = String, Path), ("session" = String, Path)),
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("session" = String, Path)),
     responses((status = 204), (status = 403), (status = 404), (status = 503)))]
 async fn delete(Extension(member): Own, Path(path): Names) -> Result<StatusCode, Refusal> {
     member.agent.delete(id(&path, "session")?).await?;
@@ -296,7 +296,7 @@ async fn delete(Extension(member): Own, Path(path): Names) -> Result<StatusCode,
 
 /// The newest messages, or those before a place.
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions/{session}/messages", tag = "sessions", operation_id = "list_session_messages",
-    params(("room" = String, Path), ("session" = String, Path), ("before" = Option<String>, Query), ("limit" = Option<usize>, Query)),
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("session" = String, Path), ("before" = Option<String>, Query), ("limit" = Option<usize>, Query)),
     responses((status = 200, body = Page), (status = 403), (status = 404), (status = 503)))]
 async fn messages(
     Extension(member): Own,
@@ -312,7 +312,7 @@ async fn messages(
 
 /// Says something to the agent. The answer comes as events.
 #[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/messages", tag = "sessions", operation_id = "prompt_session",
-    params(("room" = String, Path), ("session" = String, Path)), request_body = Prompt,
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("session" = String, Path)), request_body = Prompt,
     responses((status = 202), (status = 400), (status = 403), (status = 404), (status = 413), (status = 503)))]
 async fn prompt(Extension(member): Own, Path(path): Names, bytes: Bytes) -> Result<StatusCode, Refusal> {
     let said: Prompt = body(&bytes)?;
@@ -344,7 +344,7 @@ async fn prompt(Extension(member): Own, Path(path): Names, bytes: Bytes) -> Resu
 
 /// Stops the turn, and withdraws what it asked for.
 #[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/abort", tag = "sessions", operation_id = "abort_session",
-    params(("room" = String, Path), ("session" = String, Path)),
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("session" = String, Path)),
     responses((status = 204), (status = 403), (status = 404), (status = 503)))]
 async fn abort(Extension(member): Own, Path(path): Names) -> Result<StatusCode, Refusal> {
     member.agent.cancel(id(&path, "session")?).await?;
@@ -354,7 +354,7 @@ async fn abort(Extension(member): Own, Path(path): Names) -> Result<StatusCode, 
 /// Answers a permission. The first answer counts.
 #[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/permissions/{permission}", tag = "sessions",
     operation_id = "answer_session_permission", request_body = PermissionAnswer,
-    params(("room" = String, Path), ("session" = String, Path), ("permission" = String, Path)),
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("session" = String, Path), ("permission" = String, Path)),
     responses((status = 204), (status = 400), (status = 403), (status = 404), (status = 409), (status = 503)))]
 async fn answer_permission(
     State(copilots): Agents,
@@ -390,7 +390,7 @@ async fn answer_permission(
 /// Answers the agent's questions, or refuses to.
 #[utoipa::path(post, path = "/api/rooms/{room}/sessions/{session}/questions/{question}", tag = "sessions",
     operation_id = "answer_session_question", request_body = QuestionAnswer,
-    params(("room" = String, Path), ("session" = String, Path), ("question" = String, Path)),
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("session" = String, Path), ("question" = String, Path)),
     responses((status = 204), (status = 400), (status = 403), (status = 404), (status = 409), (status = 503)))]
 async fn answer_question(
     Extension(member): Own,
@@ -567,7 +567,7 @@ async fn remove_project(
 /// back with `Last-Event-ID` gets what was missed, or the update `snapshot`:
 /// then read the sessions and messages anew.
 #[utoipa::path(get, path = "/api/rooms/{room}/sessions/events", tag = "sessions", operation_id = "session_events",
-    params(("room" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
+    params(("room" = String, Path), ("project" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
     responses((status = 200, body = Update, content_type = "text/event-stream"), (status = 403), (status = 503)))]
 async fn events(
     State(copilots): Agents,

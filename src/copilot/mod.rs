@@ -6,6 +6,7 @@
 //! which the server says, and what the agent does in the browser, which goes
 //! through the doors of `agents` like any agent's work.
 
+mod acp;
 mod clerk;
 mod copilots;
 pub mod facilities;
@@ -14,6 +15,7 @@ mod http;
 pub mod model;
 mod opencode;
 pub mod port;
+mod teller;
 
 pub use copilots::Copilots;
 pub use http::{openapi_paths, router};

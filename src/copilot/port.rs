@@ -165,8 +165,6 @@ pub trait Agent: Send + Sync {
         question: Id,
         answers: Option<Vec<Vec<String>>>,
     ) -> BoxFuture<'_, Result<(), PortError>>;
-    /// Ends its process; who still asks is told so.
-    fn stop(&self);
     /// A call is in the room's record, on this line.
     fn note_record(&self, session: Id, call: String, line: u64) -> BoxFuture<'_, ()>;
 

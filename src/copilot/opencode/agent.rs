@@ -31,7 +31,6 @@ pub struct OpenCode {
     state: watch::Receiver<AgentState>,
     client: watch::Receiver<Option<Client>>,
     actor: watch::Receiver<Option<Actor>>,
-    stop: CancellationToken,
 }
 
 impl OpenCode {
@@ -40,9 +39,8 @@ impl OpenCode {
         let (state, state_seen) = watch::channel(AgentState::default());
         let (client, client_seen) = watch::channel(None);
         let (actor, actor_seen) = watch::channel(None);
-        let stop = stop.child_token();
-        tasks.spawn(Driver::new(setup, room, queue, Told { state, client, actor }, stop.clone()).drive());
-        Self { commands, state: state_seen, client: client_seen, actor: actor_seen, stop }
+        tasks.spawn(Driver::new(setup, room, queue, Told { state, client, actor }, stop).drive());
+        Self { commands, state: state_seen, client: client_seen, actor: actor_seen }
     }
 
     async fn command(&self, command: Command) -> Result<(), PortError> {
@@ -203,10 +201,6 @@ impl Agent for OpenCode {
             }
             Ok(own)
         })
-    }
-
-    fn stop(&self) {
-        self.stop.cancel();
     }
 
     fn note_record(&self, session: Id, call: String, line: u64) -> BoxFuture<'_, ()> {

@@ -182,3 +182,31 @@ pub(super) fn question(info: QuestionInfo, root: Id) -> Question {
 pub(super) fn todo(info: TodoInfo) -> Todo {
     Todo { text: info.content, state: info.status, priority: info.priority }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_fault_is_told_in_one_line_with_what_to_do() {
+        let told = |name: &str, message: &str| {
+            error(&ErrorInfo { name: name.into(), data: json!({ "message": message }) })
+        };
+        for (name, message, wanted) in [
+            ("ContextOverflowError", "prompt is too long", "begin a new session"),
+            ("ProviderAuthError", "invalid x-api-key", "Check it in OpenCode's configuration"),
+            ("MessageOutputLengthError", "", "ask it to go on"),
+            (
+                "UnknownError",
+                "ProviderModelNotFoundError: Model not found: a/b\n    at x.js",
+                "Choose a model",
+            ),
+            ("APIError", "MCP error -32001: Request timed out", "timed out"),
+            ("NewError", "", "called NewError"),
+        ] {
+            let told = told(name, message);
+            assert!(told.contains(wanted) && !told.contains('\n'), "{name}: {told}");
+        }
+    }
+}

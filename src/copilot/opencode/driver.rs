@@ -11,11 +11,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::json;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, ClientError};
@@ -24,13 +22,9 @@ use super::process::{self, Running, Setup};
 use super::reducer::{Overdue, Reducer};
 use crate::base::{Actor, RoomId};
 use crate::copilot::model::{AgentState, Id, Session, Update};
-use crate::copilot::port::{Numbered, PortError, Updates};
+use crate::copilot::port::{PortError, Updates};
+use crate::copilot::teller::Teller;
 
-/// Updates that are held for readers who come back.
-const HELD: usize = 2048;
-const HELD_BYTES: usize = 16 << 20;
-/// Updates that wait for one live reader.
-const LIVE: usize = 1024;
 /// Events that wait for the driver; when they are more, OpenCode's socket waits.
 const EVENTS: usize = 1024;
 /// After so many failures in a row somebody has to ask anew.
@@ -74,11 +68,7 @@ pub(super) struct Driver {
     /// Asked for but not yet read; as many as commands come.
     follows: VecDeque<(Id, oneshot::Sender<Result<Session, PortError>>)>,
     woken: bool,
-    run: String,
-    last: u64,
-    held: VecDeque<Numbered>,
-    held_bytes: usize,
-    live: broadcast::Sender<Numbered>,
+    teller: Teller,
 }
 
 /// Where the driver says how things are.
@@ -100,9 +90,6 @@ impl Driver {
         stop: CancellationToken,
     ) -> Self {
         let Told { state, client, actor } = told;
-        let mut run = [0; 9];
-        // Without it readers of an earlier run may miss something until they reload.
-        let _ = getrandom::fill(&mut run);
         Self {
             setup,
             room,
@@ -114,11 +101,7 @@ impl Driver {
             reducer: Reducer::default(),
             follows: VecDeque::new(),
             woken: false,
-            run: URL_SAFE_NO_PAD.encode(run),
-            last: 0,
-            held: VecDeque::new(),
-            held_bytes: 0,
-            live: broadcast::channel(LIVE).0,
+            teller: Teller::default(),
         }
     }
 
@@ -374,7 +357,7 @@ impl Driver {
             }
             Command::Follow { session, reply } => self.follows.push_back((session, reply)),
             Command::Subscribe { after, reply } => {
-                let _ = reply.send(self.updates(after));
+                let _ = reply.send(self.teller.updates(after));
             }
         }
         Ok(())
@@ -417,38 +400,7 @@ impl Driver {
     }
 
     fn tell(&mut self, updates: Vec<Update>) {
-        for update in updates {
-            let json = match serde_json::to_string(&update) {
-                Ok(json) => json,
-                Err(error) => {
-                    tracing::error!(%error, "an update cannot be written");
-                    continue;
-                }
-            };
-            self.last += 1;
-            let one = Numbered { id: self.last, json: json.into() };
-            self.held_bytes += one.json.len();
-            self.held.push_back(one.clone());
-            while self.held.len() > HELD || (self.held_bytes > HELD_BYTES && self.held.len() > 1) {
-                if let Some(old) = self.held.pop_front() {
-                    self.held_bytes -= old.json.len();
-                }
-            }
-            // Nobody may be listening.
-            let _ = self.live.send(one);
-        }
-    }
-
-    fn updates(&self, after: Option<(String, u64)>) -> Updates {
-        let missed = match after {
-            None => Some(vec![]),
-            Some((run, id)) if run == self.run && id <= self.last => {
-                let oldest = self.held.front().map_or(self.last + 1, |one| one.id);
-                (oldest <= id + 1).then(|| self.held.iter().filter(|one| one.id > id).cloned().collect())
-            }
-            Some(_) => None,
-        };
-        Updates { run: self.run.clone(), missed, last: self.last, live: self.live.subscribe() }
+        self.teller.tell(updates);
     }
 }
 

@@ -7,7 +7,7 @@ mod convert;
 mod driver;
 mod events;
 mod facilities;
-mod process;
+pub(super) mod process;
 mod reducer;
 
 pub use agent::OpenCode;

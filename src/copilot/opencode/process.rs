@@ -47,6 +47,8 @@ pub struct Attached {
 pub struct Setup {
     /// What the agent is called in the room.
     pub name: String,
+    /// Another agent in OpenCode's place, by the words of its command.
+    pub acp: Vec<String>,
     /// Used in place of a process of our own.
     pub attached: Option<Attached>,
     /// A path, or a name to be looked for.
@@ -69,7 +71,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    fn base(&self, room: &RoomId) -> PathBuf {
+    pub(in crate::copilot) fn base(&self, room: &RoomId) -> PathBuf {
         self.data_dir.join("rooms").join(room.as_str()).join("opencode")
     }
 
@@ -266,7 +268,7 @@ async fn ready(output: Receiver) -> bool {
     false
 }
 
-fn last_words(log: &Path) -> String {
+pub(in crate::copilot) fn last_words(log: &Path) -> String {
     let bytes = read_end(log, 4000).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
@@ -281,7 +283,7 @@ fn last_words(log: &Path) -> String {
 }
 
 /// The program: by its path, in `PATH`, or in the checkout that we were built in.
-fn find(program: &Path) -> Option<PathBuf> {
+pub(in crate::copilot) fn find(program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return program.is_file().then(|| program.to_owned());
     }
@@ -298,7 +300,7 @@ fn find(program: &Path) -> Option<PathBuf> {
     })
 }
 
-fn pipe() -> std::io::Result<(Receiver, OwnedFd)> {
+pub(in crate::copilot) fn pipe() -> std::io::Result<(Receiver, OwnedFd)> {
     let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
     Ok((Receiver::from_owned_fd(ours)?, theirs))
 }
@@ -325,6 +327,7 @@ mod tests {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("mode");
         Setup {
             name: "OpenCode".into(),
+            acp: vec![],
             attached: None,
             program,
             user: RoomUser::resolve("nobody").expect("nobody"),

@@ -376,3 +376,37 @@ proptest! {
         prop_assert_eq!(ends.len(), ids.len());
     }
 }
+
+/// A question of an agent that people talk to.
+fn of_a_session() -> Request {
+    let call =
+        SessionCall { session: "s".into(), root: "r".into(), call: Some("c".into()), project: "main".into() };
+    Request { session: Some(call), always: Some("bash: ls, until it restarts".into()), ..asked("bot") }
+}
+
+#[test]
+fn what_an_agent_keeps_by_itself_is_answered_by_always_and_makes_no_rule() {
+    let (t, mut approvals) = queue();
+    let id = approvals.ask(t, of_a_session()).expect("room");
+    let view = &approvals.views(|_| 0)[0];
+    assert_eq!((view.can_be_always, view.always.as_deref()), (false, Some("bash: ls, until it restarts")));
+    assert_eq!(approvals.answer(t, id, &ada(), Answer::AlwaysForOrigin), Err(AnswerError::NotAlways));
+    approvals.answer(t, id, &ada(), Answer::Always).expect("open");
+    let approved = approvals.spend(t, id, &page("cart")).expect("approved");
+    assert_eq!(approved.answered.answer, Answer::Always);
+    assert!(!drain(&mut approvals).iter().any(|event| matches!(event, Event::Rule { .. })));
+    let other = approvals.ask(t, asked("bot")).expect("room");
+    assert_eq!(approvals.answer(t, other, &ada(), Answer::Always), Err(AnswerError::NotAlways));
+}
+
+#[test]
+fn a_browser_that_ends_takes_only_what_was_asked_about_its_pages() {
+    let (t, mut approvals) = queue();
+    let (session, act) = (approvals.ask(t, of_a_session()), approvals.ask(t, asked("other")));
+    let (session, act) = (session.expect("room"), act.expect("room"));
+    approvals.fail(t, "the browser ended");
+    assert_eq!(approvals.standing(session), Some(NotApproved::Waiting));
+    assert!(matches!(approvals.standing(act), Some(NotApproved::Ended(End::Closed { .. }))));
+    approvals.close(t, "the room is stopping");
+    assert!(approvals.is_empty());
+}
