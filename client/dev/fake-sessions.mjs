@@ -304,6 +304,14 @@ export const SCENES = {
     ];
     return scene;
   },
+  projects: () => ({
+    ...base(),
+    projects: [
+      { id: "main", name: "shop", dir: "/srv/shop" },
+      { id: "prj_2", name: "accounting", dir: "/srv/accounting" },
+    ],
+    roots: ["/srv"],
+  }),
   failed: () => ({
     ...base(),
     agent: {
@@ -396,7 +404,12 @@ export function answer(request, response) {
   const [, one, what] = rest.split("/");
   request.resume();
   if (rest === "/agent") json({ ...scene.agent, can });
-  else if (scene.agent.state === "failed") away();
+  else if (rest === "/projects") {
+    json({
+      projects: scene.projects ?? [{ id: "main", name: "shop", dir: "/srv/shop" }],
+      roots: scene.roots ?? [],
+    });
+  } else if (scene.agent.state === "failed") away();
   else if (rest === "/events") {
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(`id: r.${last}\ndata: {"type":"hello"}\n\n`);

@@ -232,6 +232,9 @@ const states = {
     await page.keyboard.press("Enter");
     await page.locator(".plan summary").click();
   }),
+  talkprojects: talking("projects", async page => {
+    await page.getByLabel("Add a project").click();
+  }),
   talkpermission: talking("permission"),
   talkquestion: talking("question"),
   talkfailed: talking("failed"),

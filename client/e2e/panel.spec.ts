@@ -293,7 +293,6 @@ test("a screenshot and a picked element go into the prompt", async ({ page, tand
 
 test("who only watches sees no panel; on a phone the agent is one press or swipe apart", async ({
   browser,
-  page,
   tandem,
 }) => {
   const vera = await (await browser.newContext()).newPage();
@@ -302,16 +301,67 @@ test("who only watches sees no panel; on a phone the agent is one press or swipe
   await expect(vera.locator(".panel")).toHaveCount(0);
   await vera.context().close();
 
-  await page.setViewportSize({ width: 390, height: 844 });
+  const phone = await browser.newContext({
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  });
+  const page = await phone.newPage();
   await page.goto(tandem.page());
   await expect(button(page, "Agent")).toBeVisible();
   await expect(page.locator(".panel")).toHaveCount(0);
   await button(page, "Agent").click();
   await expect(field(page)).toBeVisible();
-  const small = await page.locator("tandem-room").boundingBox();
-  expect(small?.width).toBeLessThan(140);
+  const width = async () => (await page.locator("tandem-room").boundingBox())?.width;
+  expect(await width()).toBeLessThan(140);
   expect(await faults(page)).toEqual([]);
   await button(page, "Back to the browser").click();
   await expect(field(page)).toBeHidden();
-  await expect.poll(async () => (await page.locator("tandem-room").boundingBox())?.width).toBe(390);
+  await expect.poll(width).toBe(390);
+
+  // A finger, as the browser sees one.
+  const touch = await phone.newCDPSession(page);
+  const swipe = async (from: number, to: number, y: number) => {
+    const at = (x: number) => [{ x, y }];
+    await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: at(from) });
+    for (const x of [(from * 2 + to) / 3, (from + to * 2) / 3, to]) {
+      await touch.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints: at(x) });
+    }
+    await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  };
+  await swipe(384, 200, 400);
+  await expect(field(page)).toBeVisible();
+  await swipe(60, 300, 400);
+  await expect(field(page)).toBeHidden();
+  await phone.close();
+});
+
+test("a second project has a tab, sessions and an agent of its own, and what was written stays", async ({
+  page,
+  tandem,
+  project,
+}) => {
+  await enter(page, tandem);
+  await say(page, "say in the first");
+  await hears(page, "in the first");
+  await rests(page);
+  await field(page).fill("A draft");
+  await button(page, "Add a project").click();
+  await page.getByLabel("The project's folder on the server").fill("/etc");
+  await page.keyboard.press("Enter");
+  await expect(page.locator(".add-project").getByRole("alert")).toBeVisible();
+  await page.getByLabel("The project's folder on the server").fill(join(project.dir, "second"));
+  await page.keyboard.press("Enter");
+  const tab = page.getByRole("tab", { name: "second" });
+  await expect(tab).toHaveAttribute("aria-selected", "true");
+  const shown = page.locator(".panel:not(.not-shown)");
+  const write = shown.getByLabel("Message to the agent");
+  await write.fill("say in the second");
+  await write.press("Enter");
+  await expect(shown.locator(".message.agent .markdown")).toContainText("in the second", {
+    timeout: PATIENCE,
+  });
+  await page.getByRole("tab").first().click();
+  await expect(write).toHaveValue("A draft");
+  await expect(shown.locator(".message.agent .markdown")).toContainText("in the first");
 });

@@ -29,7 +29,7 @@ export interface RecordLine {
   /** The line that began what this one ends. */
   of: number | null;
   /** The conversation with an agent that it is part of. */
-  session: string | null;
+  session: { id: string; project: string } | null;
 }
 
 export interface RecordPage {
@@ -124,7 +124,9 @@ function readLine(value: unknown): RecordLine | null {
     outcome: OUTCOMES.has(outcome) ? (outcome as Outcome) : "done",
     reason: text(value.reason),
     of: typeof value.of === "number" ? value.of : null,
-    session: text(details.session) || null,
+    session: text(details.session)
+      ? { id: text(details.session), project: text(details.project) || "main" }
+      : null,
   };
 }
 

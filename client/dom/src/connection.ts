@@ -39,6 +39,7 @@ export interface ConnectionOptions {
 
 /** What changed in a session, and the place to come back to. */
 export interface SessionUpdate {
+  project: string;
   id: string;
   update: unknown;
 }
@@ -80,9 +81,8 @@ export class Connection {
   #lastCall = 0;
   readonly #calls = new Map<number, (result: unknown) => void>();
   #roundTrip: number | null = null;
-  /** Sessions are told of, after the update that came last. */
-  #follows = false;
-  #after: string | null = null;
+  /** The projects whose sessions are told of, each after the update that came last. */
+  readonly #follows = new Map<string, string | null>();
   /** Offers of this socket that have no reply yet; only the reply to the last one counts. */
   #unanswered = 0;
   /** The room could not take the offer: it is made again when the room is live. */
@@ -151,22 +151,17 @@ export class Connection {
   }
 
   /**
-   * Tells of people's sessions with an agent, after the update with this id; also when the
-   * connection was lost and is back. Or no more.
+   * Tells of people's sessions with an agent in a project, after the update with this id; also
+   * when the connection was lost and is back. Or no more.
    */
-  followSessions(on: boolean, after: string | null = null): void {
-    this.#follows = on;
-    this.#after = after;
-    this.#askSessions();
+  followSessions(on: boolean, project: string, after: string | null = null): void {
+    if (on) this.#follows.set(project, after);
+    else this.#follows.delete(project);
+    this.#askSessions(on, project, after);
   }
 
-  #askSessions(): void {
-    const on = this.#follows;
-    this.#tell(
-      on && this.#after !== null
-        ? { type: "sessions", on, after: this.#after }
-        : { type: "sessions", on },
-    );
+  #askSessions(on: boolean, project: string, after: string | null): void {
+    this.#tell({ type: "sessions", on, project, ...(after === null ? {} : { after }) });
   }
 
   requestFit(size: Size): void {
@@ -292,11 +287,12 @@ export class Connection {
         this.#see(message.room);
         this.#step(now => this.#session.handleWelcome(now, message.protocol === PROTOCOL));
         void this.#sendOffer();
-        if (this.#follows) this.#askSessions();
+        for (const [project, after] of this.#follows) this.#askSessions(true, project, after);
         return;
       case "session_update":
-        this.#after = message.id;
-        this.#events.session({ id: message.id, update: message.update });
+        if (!this.#follows.has(message.project)) return;
+        this.#follows.set(message.project, message.id);
+        this.#events.session(message);
         return;
       case "answer":
         void this.#takeAnswer(message.sdp);

@@ -9,6 +9,8 @@ import type {
   Files,
   Id,
   Pending,
+  Project,
+  Projects,
   Prompt,
   Session,
 } from "../../core/src/sessions-model.ts";
@@ -51,15 +53,23 @@ const WITHIN_MS = 60_000;
 
 export class SessionsApi {
   readonly #base: URL;
+  readonly #project: Id | null;
 
-  /** `base` is the address of the room's sessions. */
-  constructor(base: URL) {
+  /** `base` is the address of the room's sessions; those of the first project unless one is named. */
+  constructor(base: URL, project: Id | null = null) {
     this.#base = base;
+    this.#project = project;
   }
 
   url(path: string): URL {
-    return new URL(this.#base.href + path);
+    const url = new URL(this.#base.href + path);
+    if (this.#project !== null) url.searchParams.set("project", this.#project);
+    return url;
   }
+
+  projects = (): Promise<Projects> => this.#ask("GET", "/projects");
+  addProject = (dir: string): Promise<Project> => this.#ask("POST", "/projects", { dir });
+  removeProject = (project: Id): Promise<true> => this.#ask("DELETE", `/projects/${project}`);
 
   agent = (): Promise<AgentView> => this.#ask("GET", "/agent");
   choices = (): Promise<Choices> => this.#ask("GET", "/choices");

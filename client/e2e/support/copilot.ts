@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -46,6 +46,10 @@ async function project(): Promise<Project> {
     permission: { bash: "ask" },
   };
   await writeFile(join(dir, "opencode.json"), JSON.stringify(config));
+  // A second project, below the first.
+  await mkdir(join(dir, "second"), { mode: 0o777 });
+  await chmod(join(dir, "second"), 0o777);
+  await cp(join(dir, "opencode.json"), join(dir, "second", "opencode.json"));
   return { dir, model };
 }
 
@@ -59,7 +63,10 @@ export const test = base.extend<{ project: Project }>({
   },
   tandem: async ({ pages, project: { dir } }, use, info) => {
     info.setTimeout(4 * PATIENCE);
-    const tandem = await Tandem.start(pages.colour, ["--opencode-dir", dir]);
+    const tandem = await Tandem.start(pages.colour, [
+      ...["--opencode-dir", dir],
+      ...["--opencode-roots", dir],
+    ]);
     await use(tandem);
     if (info.status !== info.expectedStatus) await info.attach("server.log", { body: tandem.log });
     await tandem.close();

@@ -218,9 +218,9 @@ export class TandemRoom extends HTMLElement {
     return this.#connection?.call(tool, args) ?? Promise.resolve(null);
   }
 
-  /** Tells of people's sessions with an agent by the event `session`, or no more. */
-  followSessions(on: boolean, after: string | null = null): void {
-    this.#connection?.followSessions(on, after);
+  /** Tells of people's sessions in a project by the event `session`, or no more. */
+  followSessions(on: boolean, project = "main", after: string | null = null): void {
+    this.#connection?.followSessions(on, project, after);
   }
 
   /** Answers an agent's request for help, which the view lists. */

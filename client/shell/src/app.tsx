@@ -17,14 +17,14 @@ import { FloorActions, floorMain } from "./floor.tsx";
 import { follow, matches } from "./follow.ts";
 import { Help } from "./help.tsx";
 import { Icon } from "./icons.tsx";
-import type { PanelHandle } from "./panel/panel.tsx";
+import type { PanelHandle } from "./panel/panels.tsx";
 import { RefusedNotice } from "./refused.tsx";
 import { recall, remember } from "./remembered.ts";
 import { StatsPanel } from "./stats-panel.tsx";
 import { onSwipe } from "./swipe.ts";
 import { Timeline } from "./timeline.tsx";
 
-const Panel = lazy(() => import("./panel/panel.tsx"));
+const Panel = lazy(() => import("./panel/panels.tsx"));
 const Palette = lazy(() => import("./palette.tsx"));
 
 /** Beside a picture in a smaller window the panel waits until it is asked for. */
@@ -60,6 +60,7 @@ export function App(props: { room: TandemRoom }) {
   });
   let panel: PanelHandle | null = null;
   let focusPanel = false;
+  let openLater: { session: string; project: string } | null = null;
   const showPanel = (shown: boolean) => {
     if (narrow()) setChatting(shown);
     else {
@@ -85,15 +86,21 @@ export function App(props: { room: TandemRoom }) {
   createEffect(() => {
     if (!timelineShown()) setSought(null);
   });
-  const showSession = (session: string) => {
-    // A panel that is loaded only now opens what is remembered.
-    remember(`session.${room.room}`, session);
+  const showSession = (session: string, project: string) => {
     showPanel(true);
-    panel?.open(session);
+    if (panel) panel.open(session, project);
+    else openLater = { session, project };
   };
-  const [asking, setAsking] = createSignal<string | null>(null);
-  const askedInPanel = (approval: ApprovalView) =>
-    panelShown() && approval.session !== null && approval.session.root === asking();
+  const [asking, setAsking] = createSignal<{ project: string; root: string } | null>(null);
+  const askedInPanel = ({ session }: ApprovalView) => {
+    const here = panelShown() ? asking() : null;
+    return (
+      here !== null &&
+      session !== null &&
+      session.root === here.root &&
+      session.project === here.project
+    );
+  };
   const width = createWidth();
 
   const [palette, setPalette] = createSignal<"commands" | "keys" | null>(null);
@@ -300,6 +307,8 @@ export function App(props: { room: TandemRoom }) {
                   panel = handle;
                   if (handle && focusPanel) queueMicrotask(handle.focus);
                   focusPanel = false;
+                  if (handle && openLater) handle.open(openLater.session, openLater.project);
+                  openLater = null;
                 }}
               />
             </Suspense>

@@ -44,7 +44,7 @@ export interface TimelineProps {
   /** The line that somebody wants to see. */
   sought: number | null;
   /** Shows a conversation with an agent; null where there is none to be shown. */
-  onSession: ((session: string) => void) | null;
+  onSession: ((session: string, project: string) => void) | null;
   onClose: () => void;
 }
 
@@ -213,7 +213,7 @@ export function Timeline(props: TimelineProps) {
 function Line(props: {
   line: RecordLine;
   sought: boolean;
-  onSession: ((session: string) => void) | null;
+  onSession: ((session: string, project: string) => void) | null;
 }) {
   const outcome = () => outcomeWords(props.line);
   return (
@@ -241,7 +241,11 @@ function Line(props: {
       </Show>
       <Show when={props.onSession && props.line.session}>
         {session => (
-          <button type="button" class="line-link" onClick={() => props.onSession?.(session())}>
+          <button
+            type="button"
+            class="line-link"
+            onClick={() => props.onSession?.(session().id, session().project)}
+          >
             In the conversation
           </button>
         )}

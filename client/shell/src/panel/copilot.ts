@@ -66,17 +66,23 @@ export interface Copilot {
   take: (input: Input) => void;
 }
 
-export function createCopilot(element: TandemRoom): Copilot {
+/** The name of the project that is meant when none is named. */
+export const FIRST = "main";
+/** Where this browser remembers which session was open. */
+export const memoryOf = (room: string, project: Id): string =>
+  project === FIRST ? `session.${room}` : `session.${room}.${project}`;
+
+export function createCopilot(element: TandemRoom, project: Id): Copilot {
   const room = element.room;
   const base = new URL(`/api/rooms/${encodeURIComponent(room)}/sessions`, element.src);
-  const api = new SessionsApi(base);
+  const api = new SessionsApi(base, project === FIRST ? null : project);
   const [state, setState] = createSignal<SessionsState>(NO_SESSIONS);
   const [connection, setConnection] = createSignal<Connection>("off");
   const [can, setCan] = createSignal<Can | null>(null);
   const [choices, setChoices] = createSignal<Choices | null>(null);
   const [trouble, setTrouble] = createSignal<string | null>(null);
   const [queue, setQueue] = createSignal<readonly Queued[]>([]);
-  const memory = `session.${room}`;
+  const memory = memoryOf(room, project);
   const [current, setCurrent] = createSignal<Id | null>(recall(memory));
 
   // --- Updates come in by the frame -------------------------------------
@@ -148,7 +154,7 @@ export function createCopilot(element: TandemRoom): Copilot {
     setTrouble(error instanceof Error ? error.message : "Something went wrong. Try again.");
 
   // --- The stream --------------------------------------------------------
-  const link = new RoomLink(element, api.url("/events"), {
+  const link = new RoomLink(element, project, api.url("/events"), {
     update: (update: Update, at) => {
       if (update.type === "session" && update.session.state !== "idle") {
         begins.delete(update.session.id);

@@ -22,6 +22,7 @@ import loader from "lucide-static/icons/loader-circle.svg?raw";
 import chat from "lucide-static/icons/message-square.svg?raw";
 import clip from "lucide-static/icons/paperclip.svg?raw";
 import rename from "lucide-static/icons/pencil.svg?raw";
+import add from "lucide-static/icons/plus.svg?raw";
 import search from "lucide-static/icons/search.svg?raw";
 import stop from "lucide-static/icons/square.svg?raw";
 import pick from "lucide-static/icons/square-mouse-pointer.svg?raw";
@@ -33,6 +34,7 @@ import tool from "lucide-static/icons/wrench.svg?raw";
 import close from "lucide-static/icons/x.svg?raw";
 
 const ICONS = {
+  add,
   back,
   bot,
   camera,

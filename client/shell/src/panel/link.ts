@@ -11,6 +11,7 @@ const SAYS_WITHIN_MS = 6000;
 
 export class RoomLink {
   readonly #room: TandemRoom;
+  readonly #project: string;
   readonly #events: LinkEvents;
   readonly #stream: SessionsLink;
   #place: string | null = null;
@@ -19,8 +20,9 @@ export class RoomLink {
   #streams = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(room: TandemRoom, stream: URL, events: LinkEvents) {
+  constructor(room: TandemRoom, project: string, stream: URL, events: LinkEvents) {
     this.#room = room;
+    this.#project = project;
     this.#events = events;
     this.#stream = new SessionsLink(stream, events);
   }
@@ -34,21 +36,22 @@ export class RoomLink {
     this.#running = true;
     this.#room.addEventListener("session", this.#told);
     this.#room.addEventListener("state", this.#changed);
-    this.#room.followSessions(true, this.#place);
+    this.#room.followSessions(true, this.#project, this.#place);
     this.#expect();
   }
 
   stop(): void {
     clearTimeout(this.#timer);
     this.#stream.stop();
-    if (this.#running) this.#room.followSessions(false);
+    if (this.#running) this.#room.followSessions(false, this.#project);
     this.#running = false;
     this.#open = false;
     this.#room.removeEventListener("session", this.#told);
     this.#room.removeEventListener("state", this.#changed);
   }
 
-  readonly #told = ({ detail: { id, update } }: TandemRoomEventMap["session"]) => {
+  readonly #told = ({ detail: { project, id, update } }: TandemRoomEventMap["session"]) => {
+    if (project !== this.#project) return;
     this.#place = id;
     clearTimeout(this.#timer);
     if (!this.#open) {

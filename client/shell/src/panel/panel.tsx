@@ -1,7 +1,4 @@
-/**
- * The panel beside the picture: one session and what can be done with it, or
- * the list of all. Loaded as a chunk of its own, when it is first shown.
- */
+/** One project's part of the panel: one session and what can be done with it, or the list of all. */
 import {
   createEffect,
   createMemo,
@@ -35,17 +32,17 @@ import type { MessageActions } from "./message.tsx";
 import { SessionList } from "./session-list.tsx";
 import { SessionMenu } from "./session-menu.tsx";
 import { Transcript } from "./transcript.tsx";
-import "./panel.css";
 
 export interface PanelHandle {
   focus: () => void;
   /** To what is asked here; from there: yes, once. */
   toAsk: () => void;
-  open: (session: string) => void;
+  open: (session: string, project: string) => void;
 }
 
 export interface PanelProps {
   room: TandemRoom;
+  project: string;
   seen: Seen;
   shown: boolean;
   onClose: () => void;
@@ -60,9 +57,9 @@ export interface PanelProps {
 
 type View = "talk" | "list" | "files";
 
-export default function Panel(props: PanelProps) {
+export function Panel(props: PanelProps) {
   const room = props.room;
-  const copilot = createCopilot(room);
+  const copilot = createCopilot(room, props.project);
   const [view, setView] = createSignal<View>("talk");
   const [files, setFiles] = createSignal<readonly FileChange[] | null>(null);
   const [renaming, setRenaming] = createSignal(false);
@@ -173,6 +170,7 @@ export default function Panel(props: PanelProps) {
   };
 
   offerCommands((): Command[] => {
+    if (!props.shown) return [];
     const can = copilot.can();
     const open = session() !== undefined;
     const of = (when: boolean | undefined, name: string, run: () => void): Command[] =>
@@ -218,7 +216,8 @@ export default function Panel(props: PanelProps) {
       ?.approvals.find(
         one =>
           one.answered === null &&
-          one.session?.session === permission.session &&
+          one.session?.project === props.project &&
+          one.session.session === permission.session &&
           one.session.call === permission.call,
       );
     if (card) {
