@@ -69,7 +69,11 @@ export function Picker(props: {
         }}
       >
         <span class="picker-cross" style={{ translate: `${at().x}px ${at().y}px` }} />
-        <span class="picker-hint">Pick an element. Escape leaves.</span>
+        <span class="picker-hint">
+          {matchMedia("(pointer: coarse)").matches
+            ? "Tap an element. A tap beside the picture leaves."
+            : "Pick an element. Escape leaves."}
+        </span>
       </button>
     </Portal>
   );
