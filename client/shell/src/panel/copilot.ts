@@ -17,7 +17,6 @@ import type {
   Can,
   Choices,
   Id,
-  Message,
   Prompt,
   Session,
   Update,
@@ -51,7 +50,6 @@ export interface Copilot {
   /** What went wrong last, in words; it stands until something goes well. */
   trouble: Accessor<string | null>;
   queue: Accessor<readonly Queued[]>;
-  message: (session: Id, message: Id) => Message | undefined;
   start: () => void;
   api: SessionsApi;
   /** Runs an action; a failure is told, and answered with null. */
@@ -314,10 +312,6 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
     transcript: () => state().transcripts.get(current() ?? ""),
     trouble,
     queue,
-    message: (of, id) => {
-      const messages = state().transcripts.get(of)?.messages;
-      return messages?.[messages.findLastIndex(one => one.id === id)];
-    },
     start,
     api,
     attempt,

@@ -2,15 +2,7 @@
 import { createMemo, For, type JSX, Match, Show, Switch } from "solid-js";
 import { shownText } from "../../../core/src/approvals.ts";
 import type { Part, Message as Said, Session } from "../../../core/src/sessions-model.ts";
-import {
-  duration,
-  isShown,
-  many,
-  money,
-  spentIn,
-  titleOf,
-  wordsOf,
-} from "../../../core/src/transcript.ts";
+import { isShown, many, money, spentIn, titleOf, wordsOf } from "../../../core/src/transcript.ts";
 import { Copy } from "./code.tsx";
 import { Icon } from "./icon.tsx";
 import { Markdown } from "./markdown.tsx";
@@ -177,12 +169,7 @@ function PartView(props: { part: Part; message: Said; actions: MessageActions })
       <Match when={of("tool")}>
         {call => (
           <>
-            <ToolCall
-              call={call()}
-              child={props.actions.childOf(call())}
-              onChild={props.actions.onChild}
-              onRecord={props.actions.onRecord}
-            />
+            <ToolCall call={call()} onRecord={props.actions.onRecord} />
             <Show when={props.actions.childOf(call())}>
               {child => (
                 <button
@@ -221,6 +208,3 @@ function PartView(props: { part: Part; message: Said; actions: MessageActions })
     </Switch>
   );
 }
-
-/** "12 s", from what a person said to the end of the last answer. */
-export const turnTime = (from: number, to: number): string => duration(Math.max(0, to - from));

@@ -2,7 +2,7 @@
 import { createSignal, For, onCleanup, Show } from "solid-js";
 import { shownText } from "../../../core/src/approvals.ts";
 import { languageOf } from "../../../core/src/code-colours.ts";
-import type { ToolCall as Call, FileView, Session } from "../../../core/src/sessions-model.ts";
+import type { ToolCall as Call, FileView } from "../../../core/src/sessions-model.ts";
 import {
   diffOfTool,
   duration,
@@ -40,13 +40,7 @@ const WORTH_MS = 1000;
 /** Of an output so much is shown at once. */
 const MUCH = 20_000;
 
-export function ToolCall(props: {
-  call: Call;
-  /** The session that this call started, if it did. */
-  child: Session | null;
-  onChild: (session: Session) => void;
-  onRecord: (seq: number) => void;
-}) {
+export function ToolCall(props: { call: Call; onRecord: (seq: number) => void }) {
   const words = () => wordsOfTool(props.call);
   const diff = () => diffOfTool(props.call);
   const path = () => inputOf(props.call).find(([name]) => /path/i.test(name))?.[1] ?? "";
