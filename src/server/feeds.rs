@@ -143,7 +143,7 @@ mod tests {
             let opened = feeds.turn(Some(&from), &room, true, Some(&project.to_string()), None).await;
             assert_eq!(opened.is_ok(), project < MOST - 1);
         }
-        let large = "x".repeat(LARGEST_UPDATE);
+        let large = "x".repeat(LARGEST_UPDATE + 1);
         assert!(message("a", "r.1", &large).expect("told").contains("snapshot"));
     }
 }

@@ -1,5 +1,5 @@
 //! The messages of the WebSocket at `/api/rooms/{room}/ws`, each a JSON text
-//! frame of at most 64 KiB. The TypeScript side is generated from here; a test
+//! frame of at most 64 KiB; a `session_update` may be of 1 MiB. The TypeScript side is generated from here; a test
 //! fails when the committed copy differs.
 
 use serde::{Deserialize, Serialize};

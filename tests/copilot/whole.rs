@@ -89,8 +89,8 @@ async fn sessions_are_forked_undone_summarised_and_take_models_commands_and_file
     prompt(&house, &session, "say second").await;
     reader.until_turned(&session).await;
     let told = transcript(&house, &session).await;
-    let users = told.as_array().expect("messages").iter().filter(|one| one["role"] == "user");
-    let second = users.last().expect("one")["id"].clone();
+    let mut users = told.as_array().expect("messages").iter().filter(|one| one["role"] == "user");
+    let second = users.next_back().expect("one")["id"].clone();
     let (status, forked) = ask(&house, "POST", &of("/fork"), json!({ "message": second })).await;
     assert_eq!(status, 201, "{forked}");
     let fork = forked["id"].as_str().expect("an id").to_owned();

@@ -210,7 +210,7 @@ impl Clerk {
         let task = self.consents.spawn({
             let id = id.clone();
             async move {
-                consent::seek(&*seat, agent, &asked, project, word).await;
+                consent::seek(&seat, agent, &asked, project, word).await;
                 id
             }
         });

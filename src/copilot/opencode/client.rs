@@ -52,6 +52,9 @@ pub(super) enum ClientError {
     /// With its own words.
     #[error("{said}")]
     Refused { status: u16, said: String },
+    /// A person must mend it.
+    #[error("{0} is broken; correct it, or move it away")]
+    Configuration(String),
     #[error("its answer is not what OpenCode 1.18 says: {0}")]
     Shape(String),
 }
@@ -144,7 +147,7 @@ impl Client {
         match status.as_u16() {
             200..=299 => Ok(body),
             404 => Err(ClientError::NotFound),
-            status => Err(ClientError::Refused { status, said: said(status, &body) }),
+            status => Err(refused(status, &body)),
         }
     }
 
@@ -179,7 +182,7 @@ impl Client {
                 let body = body.map_err(|_| ClientError::TooLarge)?.to_bytes();
                 match status {
                     200..=299 => Ok(()),
-                    status => Err(ClientError::Refused { status, said: said(status, &body) }),
+                    status => Err(refused(status, &body)),
                 }
             };
             if let Ok(Err(error)) = tokio::time::timeout(LONGEST_TURN, asked).await {
@@ -217,7 +220,7 @@ impl Client {
         match status.as_u16() {
             200..=299 => Ok((read(&body)?, next)),
             404 => Err(ClientError::NotFound),
-            status => Err(ClientError::Refused { status, said: said(status, &body) }),
+            status => Err(refused(status, &body)),
         }
     }
 
@@ -395,19 +398,20 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(body).map_err(|error| ClientError::Shape(error.to_string()))
 }
 
-/// What a refusal says, without what it quotes: a configuration may hold keys.
-fn said(status: u16, body: &[u8]) -> String {
+/// A refusal without what it quotes: a configuration may hold keys.
+fn refused(status: u16, body: &[u8]) -> ClientError {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let name = body["name"].as_str().unwrap_or_default();
     if name.starts_with("Config") {
         let path = body.pointer("/data/path").and_then(Value::as_str).unwrap_or("opencode.json");
-        return format!("{path} is broken; correct it, or move it away");
+        return ClientError::Configuration(path.to_owned());
     }
     let text = body.pointer("/data/message").or(body.get("message")).and_then(Value::as_str);
-    match text.and_then(|text| text.lines().next()) {
+    let said = match text.and_then(|text| text.lines().next()) {
         Some(text) if !text.is_empty() => text.chars().take(300).collect(),
         _ => format!("it answered {status}"),
-    }
+    };
+    ClientError::Refused { status, said }
 }
 
 #[cfg(test)]
@@ -418,9 +422,9 @@ mod tests {
     fn a_broken_configuration_is_named_and_not_quoted() {
         let body =
             br#"{"name":"ConfigJsonError","data":{"path":"/srv/opencode.json","message":"apiKey: sk-1"}}"#;
-        let said = said(500, body);
+        let said = refused(500, body).to_string();
         assert!(said.contains("/srv/opencode.json is broken") && !said.contains("sk-1"), "{said}");
-        assert_eq!(super::said(500, b"<html>"), "it answered 500");
+        assert_eq!(refused(500, b"<html>").to_string(), "it answered 500");
     }
 
     #[test]

@@ -139,14 +139,18 @@ impl Driver {
                     let since = Instant::now();
                     let pid = running.pid();
                     tracing::info!(room = %self.room, pid, version = running.version, "the agent's process listens");
-                    let reason = self.live(&running, restarted).await;
+                    let ended = self.live(&running, restarted).await;
                     self.client.send_replace(None);
                     running.terminate(GRACE).await;
                     restarted = true;
                     if since.elapsed() >= LIVED {
                         failures = 0;
                     }
-                    reason?
+                    let Ended { reason, hopeless } = ended?;
+                    if hopeless {
+                        return Ok(reason);
+                    }
+                    reason
                 }
             };
             failures += 1;
@@ -161,20 +165,20 @@ impl Driver {
     }
 
     /// As long as one process lives. Returns why that is over.
-    async fn live(&mut self, running: &Running, mut restarted: bool) -> Result<String, Stopped> {
+    async fn live(&mut self, running: &Running, mut restarted: bool) -> Result<Ended, Stopped> {
         let client = running.client.clone();
         let notice = match self.lend_tools(&client).await? {
             Ok(notice) => notice,
-            Err(error) => return Ok(format!("OpenCode: {error}")),
+            Err(error) => return Ok(Ended::by(&error)),
         };
         let mut missed = 0;
         loop {
             let reason = match self.listen(running, &client, &notice, &mut restarted, &mut missed).await? {
-                Over::Exit(reason) => return Ok(reason),
+                Over::Exit(ended) => return Ok(ended),
                 Over::Stream(reason) => reason,
             };
             if missed >= TRIES {
-                return Ok(reason);
+                return Ok(Ended { reason, hopeless: false });
             }
             missed += 1;
             self.client.send_replace(None);
@@ -252,7 +256,9 @@ impl Driver {
                 let _ = reply.send(followed);
             }
             let event = tokio::select! {
-                exit = &mut exited => return Ok(Over::Exit(format!("OpenCode {exit}"))),
+                exit = &mut exited => {
+                    return Ok(Over::Exit(Ended { reason: format!("OpenCode {exit}"), hopeless: false }));
+                },
                 event = events.recv() => event,
                 read = async { limits.as_mut().expect("polled while there is one").await }, if limits.is_some() => {
                     limits = None;
@@ -288,12 +294,11 @@ impl Driver {
     }
 
     fn over(&self, running: &Running, error: &ClientError) -> Over {
-        let reason = format!("OpenCode: {error}");
-        // A broken configuration is not mended by asking again and again.
-        if running.is_running() && !matches!(error, ClientError::Refused { .. }) {
-            Over::Stream(reason)
+        let ended = Ended::by(error);
+        if running.is_running() && !ended.hopeless && !matches!(error, ClientError::Refused { .. }) {
+            Over::Stream(ended.reason)
         } else {
-            Over::Exit(reason)
+            Over::Exit(ended)
         }
     }
 
@@ -407,8 +412,22 @@ impl Driver {
 /// Why a stream of events is over.
 enum Over {
     /// The process is, or is to be.
-    Exit(String),
+    Exit(Ended),
     Stream(String),
+}
+
+/// Why a process is of no more use.
+struct Ended {
+    reason: String,
+    /// Only a person can change it: trying again does not.
+    hopeless: bool,
+}
+
+impl Ended {
+    fn by(error: &ClientError) -> Self {
+        let hopeless = matches!(error, ClientError::Configuration(_));
+        Self { reason: format!("OpenCode: {error}"), hopeless }
+    }
 }
 
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
