@@ -65,6 +65,15 @@ test("a prompt makes the agent use the room's browser after a yes, and its answe
   await page.reload();
   await hears(page, "word11");
   await expect.poll(words).toBe(before);
+
+  // The call and its line in the record lead to each other.
+  await transcript(page).locator(".call summary").click();
+  await button(page, "In the timeline").click();
+  const line = page.locator(".timeline .sought");
+  await expect(line).toBeVisible();
+  await line.getByRole("button", { name: "In the conversation" }).click();
+  await expect(page.locator(".timeline")).toHaveCount(0);
+  await expect(transcript(page)).toBeVisible();
 });
 
 test("permissions are asked beside the transcript, and denied with and without a word", async ({
