@@ -128,6 +128,12 @@
         canvas.height = message.height;
         fake.setView({ size: { width: message.width, height: message.height } });
       }
+      if (message.type === "sessions" && message.on) {
+        // What the dev server streams, as the room's socket would tell it.
+        const stream = new EventSource("/api/rooms/main/sessions/events");
+        stream.onmessage = ({ data, lastEventId: id }) =>
+          this.say({ type: "session_update", project: "main", id, update: JSON.parse(data) });
+      }
       if (message.type === "floor" || message.type === "approve") fake.inputs.push(message);
       if (message.type === "report") fake.inputs.push(message);
       if (message.type === "offer" && !options.has("no-picture")) await this.answer(message.sdp);

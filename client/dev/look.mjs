@@ -6,6 +6,7 @@ import { createReadStream, existsSync, mkdirSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { chromium } from "@playwright/test";
+import { answer, setScene } from "./fake-sessions.mjs";
 
 const here = import.meta.dirname;
 const dist = join(here, "..", "dist");
@@ -93,6 +94,7 @@ const server = createServer((request, response) => {
     response.writeHead(200, { "content-type": "image/svg+xml" }).end(TARGET);
     return;
   }
+  if (answer(request, response)) return;
   if (path.startsWith("/api/")) {
     response.writeHead(401).end();
     return;
@@ -198,7 +200,96 @@ const openTimeline = async page => {
   await page.waitForTimeout(300);
 };
 
+/** The panel with a session that was talked in before. */
+const talking = (scene, after = async () => {}) => ({
+  scene,
+  chosen: "ses_orders",
+  after: async page => {
+    await live(page);
+    const agent = page.locator(".views button", { hasText: "Agent" });
+    if (await agent.isVisible()) await agent.click();
+    await page.getByLabel("Message to the agent").waitFor();
+    await page.waitForTimeout(500);
+    await after(page);
+    await page.waitForTimeout(200);
+  },
+});
+
 const states = {
+  talk: talking("talk"),
+  talktop: talking("talk", async page => {
+    await page.locator(".transcript").evaluate(list => list.scrollTo(0, 0));
+  }),
+  talkopen: talking("talk", async page => {
+    for (const name of [/Click/, /Run/, /Edit/, /Thought/]) {
+      const summary = page.locator("summary", { hasText: name }).first();
+      if ((await summary.count()) > 0) await summary.click();
+    }
+    await page.locator(".transcript").evaluate(list => list.scrollTo(0, 60));
+  }),
+  talkbusy: talking("busy", async page => {
+    await page.getByLabel("Message to the agent").fill("And then write to the two who are away.");
+    await page.keyboard.press("Enter");
+    await page.locator(".plan summary").click();
+  }),
+  talkprojects: talking("projects", async page => {
+    await page.getByLabel("Add a project").click();
+  }),
+  talkpermission: talking("permission"),
+  talkquestion: talking("question"),
+  talkfailed: talking("failed"),
+  talkrestarting: talking("restarting"),
+  talkretrying: talking("retrying"),
+  talkfault: talking("fault"),
+  talkreverted: talking("reverted"),
+  talkempty: { ...talking("empty"), chosen: null },
+  talkoff: { ...talking("off"), chosen: null },
+  talklist: talking("talk", async page => {
+    await page.getByTitle("All sessions").click();
+  }),
+  talkmenu: talking("talk", async page => {
+    await page.getByLabel("More for this session").click();
+  }),
+  talkfiles: talking("talk", async page => {
+    await page.getByLabel("More for this session").click();
+    await page.getByText("Changed files").click();
+    await page.locator(".file summary").click();
+  }),
+  talkwriting: talking("talk", async page => {
+    await page.getByLabel("Add a screenshot of the room").click();
+    await page.getByLabel("Message to the agent").fill("Look at @src");
+    await page.locator(".offer").first().waitFor();
+  }),
+  talkpick: talking("talk", async page => {
+    await page.getByLabel("Pick an element of the page").click();
+    await page.mouse.move(160, 500);
+  }),
+  talkhelp: talking("talk", async page => {
+    await page.evaluate(() => {
+      const atlas = fake.view.present[2];
+      fake.setView({
+        help: [
+          {
+            id: 1,
+            agent: atlas,
+            reason: "Please sign in, then hand back.",
+            task: "act",
+            helper: null,
+          },
+        ],
+      });
+    });
+  }),
+  palette: talking("talk", async page => {
+    await page.keyboard.press("Control+k");
+    await page.getByLabel("Find a command").waitFor();
+  }),
+  keys: talking("talk", async page => {
+    await page.locator("body").focus();
+    await page.locator(".panel-head .title-button").focus();
+    await page.keyboard.press("?");
+    await page.getByRole("heading", { name: "Keys" }).waitFor();
+  }),
   takeover: {
     after: async page => {
       await live(page);
@@ -473,12 +564,19 @@ for (const { name, ...size } of views) {
   for (const colorScheme of ["light", "dark"]) {
     const context = await browser.newContext({ ...size, colorScheme });
     await context.addInitScript({ path: join(here, "fake-room.js") });
-    for (const [state, { query = "", after, phone }] of Object.entries(states)) {
-      if ((only && only !== state) || (phone && name !== "phone")) continue;
+    for (const [state, { query = "", after, phone, scene, chosen }] of Object.entries(states)) {
+      const wanted =
+        !only || only === state || (only.endsWith("*") && state.startsWith(only.slice(0, -1)));
+      if (!wanted || (phone && name !== "phone")) continue;
+      setScene(scene ?? "off");
       const page = await context.newPage();
+      await page.addInitScript(chosen => {
+        if (chosen) localStorage.setItem("tandem.session.main", chosen);
+        else localStorage.removeItem("tandem.session.main");
+      }, chosen ?? null);
       page.on("console", message => {
         const text = message.text();
-        if (message.type() !== "error" || /401|ERR_FAILED/.test(text)) return;
+        if (message.type() !== "error" || /401|503|ERR_FAILED/.test(text)) return;
         complaints += 1;
         console.log(`${name} ${colorScheme} ${state}: ${text}`);
       });

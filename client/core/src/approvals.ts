@@ -129,6 +129,7 @@ export const sayPieces = (pieces: readonly Piece[]): string =>
 /** "Rule pay-by-hand of this room asks", and the default as what it is. */
 export function ruleWords(approval: ApprovalView): string {
   const { rule } = approval;
+  if (!rule && approval.session) return "The agent's own settings ask";
   if (!rule) return "No rule allows it, so you are asked";
   const whose = rule.scope === "server" ? "of the server" : "of this room";
   return `The rule “${rule.name}” ${whose} asks`;
@@ -142,6 +143,8 @@ export function answeredWords(answered: Answered, you: string | null): string {
       return `${who} said yes, once`;
     case "always-for-origin":
       return `${who} said yes, always on this site`;
+    case "always":
+      return `${who} said yes, always`;
     case "deny":
       return `${who} said no`;
   }

@@ -4,7 +4,8 @@
  */
 import type { RoomEvent, RoomView, ServerMessage } from "./protocol.ts";
 
-export const MAX_MESSAGE = 512 * 1024;
+/** A session's update has at most half of it. */
+export const MAX_MESSAGE = 2 * 1024 * 1024;
 
 export type Parsed = { ok: true; message: ServerMessage } | { ok: false; reason: string };
 
@@ -55,6 +56,8 @@ function fits(m: Fields): boolean {
       );
     case "called":
       return isNumber(m.id) && isRecord(m.result);
+    case "session_update":
+      return isText(m.project) && isText(m.id) && isRecord(m.update) && isText(m.update.type);
     case "pong":
       return isNumber(m.t);
     case "error":

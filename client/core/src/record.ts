@@ -28,6 +28,8 @@ export interface RecordLine {
   reason: string;
   /** The line that began what this one ends. */
   of: number | null;
+  /** The conversation with an agent that it is part of. */
+  session: { id: string; project: string } | null;
 }
 
 export interface RecordPage {
@@ -122,6 +124,9 @@ function readLine(value: unknown): RecordLine | null {
     outcome: OUTCOMES.has(outcome) ? (outcome as Outcome) : "done",
     reason: text(value.reason),
     of: typeof value.of === "number" ? value.of : null,
+    session: text(details.session)
+      ? { id: text(details.session), project: text(details.project) || "main" }
+      : null,
   };
 }
 

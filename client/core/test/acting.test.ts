@@ -189,6 +189,8 @@ const approval: ApprovalView = {
   can_be_always: true,
   picture: false,
   answered: null,
+  always: null,
+  session: null,
 };
 const say = (change: Partial<ApprovalView>) => sayPieces(sentenceOf({ ...approval, ...change }));
 

@@ -37,6 +37,13 @@ export interface ConnectionOptions {
   codecs: readonly string[];
 }
 
+/** What changed in a session, and the place to come back to. */
+export interface SessionUpdate {
+  project: string;
+  id: string;
+  update: unknown;
+}
+
 export type CursorMessage = Extract<ServerMessage, { type: "cursor" }>;
 
 export interface ConnectionEvents {
@@ -45,6 +52,7 @@ export interface ConnectionEvents {
   freeze(): void;
   cursor(cursor: CursorMessage): void;
   event(event: RoomEvent): void;
+  session(update: SessionUpdate): void;
   error(code: WireError | "client", message: string): void;
 }
 
@@ -73,6 +81,8 @@ export class Connection {
   #lastCall = 0;
   readonly #calls = new Map<number, (result: unknown) => void>();
   #roundTrip: number | null = null;
+  /** The projects whose sessions are told of, each after the update that came last. */
+  readonly #follows = new Map<string, string | null>();
   /** Offers of this socket that have no reply yet; only the reply to the last one counts. */
   #unanswered = 0;
   /** The room could not take the offer: it is made again when the room is live. */
@@ -138,6 +148,20 @@ export class Connection {
   /** Answers what an agent wants a yes for, which the room's view lists. */
   approve(id: string, answer: Answer): void {
     this.#tell({ type: "approve", id, answer });
+  }
+
+  /**
+   * Tells of people's sessions with an agent in a project, after the update with this id; also
+   * when the connection was lost and is back. Or no more.
+   */
+  followSessions(on: boolean, project: string, after: string | null = null): void {
+    if (on) this.#follows.set(project, after);
+    else this.#follows.delete(project);
+    this.#askSessions(on, project, after);
+  }
+
+  #askSessions(on: boolean, project: string, after: string | null): void {
+    this.#tell({ type: "sessions", on, project, ...(after === null ? {} : { after }) });
   }
 
   requestFit(size: Size): void {
@@ -263,6 +287,12 @@ export class Connection {
         this.#see(message.room);
         this.#step(now => this.#session.handleWelcome(now, message.protocol === PROTOCOL));
         void this.#sendOffer();
+        for (const [project, after] of this.#follows) this.#askSessions(true, project, after);
+        return;
+      case "session_update":
+        if (!this.#follows.has(message.project)) return;
+        this.#follows.set(message.project, message.id);
+        this.#events.session(message);
         return;
       case "answer":
         void this.#takeAnswer(message.sdp);

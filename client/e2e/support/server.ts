@@ -21,12 +21,14 @@ export class Tandem {
     readonly rtcPort: number,
     readonly dataDir: string,
     readonly startUrl: string,
+    readonly more: readonly string[],
   ) {}
 
-  static async start(startUrl: string): Promise<Tandem> {
+  /** `more` are further arguments of `tandem serve`. */
+  static async start(startUrl: string, more: readonly string[] = []): Promise<Tandem> {
     const dataDir = await mkdtemp(join(tmpdir(), "tandem-e2e-"));
     await chmod(dataDir, 0o755);
-    const tandem = new Tandem(await freePort(), await freePort(), dataDir, startUrl);
+    const tandem = new Tandem(await freePort(), await freePort(), dataDir, startUrl, more);
     await tandem.launch();
     return tandem;
   }
@@ -53,6 +55,7 @@ export class Tandem {
         ...["--rtc-listen", `127.0.0.1:${this.rtcPort}`],
         ...["--data-dir", this.dataDir],
         ...["--start-url", this.startUrl],
+        ...this.more,
       ],
       {
         env: { ...process.env, TANDEM_ADMIN_TOKEN: ADMIN_TOKEN },

@@ -38,6 +38,7 @@ import {
   Listeners,
   Overlay,
   PointerInput,
+  type SessionUpdate,
   Surface,
 } from "../../dom/src/index.ts";
 import { build, type Parts } from "./parts.ts";
@@ -54,6 +55,8 @@ export interface TandemRoomEventMap {
   settled: CustomEvent<{ id: string; how: Settled }>;
   /** A press, key, scroll or text that is not taken now: others have the room. */
   refused: CustomEvent<Refused>;
+  /** What changed in a session with an agent, once `followSessions` asked for it. */
+  session: CustomEvent<SessionUpdate>;
   /** The keyboard is to leave the picture; whoever embeds it gives the focus a place. */
   leave: CustomEvent<null>;
 }
@@ -218,6 +221,11 @@ export class TandemRoom extends HTMLElement {
     return this.#connection?.call(tool, args) ?? Promise.resolve(null);
   }
 
+  /** Tells of people's sessions in a project by the event `session`, or no more. */
+  followSessions(on: boolean, project = "main", after: string | null = null): void {
+    this.#connection?.followSessions(on, project, after);
+  }
+
   /** Answers an agent's request for help, which the view lists. */
   answerHelp(id: number, answer: HelpAnswer): void {
     this.#connection?.answerHelp(id, answer);
@@ -248,6 +256,13 @@ export class TandemRoom extends HTMLElement {
     if (!context) return null;
     context.drawImage(from, 0, 0);
     return canvas.toDataURL("image/jpeg", 0.85);
+  }
+
+  /** The pixel of the shared display at a place of this page; `null` beside the picture. */
+  displayAt(clientX: number, clientY: number): { x: number; y: number } | null {
+    const { left, top } = this.#parts.stage.getBoundingClientRect();
+    const point = { x: clientX - left, y: clientY - top };
+    return this.#surface.viewport.contains(point) ? this.#surface.viewport.toDisplay(point) : null;
   }
 
   /** Asks the room to take this size, or that of this element. */
@@ -351,6 +366,7 @@ export class TandemRoom extends HTMLElement {
           this.#parts.picture.style.cursor = this.mayAct ? cssCursor(cursor) : "default";
         },
         event: event => this.#happened(event),
+        session: update => this.#emit("session", update),
         error: (code, message) => this.#fail(code, message),
       },
     );

@@ -35,6 +35,8 @@ const MOST_KNOWN = 32;
 export interface ApprovalsProps {
   room: TandemRoom;
   seen: Seen;
+  /** It is asked in another place of the page, which is in sight. */
+  elsewhere: (approval: ApprovalView) => boolean;
   /** Somebody else was first; empty when that is no news any more. */
   onTold: (words: string) => void;
   /** Gives the way to the card to whoever has the chord. */
@@ -44,7 +46,7 @@ export interface ApprovalsProps {
 export const asks = (seen: Seen): ApprovalView[] => (seen.joined() ? askedOf(seen.view()) : []);
 
 export function Approvals(props: ApprovalsProps) {
-  const queue = () => asks(props.seen);
+  const queue = () => asks(props.seen).filter(each => !props.elsewhere(each));
   const front = createMemo(() => queue()[0] ?? null);
   const frontId = createMemo(() => front()?.id ?? null);
   const you = () => props.seen.you()?.id ?? null;
@@ -260,6 +262,9 @@ function Card(props: {
           {props.approval.rule?.note ? `: ${props.approval.rule.note}` : ""}.{" "}
           <code>{props.approval.tool}</code>
         </p>
+        <Show when={props.approval.always}>
+          {always => <p class="small">“Always”: {always()}</p>}
+        </Show>
       </div>
       <Show
         when={props.mayAnswer}
@@ -296,6 +301,19 @@ function Card(props: {
               >
                 Always on this site
               </button>
+            </Show>
+            <Show when={props.approval.always}>
+              {always => (
+                <button
+                  type="button"
+                  class="answer"
+                  disabled={!ready() || sent()}
+                  title={always()}
+                  onClick={() => give({ answer: "always" })}
+                >
+                  Always
+                </button>
+              )}
             </Show>
             <button
               type="button"

@@ -4,6 +4,7 @@
  */
 import { createSignal, type JSX, onCleanup, Show } from "solid-js";
 import type { Stats, TandemRoom } from "../../element/src/index.ts";
+import { CHORDS } from "./chords.ts";
 import { FloorStrip } from "./floor.tsx";
 import { matches, type Seen } from "./follow.ts";
 import { formatMs } from "./format.ts";
@@ -20,6 +21,9 @@ export interface BarProps {
   onStats: () => void;
   timelineShown: boolean;
   onTimeline: () => void;
+  panelShown: boolean;
+  /** Null where there is no panel to be shown, or where it has its button elsewhere. */
+  onPanel: (() => void) | null;
   /** The buttons of who acts, where they have their place in the bar. */
   actions: JSX.Element;
 }
@@ -104,7 +108,28 @@ export function Bar(props: BarProps) {
           <Icon name="keyboard" />
         </button>
       </Show>
-      <Show when={props.narrow} fallback={tools()}>
+      <Show
+        when={props.narrow}
+        fallback={
+          <>
+            {tools()}
+            <Show when={props.onPanel}>
+              {toggle => (
+                <button
+                  type="button"
+                  class="tool"
+                  aria-pressed={props.panelShown}
+                  aria-label="Agent"
+                  title={`The agent beside the picture (${CHORDS.panel.shown})`}
+                  onClick={() => toggle()()}
+                >
+                  <Icon name="panel" />
+                </button>
+              )}
+            </Show>
+          </>
+        }
+      >
         <div class="menu-holder" ref={holder}>
           <button
             type="button"

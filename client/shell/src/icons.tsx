@@ -12,6 +12,7 @@ import keyboard from "lucide-static/icons/keyboard.svg?raw";
 import maximize from "lucide-static/icons/maximize.svg?raw";
 import minimize from "lucide-static/icons/minimize.svg?raw";
 import pointer from "lucide-static/icons/mouse-pointer-2.svg?raw";
+import panel from "lucide-static/icons/panel-right.svg?raw";
 import scaling from "lucide-static/icons/scaling.svg?raw";
 import signal from "lucide-static/icons/signal.svg?raw";
 import low from "lucide-static/icons/signal-low.svg?raw";
@@ -35,6 +36,7 @@ const ICONS = {
   medium,
   minimize,
   more,
+  panel,
   pointer,
   scaling,
   signal,

@@ -38,7 +38,17 @@ const styleOf = (who: RecordLine["who"]) =>
 const iconOf = (who: RecordLine["who"]): IconName =>
   who.role === "agent" ? "bot" : who.role === "room" ? "globe" : "user";
 
-export function Timeline(props: { room: TandemRoom; seen: Seen; onClose: () => void }) {
+export interface TimelineProps {
+  room: TandemRoom;
+  seen: Seen;
+  /** The line that somebody wants to see. */
+  sought: number | null;
+  /** Shows a conversation with an agent; null where there is none to be shown. */
+  onSession: ((session: string, project: string) => void) | null;
+  onClose: () => void;
+}
+
+export function Timeline(props: TimelineProps) {
   const [filter, setFilter] = createSignal<RecordFilter>(NO_FILTER);
   const address = new URL(recordPath(props.room.room), props.room.src);
   const feed = createFeed(address, filter);
@@ -53,6 +63,15 @@ export function Timeline(props: { room: TandemRoom; seen: Seen; onClose: () => v
     const all = new Map([...people(), ...present.map(who => [who.id, who.name] as const)]);
     for (const { who } of feed.lines()) if (who.id) all.set(who.id, who.name);
     if (all.size !== people().size) setPeople(all);
+  });
+
+  // A line that is sought is read for, until it is there or there is nothing more.
+  createEffect(() => {
+    const { sought } = props;
+    if (sought === null || feed.lines().length === 0) return;
+    const found = list?.querySelector(`[data-seq="${sought}"]`);
+    if (found) found.scrollIntoView({ block: "center" });
+    else if (feed.more() && (feed.lines().at(-1)?.seq ?? 0) > sought) feed.older();
   });
 
   let list: HTMLDivElement | undefined;
@@ -160,7 +179,15 @@ export function Timeline(props: { room: TandemRoom; seen: Seen; onClose: () => v
                       </time>
                     </h4>
                     <ul>
-                      <For each={group.lines}>{line => <Line line={line} />}</For>
+                      <For each={group.lines}>
+                        {line => (
+                          <Line
+                            line={line}
+                            sought={line.seq === props.sought}
+                            onSession={props.onSession}
+                          />
+                        )}
+                      </For>
                     </ul>
                   </article>
                 )}
@@ -183,10 +210,20 @@ export function Timeline(props: { room: TandemRoom; seen: Seen; onClose: () => v
   );
 }
 
-function Line(props: { line: RecordLine }) {
+function Line(props: {
+  line: RecordLine;
+  sought: boolean;
+  onSession: ((session: string, project: string) => void) | null;
+}) {
   const outcome = () => outcomeWords(props.line);
   return (
-    <li class={props.line.outcome} title={`${EXACT.format(props.line.at)} · ${props.line.named}`}>
+    <li
+      class={props.line.outcome}
+      classList={{ sought: props.sought }}
+      data-seq={props.line.seq}
+      aria-current={props.sought ? "true" : undefined}
+      title={`${EXACT.format(props.line.at)} · ${props.line.named}`}
+    >
       <span class="line-what">
         <bdi>{props.line.what}</bdi>
         <Show when={outcome()}>
@@ -201,6 +238,17 @@ function Line(props: { line: RecordLine }) {
       </Show>
       <Show when={props.line.where}>
         <bdi class="line-more">{props.line.where}</bdi>
+      </Show>
+      <Show when={props.onSession && props.line.session}>
+        {session => (
+          <button
+            type="button"
+            class="line-link"
+            onClick={() => props.onSession?.(session().id, session().project)}
+          >
+            In the conversation
+          </button>
+        )}
       </Show>
     </li>
   );
