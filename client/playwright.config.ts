@@ -12,6 +12,8 @@ export default defineConfig({
   // Each test starts a server with a real display and browser: one at a time.
   workers: 1,
   fullyParallel: false,
+  // What fails and then passes is printed as flaky: a fault to be found.
+  retries: process.env.CI ? 1 : 0,
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: [["list"]],

@@ -154,7 +154,8 @@ async fn what_a_person_does_comes_out_as_code_and_what_an_agent_does_is_not_in_i
     hand.key(u32::from('t'), true).await;
     house.until(|view| view["page"]["url"].as_str().is_some_and(|url| !url.contains("/other"))).await;
     hand.key(u32::from('w'), true).await;
-    house.until(|view| view["page"]["url"].as_str().is_some_and(|url| url.contains("/other"))).await;
+    // The other tab is in front before the closed one is gone.
+    agent.until_tabs(1).await;
 
     let stopped = agent.ok("browser_stop_recording", json!({})).await;
     let code: Vec<_> = stopped.structured()["steps"]

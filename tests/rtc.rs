@@ -298,11 +298,13 @@ async fn input_arrives_with_its_stamp_and_is_echoed_with_the_frames_time() {
     watching.viewer.input(0, 99, press.clone()).await.expect("sent");
     let stamp = InputStamp { peer: watching.peer, stamp: 99 };
     assert_eq!(watching.input().await, StampedInput { input: press, stamp: Some(stamp) });
+    // Behind a frame that takes its time on the line, the echo is still that of its own.
+    rtc.deliver(source.frame(false, 12_000));
     let mut frame = source.frame(false, 2000);
     frame.moment.echoes = vec![stamp, InputStamp { peer: PeerId(4711), stamp: 5 }];
     rtc.deliver(frame);
     let echo = watching.viewer.echo(SOON).await.expect("an echo");
-    let counts = watching.viewer.wait_for_frames(6, SOON).await.expect("the frame");
+    let counts = watching.viewer.wait_for_frames(7, SOON).await.expect("the frames");
     assert_eq!((echo.stamp, echo.rtp_timestamp), (99, counts.last_timestamp));
     assert!(echo.server_us < 5_000_000);
     // An older move is stale; bytes that are no message are refused; the peer stays.
@@ -525,8 +527,9 @@ async fn a_still_picture_sends_few_packets_and_keeps_the_estimate() {
     let sent = rtc.totals().borrow().packets - packets;
     // Eight seconds of a moving picture are some 2,400.
     assert!(sent < 1200, "{sent} packets");
+    // A busy machine delays packets, which lowers it a little; without probes it would end far below.
     let (before, after) = (before.estimate.expect("measured"), after.estimate.expect("measured"));
-    assert!(after.as_bps() * 2 > before.as_bps(), "{before} fell to {after}");
+    assert!(after.as_bps() > 800_000, "{before} fell to {after}");
 }
 
 /// The picture goes on over a bad line, and the estimate follows the line down and up.

@@ -11,48 +11,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod house;
+use house::asking::SHOP;
 use house::{ADMIN, House};
-
-const SHOP: &str = "() => { document.body.innerHTML = `<h1>Shop</h1><label>Name <input id=name></label>\
-    <label>Password <input id=secret type=password></label><button id=pay onclick='paid.value = Number(paid.value) + 1'>Pay now</button>\
-    <output id=paid>0</output>`; }";
-
-impl House {
-    async fn put_rules(&self, path: &str, rules: &Value) -> (u16, Value) {
-        let (status, _, body) = self.json("PUT", path, ADMIN, rules.to_string().as_bytes()).await;
-        (status, body)
-    }
-
-    async fn json(&self, method: &str, path: &str, token: &str, body: &[u8]) -> (u16, String, Value) {
-        let (status, head, body) = self.ask_json(method, path, token, body).await;
-        (status, head, serde_json::from_slice(&body).unwrap_or_default())
-    }
-
-    async fn approvals(&self) -> Vec<Value> {
-        let (_, _, list) = self.json("GET", "/api/approvals", ADMIN, b"").await;
-        list.as_array().cloned().unwrap_or_default()
-    }
-
-    /// Waits until an approval that is not `but` waits for an answer.
-    async fn asked(&self, but: &str) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(15);
-        loop {
-            let open = self.approvals().await;
-            if let Some(asked) = open.into_iter().find(|one| one["id"] != but && one["answered"].is_null()) {
-                return asked;
-            }
-            assert!(Instant::now() < deadline, "nobody was asked");
-            // Another process' doings have no event here.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    async fn answer(&self, token: &str, asked: &Value, answer: &Value) -> (u16, Value) {
-        let path = format!("/api/approvals/{}", asked["id"].as_str().expect("id"));
-        let (status, _, body) = self.json("POST", &path, token, answer.to_string().as_bytes()).await;
-        (status, body)
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_rule_denies_happens_at_no_door_and_names_the_rule() {
@@ -84,6 +44,38 @@ async fn what_a_rule_denies_happens_at_no_door_and_names_the_rule() {
     let path = format!("/cdp/main/json/new?{url}");
     let (status, _, body) = house.ask("PUT", &path, ADMIN, b"").await;
     assert!(status == 403 && String::from_utf8_lossy(&body).contains("no-other"));
+
+    // All of it stands in the record, with the rule.
+    let expected = [
+        ("act", "browser_navigate", "no-other"),
+        ("act", "browser_click", "no-pay"),
+        ("decision", "Page.navigate", "no-other"),
+        ("decision", "Target.createTarget", "no-other"),
+        ("act", "Target.createTarget", "no-other"),
+    ];
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let path = "/api/rooms/main/audit?outcome=refused&limit=500";
+        let (_, _, found) = house.json("GET", path, ADMIN, b"").await;
+        let lines = found["lines"].as_array().cloned().unwrap_or_default();
+        let has = |(kind, what, rule): &(&str, &str, &str)| {
+            lines.iter().map(|signed| &signed["line"]).any(|line| {
+                line["kind"] == *kind
+                    && line["what"] == *what
+                    && line["reason"].as_str().is_some_and(|why| why.contains(rule))
+            })
+        };
+        if expected.iter().all(has) {
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{:?} are not in {lines:#?}",
+            expected.iter().filter(|line| !has(line)).collect::<Vec<_>>()
+        );
+        // Another process' doings have no event here.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 
     // Broken rules change nothing and say where they are wrong.
     let broken = b"{ \"rules\": [\n { \"name\": \"x\", \"efect\": \"deny\" } ] }";

@@ -10,7 +10,7 @@ use tandem::floor::Mode;
 use tandem::policy::{Answer, Answered, ApprovalView, RuleRef, Scope, SessionCall};
 use tandem::room::{
     FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
-    RoomEvent, RoomView,
+    RoomEvent, RoomView, Settled,
 };
 use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, WireError};
 use ts_rs::{Config, TS};
@@ -56,6 +56,7 @@ fn generate() -> String {
     declare::<MarkShape>(&mut out, &config);
     declare::<PageView>(&mut out, &config);
     declare::<RoomEvent>(&mut out, &config);
+    declare::<Settled>(&mut out, &config);
     declare::<Size>(&mut out, &config);
     declare::<Role>(&mut out, &config);
     declare::<ActorKind>(&mut out, &config);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use rmcp::model::JsonObject;
+use rmcp::model::{ElicitRequestParams, JsonObject};
 use tokio::sync::OwnedMutexGuard;
 
 use super::answer::{self, Answer, Done, Fault};
@@ -15,6 +15,7 @@ use super::session::{Held, Session, Shown, Work};
 use super::tool::{Entry, Kind};
 use crate::base::ToolGroups;
 use crate::browser::{self, Acting, Browser, Fact, Locator, Outline, Snapshot, SnapshotScope, Tab, Watch};
+use crate::policy;
 
 /// How long a call waits for a person to be still.
 const FLOOR: Duration = Duration::from_secs(30);
@@ -30,6 +31,12 @@ pub(super) const PAGE: Duration = Duration::from_secs(30);
 /// Tells whoever called that the call is still on its way.
 pub(super) trait Progress: Send + Sync {
     fn tell(&self, message: String) -> BoxFuture<'_, ()>;
+
+    /// Asks the user of the caller's client, and never ends when there is no
+    /// answer to be had. Dropping this takes the question back.
+    fn elicit(&self, _: ElicitRequestParams) -> BoxFuture<'_, policy::Answer> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// For doors that have no way to tell.
@@ -44,7 +51,7 @@ impl Progress for Untold {
 pub(super) struct Call {
     pub session: Arc<Session>,
     pub browser: Arc<Browser>,
-    progress: Arc<dyn Progress>,
+    pub(super) progress: Arc<dyn Progress>,
     pub work: OwnedMutexGuard<Work>,
 }
 
@@ -262,6 +269,16 @@ impl Call {
             // Who filled in what is of use to `what_changed` only; it must not stop an act.
             let _ = tokio::time::timeout(ACT, watch.record_fields()).await;
         }
+    }
+
+    /// Does something after what people have filled in is asked for. Where that
+    /// is one question it arrives first, and its answer need not be waited for.
+    pub async fn noting_fields<T>(&mut self, act: impl Future<Output = T>) -> T {
+        if self.watch().await.is_ok_and(|watch| watch.knows_fields()) {
+            return tokio::join!(self.note_fields(), act).1;
+        }
+        self.note_fields().await;
+        act.await
     }
 
     pub fn shown(&self) -> Shown {

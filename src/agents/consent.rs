@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::answer::Fault;
 use super::call::{Call, PAGE, locator};
 use super::paint;
-use super::{classes, port::NoYes};
+use super::{classes, elicit, port::NoYes};
 use crate::browser::{Card, Locator, Picture, Scale, Shot, Tab};
 use crate::policy::{Action, Class, Decision, Effect, Fingerprint, LARGEST_PICTURE, Place, Request, Rules};
 
@@ -76,7 +76,15 @@ impl Call {
         request.picture = seen.picture;
         self.session.say(format!("waits for a yes to {tool}"));
         let seat = std::sync::Arc::clone(&self.session.seat);
-        let mut asked = seat.ask_approval(request);
+        let question = seat.asks_clients().then(|| elicit::question(&request));
+        let client = std::sync::Arc::clone(&self.progress);
+        let at_client = async move {
+            match question {
+                Some(question) => client.elicit(question).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut asked = seat.ask_approval(request, Box::pin(at_client));
         let mut clock = tokio::time::interval(Duration::from_secs(5));
         clock.tick().await;
         let id = loop {

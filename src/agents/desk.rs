@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::elicit::Rounds;
 use super::port::SeatDoor;
 use super::session::Session;
 use super::shelf::Shelf;
@@ -19,6 +20,7 @@ const MOST_SESSIONS: usize = 64;
 pub(super) struct Desk {
     places: Arc<Semaphore>,
     pub shelf: Arc<Shelf>,
+    pub rounds: Rounds,
     /// Sessions of clients that keep none: by who and where, so that an agent
     /// keeps its tab between calls. The lock is held for a look-up only.
     stateless: Mutex<HashMap<String, (Instant, Arc<Session>)>>,
@@ -30,6 +32,7 @@ impl Desk {
         let desk = Arc::new(Self {
             places: Arc::new(Semaphore::new(MOST_SESSIONS)),
             shelf: Arc::default(),
+            rounds: Rounds::default(),
             stateless: Mutex::new(HashMap::new()),
         });
         let sweep = Arc::downgrade(&desk);
@@ -49,6 +52,7 @@ impl Desk {
     }
 
     fn sweep(&self, now: Instant) {
+        self.rounds.sweep(now);
         if let Ok(mut stateless) = self.stateless.lock() {
             stateless.retain(|_, (used, _)| now.duration_since(*used) < IDLE);
         }

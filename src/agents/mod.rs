@@ -11,6 +11,7 @@ mod catalogue;
 mod classes;
 mod consent;
 mod desk;
+mod elicit;
 mod handler;
 mod http;
 mod paint;

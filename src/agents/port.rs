@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
-use crate::policy::{ApprovalId, Effect, Fingerprint, Request, RuleSet, Rules};
+use crate::policy::{Answer, ApprovalId, Effect, Fingerprint, Request, RuleSet, Rules};
 use crate::room::{HelpEnd, HelpTask, Recorder, RoomEvent, RoomView};
 
 /// An agent's place in a room. Dropping it is leaving.
@@ -39,8 +39,19 @@ pub trait Seat: Send + Sync + 'static {
         Arc::new(Rules::new(Effect::Allow, &RuleSet::default(), &RuleSet::default()))
     }
 
-    /// Asks people for a yes and waits for it. Dropping this withdraws the question.
-    fn ask_approval(&self, _: Request) -> BoxFuture<'_, Result<ApprovalId, NoYes>> {
+    /// Whether the user of the agent's own client may be asked too.
+    fn asks_clients(&self) -> bool {
+        false
+    }
+
+    /// Asks people for a yes and waits for it. `at_client` is what the user of
+    /// the agent's own client says, if they are asked. Dropping this withdraws
+    /// the question.
+    fn ask_approval<'a>(
+        &'a self,
+        _: Request,
+        _at_client: BoxFuture<'a, Answer>,
+    ) -> BoxFuture<'a, Result<ApprovalId, NoYes>> {
         Box::pin(async { Err(NoYes::No("there is nobody here to ask".into())) })
     }
 

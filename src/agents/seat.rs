@@ -60,8 +60,16 @@ impl Seat for AgentSeat {
         self.rules()
     }
 
-    fn ask_approval(&self, request: policy::Request) -> BoxFuture<'_, Result<ApprovalId, NoYes>> {
-        Box::pin(async move { self.ask_approval(request).await.map_err(no_yes) })
+    fn asks_clients(&self) -> bool {
+        self.asks_clients()
+    }
+
+    fn ask_approval<'a>(
+        &'a self,
+        request: policy::Request,
+        at_client: BoxFuture<'a, policy::Answer>,
+    ) -> BoxFuture<'a, Result<ApprovalId, NoYes>> {
+        Box::pin(async move { self.ask_approval_here_and_there(request, at_client).await.map_err(no_yes) })
     }
 
     fn spend_approval(&self, id: ApprovalId, page: Fingerprint) -> BoxFuture<'_, Result<(), NoYes>> {

@@ -24,7 +24,7 @@ const AFTER: Duration = Duration::from_millis(60);
 /// How long any answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Takes over many times while agents act.
 pub(super) async fn takeovers(page: &str) -> anyhow::Result<Vec<Row>> {
@@ -111,7 +111,7 @@ async fn act(
     }
 }
 
-async fn open(service: &Service, path: &str) -> anyhow::Result<Socket> {
+pub(super) async fn open(service: &Service, path: &str) -> anyhow::Result<Socket> {
     let mut request = format!("ws://{}{path}", service.address).into_client_request()?;
     request.headers_mut().insert("authorization", format!("Bearer {}", service.token).parse()?);
     let deadline = Instant::now() + PATIENCE;

@@ -113,6 +113,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     }
     if wanted(Part::Audit) {
         add(audit::appends().await.context("audit")?);
+        add(audit::beside_the_picture(&format!("{pages}/scrolling")).await.context("audit")?);
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {

@@ -140,6 +140,8 @@ pub(super) enum Frame {
     Shown,
     /// The same, but a key does not wait for the whole of a frame's time.
     Soon,
+    /// From when the text that is on its way has come.
+    Typed,
 }
 
 impl Acting<'_> {
@@ -381,11 +383,11 @@ impl Acting<'_> {
 
     /// A frame for the page to react in. Returns what the click's guard saw.
     pub(super) async fn reacted(&self, place: &Place, frame: Frame) -> Result<Option<String>, ActError> {
-        let most = match frame {
-            Frame::Shown => 250,
-            Frame::Soon => 4,
+        let argument = match frame {
+            Frame::Shown => json!({ "most": 250 }),
+            Frame::Soon => json!({ "most": 4 }),
+            Frame::Typed => json!({ "most": 2, "typed": true }),
         };
-        let argument = json!({ "most": most });
         let seen = tokio::time::timeout(REACTION, self.tab.call::<Outcome>(place, "settle", &argument)).await;
         match seen {
             Ok(Ok(outcome)) => Ok(outcome.verdict),

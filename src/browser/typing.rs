@@ -25,7 +25,10 @@ impl Acting<'_> {
                 let answers = self.stroke(&delete).await?;
                 self.all_answered(answers).await?;
             } else {
-                self.insert(text).await?;
+                // The page says that the text has come before the browser says that it was sent.
+                let reacted = self.reacted(&found.place, Frame::Typed);
+                tokio::try_join!(self.insert(text), reacted)?;
+                return self.finish(&found.place, watch, found.code).await;
             }
         }
         self.settle(found, watch, Frame::Soon).await

@@ -106,6 +106,7 @@ pub(super) async fn assemble(
         settle: settings.settle,
         mode: settings.floor_mode,
         default_effect: settings.default_effect,
+        approve_by_elicitation: settings.approve_by_elicitation,
         server_rules,
         turn_idle: settings.turn_idle,
         audit: Retention { age: settings.audit_age, bytes: settings.audit_bytes },

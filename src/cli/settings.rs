@@ -41,6 +41,7 @@ pub struct Settings {
     pub settle: Duration,
     pub floor_mode: Mode,
     pub default_effect: Effect,
+    pub approve_by_elicitation: bool,
     pub rules_file: Option<PathBuf>,
     pub turn_idle: Duration,
     pub audit_age: Duration,

@@ -203,6 +203,13 @@ pub(super) const TABLE: &[Setting] = &[
         "What becomes of an agent's act that no rule is about: allow, ask (a person must say yes) or deny.",
         |s, v| set(&mut s.default_effect, v)
     ),
+    setting!(
+        approve_by_elicitation,
+        Switch,
+        "false",
+        "Ask for approvals at the agent's own MCP client too. Whoever drives that client, a program also, can then say yes to what its agent asks.",
+        |s, v| set(&mut s.approve_by_elicitation, v)
+    ),
     setting!(audit_days, Number, "90", "How long a room's record is kept, in days, 1 to 3650.", |s, v| {
         let mut days = 0u64;
         number(&mut days, v, 1, 3650)?;
@@ -358,6 +365,7 @@ impl Settings {
             settle: Duration::ZERO,
             floor_mode: Mode::default(),
             default_effect: Effect::Allow,
+            approve_by_elicitation: false,
             rules_file: None,
             turn_idle: Duration::ZERO,
             audit_age: Duration::ZERO,

@@ -260,12 +260,45 @@ impl Approvals {
         now: Instant,
         id: ApprovalId,
         by: &Actor,
-        mut answer: Answer,
+        answer: Answer,
     ) -> Result<(), AnswerError> {
         let now = self.advance(now);
         if by.kind() != ActorKind::Person || !by.role.may_act() {
             return Err(AnswerError::MayNotAnswer { role: by.role });
         }
+        self.settle(now, id, by, answer)
+    }
+
+    /// Whoever sits at the client of the agent that asks answers: once or no,
+    /// of what this agent asked alone. Nobody here can tell a person from a
+    /// program there, so the answer stands under the agent's id and role, and
+    /// whether it is heard at all is the room's setting.
+    pub fn answer_at_client(
+        &mut self,
+        now: Instant,
+        id: ApprovalId,
+        agent: &Actor,
+        answer: Answer,
+    ) -> Result<(), AnswerError> {
+        let now = self.advance(now);
+        if self.open.get(&id).is_some_and(|entry| entry.request.actor.id != agent.id) {
+            return Err(AnswerError::MayNotAnswer { role: agent.role });
+        }
+        if answer == Answer::AlwaysForOrigin {
+            return Err(AnswerError::NotAlways);
+        }
+        let by = Actor { name: format!("the user of {}", agent.name), ..agent.clone() };
+        self.settle(now, id, &by, answer)
+    }
+
+    /// The first answer counts.
+    fn settle(
+        &mut self,
+        now: Instant,
+        id: ApprovalId,
+        by: &Actor,
+        mut answer: Answer,
+    ) -> Result<(), AnswerError> {
         let Some(entry) = self.open.get_mut(&id) else {
             return Err(match self.how_it_ended(id) {
                 Some(end) => match end.answered() {

@@ -27,7 +27,7 @@ use crate::base::{Actor, ActorId, ActorKind, CursorImage, Input, PeerId, Size, S
 use crate::browser::{Browser, BrowserEvent, Fact, TabInfo};
 use crate::display::DisplayEvent;
 use crate::floor::{Floor, FloorEvent, FloorPermit, Grant, Holder, Refusal};
-use crate::policy::AnswerError;
+use crate::policy::{self, AnswerError};
 use crate::rtc::{PeerEvent, Rtc};
 
 /// While an agent acts, the floor is looked at this often, so that a permit
@@ -66,6 +66,8 @@ pub(super) struct Driver<'a> {
     /// What agents had sent did not have its effect in time; it is not waited for again.
     impatient: bool,
     yes: Yes,
+    /// Whether the users of agents' own clients may answer.
+    hears_clients: bool,
     rulebook: Arc<Rulebook>,
     ledger: Ledger,
     help: HelpDesk,
@@ -96,6 +98,7 @@ impl<'a> Driver<'a> {
             floor: Floor::new(settings.settle)
                 .in_mode(spec.mode.unwrap_or(settings.mode))
                 .with_idle(settings.turn_idle),
+            hears_clients: settings.approve_by_elicitation,
             size: spec.size,
             parts: Parts::new(spec, settings, Arc::clone(&camera)),
             camera,
@@ -222,6 +225,16 @@ impl<'a> Driver<'a> {
                     AnswerError::Unknown => RoomError::NotFound,
                     AnswerError::NotAlways => RoomError::BadRequest(error.to_string()),
                 }));
+            }
+            Command::AnswerAtClient { agent, id, answer } if self.hears_clients => {
+                let done = self.yes.handle_answer_at_client(Instant::now(), id, &agent, answer);
+                if let Err(error) = &done {
+                    self.ledger.answer_refused(&agent, id, error);
+                }
+            }
+            Command::AnswerAtClient { agent, id, .. } => {
+                let error = AnswerError::MayNotAnswer { role: agent.role };
+                self.ledger.answer_refused(&agent, id, &error);
             }
             Command::ApprovalPicture { id, reply } => {
                 let _ = reply.send(self.yes.picture(id));
@@ -355,6 +368,7 @@ impl<'a> Driver<'a> {
         while let Some((event, rule)) = self.yes.poll(now) {
             tracing::debug!(room = %self.parts.id(), ?event, "approval");
             self.ledger.approval(&event, &self.yes.view());
+            self.tell_settled(&event);
             let Some(rule) = rule else { continue };
             let rulebook = Arc::clone(&self.rulebook);
             tokio::spawn(async move {
@@ -362,6 +376,12 @@ impl<'a> Driver<'a> {
                     tracing::warn!(%error, "a rule that a person made by saying always was not kept");
                 }
             });
+        }
+    }
+
+    fn tell_settled(&mut self, event: &policy::Event) {
+        if let Some(settled) = self.yes.settled(event) {
+            let _ = self.outlets.events.send(settled);
         }
     }
 
@@ -596,6 +616,7 @@ impl<'a> Driver<'a> {
         self.waiting.clear();
         while let Some((event, _)) = self.yes.handle_stop(Instant::now()) {
             self.ledger.approval(&event, &[]);
+            self.tell_settled(&event);
         }
         self.ledger.handle_holder(&Holder::Nobody);
         self.help_replies.clear();

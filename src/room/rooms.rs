@@ -125,6 +125,7 @@ impl House {
             camera: Arc::clone(&camera),
             rulebook: Arc::clone(&rulebook),
             recorder: recorder.clone(),
+            asks_clients: self.settings.approve_by_elicitation,
             next_seat: Arc::default(),
         };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());

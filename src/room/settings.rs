@@ -31,6 +31,8 @@ pub struct RoomSettings {
     pub turn_idle: Duration,
     /// What becomes of an act that no rule is about.
     pub default_effect: Effect,
+    /// Whether an agent's own client may be asked for approvals too, and its answer counts.
+    pub approve_by_elicitation: bool,
     /// The rules of all rooms, if they come from a file and not from the store.
     pub server_rules: Option<RuleSet>,
     /// How much of a room's record is kept.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::base::{ActorId, ActorKind, Role, RoomId, Size};
 use crate::floor::Mode;
-use crate::policy::ApprovalView;
+use crate::policy::{Answered, ApprovalId, ApprovalView};
 
 /// What is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
@@ -201,4 +201,34 @@ pub enum RoomEvent {
     },
     /// Text that a person's copy in the browser put on the display's clipboard.
     Clipboard { text: String },
+    /// A question for a yes was answered, or is asked no more. Told once of each.
+    Settled {
+        #[schema(value_type = String)]
+        #[ts(type = "string")]
+        id: ApprovalId,
+        /// Who asked.
+        #[schema(value_type = String)]
+        #[ts(type = "string")]
+        actor: ActorId,
+        how: Settled,
+    },
+}
+
+/// What became of a question for a yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Settled {
+    Answered {
+        answered: Answered,
+    },
+    /// Nobody answered in time.
+    Expired,
+    /// The page is not as it was.
+    Stale,
+    /// Who asked wants it no longer, or left.
+    Withdrawn,
+    /// The room ended or lost its browser.
+    Closed {
+        reason: String,
+    },
 }

@@ -7,10 +7,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::view::{RoomEvent, Settled};
 use crate::base::{Actor, ActorId};
 use crate::policy::{
-    Answer, AnswerError, ApprovalId, ApprovalView, Approvals, Approved, AskError, Event, Fingerprint, Limits,
-    NotApproved, Request, Rule,
+    Answer, AnswerError, ApprovalId, ApprovalView, Approvals, Approved, AskError, End, Event, Fingerprint,
+    Limits, NotApproved, Request, Rule,
 };
 
 /// Who waits: told when there is a yes, or that there will be none.
@@ -19,6 +20,8 @@ type Reply = oneshot::Sender<Result<(), NotApproved>>;
 pub(super) struct Yes {
     approvals: Approvals,
     replies: HashMap<ApprovalId, Reply>,
+    /// Who asked, of those of which it was not told yet what became.
+    askers: HashMap<ApprovalId, ActorId>,
     /// What people see; made anew when something happened.
     shown: Vec<ApprovalView>,
     /// One moment on both clocks.
@@ -34,6 +37,7 @@ impl Yes {
         Self {
             approvals: Approvals::new(u64::from_le_bytes(queue), Limits::default()),
             replies: HashMap::new(),
+            askers: HashMap::new(),
             shown: Vec::new(),
             began: (now, u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
         }
@@ -57,7 +61,9 @@ impl Yes {
         request: Request,
         answered: Reply,
     ) -> Result<ApprovalId, AskError> {
+        let asker = request.actor.id.clone();
         let id = self.approvals.ask(now, request)?;
+        self.askers.insert(id, asker);
         self.replies.insert(id, answered);
         Ok(id)
     }
@@ -70,6 +76,16 @@ impl Yes {
         answer: Answer,
     ) -> Result<(), AnswerError> {
         self.approvals.answer(now, id, by, answer)
+    }
+
+    pub fn handle_answer_at_client(
+        &mut self,
+        now: Instant,
+        id: ApprovalId,
+        agent: &Actor,
+        answer: Answer,
+    ) -> Result<(), AnswerError> {
+        self.approvals.answer_at_client(now, id, agent, answer)
     }
 
     pub fn handle_spend(
@@ -132,6 +148,28 @@ impl Yes {
             Event::Asked { .. } | Event::Answered { .. } => None,
         };
         Some((event, rule))
+    }
+
+    /// What everybody is told of this, if it settles a question that was not settled before.
+    pub fn settled(&mut self, event: &Event) -> Option<RoomEvent> {
+        let (id, how) = match event {
+            Event::Answered { id, answered } => (*id, Settled::Answered { answered: answered.clone() }),
+            Event::Ended { id, end } => (
+                *id,
+                match end {
+                    End::Spent { answered } | End::Denied { answered } => {
+                        Settled::Answered { answered: answered.clone() }
+                    }
+                    End::Expired { .. } => Settled::Expired,
+                    End::Stale { .. } => Settled::Stale,
+                    End::Withdrawn { .. } => Settled::Withdrawn,
+                    End::Closed { reason, .. } => Settled::Closed { reason: reason.clone() },
+                },
+            ),
+            Event::Asked { .. } | Event::Rule { .. } => return None,
+        };
+        let actor = self.askers.remove(&id)?;
+        Some(RoomEvent::Settled { id, actor, how })
     }
 
     fn tell(&mut self, id: ApprovalId, answer: Result<(), NotApproved>) {

@@ -72,7 +72,8 @@ pub(super) struct Peer {
     media: Media,
     feed: Feed,
     pending: VecDeque<Pending>,
-    echoes: Vec<InputStamp>,
+    /// With the time of the picture that is the first to show it.
+    echoes: Vec<(Instant, InputStamp)>,
     channels: Channels,
     opened: Instant,
     heard: Instant,
@@ -274,7 +275,8 @@ impl Peer {
         stall: Duration,
         lines: &mut impl Lines,
     ) {
-        let mine = packets.echoes.iter().filter(|echo| echo.peer == self.id).copied();
+        let mine = packets.echoes.iter().filter(|echo| echo.peer == self.id);
+        let mine = mine.map(|echo| (packets.captured_at, *echo));
         let room = ECHOES.saturating_sub(self.echoes.len());
         self.echoes.extend(mine.take(room));
         if !self.connected {
@@ -460,14 +462,16 @@ impl Peer {
         }
     }
 
-    /// Tells the viewer which frame shows what it did.
+    /// Tells the viewer which frame shows what it did. Frames that wait behind
+    /// this one keep their echoes; those of frames left out come with it.
     fn echo(&mut self, rtp_timestamp: u32, packets: &Packets) {
-        if self.echoes.is_empty() {
+        let shown = |(since, _): &mut (Instant, InputStamp)| *since <= packets.captured_at;
+        let echoes: Vec<_> = self.echoes.extract_if(.., shown).collect();
+        if echoes.is_empty() {
             return;
         }
-        let echoes = std::mem::take(&mut self.echoes);
         let Some(mut channel) = self.channels.moves.and_then(|id| self.rtc.channel(id)) else { return };
-        for InputStamp { stamp, .. } in echoes {
+        for (_, InputStamp { stamp, .. }) in echoes {
             let decoded = self.channels.stamps.iter().rev().find(|(known, _)| *known == stamp);
             let took =
                 decoded.map_or(Duration::ZERO, |(_, at)| packets.encoded_at.saturating_duration_since(*at));

@@ -57,6 +57,9 @@ pub(super) struct RoomPath(pub(super) RoomId);
 /// A body of JSON, refused with a reason in our own form.
 pub(super) struct Body<T>(pub(super) T);
 
+/// The same where a body may be left out. One that is there is read or refused, never lost.
+pub(super) struct OptionalBody<T>(pub(super) T);
+
 impl FromRequestParts<Context> for RoomPath {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, ApiError> {
@@ -74,20 +77,45 @@ impl FromRequestParts<Context> for RoomPath {
 impl<T: DeserializeOwned> FromRequest<Context> for Body<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, context: &Context) -> Result<Self, ApiError> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let json = kind.is_some_and(|kind| {
-            kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/json")
-        });
-        if !json {
-            return Err(ApiError::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not-json",
-                "send Content-Type: application/json",
-            ));
-        }
+        let json = is_json(&request)?;
         let bytes = whole(request, context).await?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
+        json.read(&bytes).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<Context> for OptionalBody<T> {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, context: &Context) -> Result<Self, ApiError> {
+        let json = is_json(&request);
+        let bytes = whole(request, context).await?;
+        match bytes.iter().all(u8::is_ascii_whitespace) {
+            true => Ok(Self(T::default())),
+            false => json?.read(&bytes).map(Self),
+        }
+    }
+}
+
+/// The request says that its body is JSON.
+struct IsJson;
+
+fn is_json(request: &Request) -> Result<IsJson, ApiError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let json = kind.is_some_and(|kind| {
+        kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/json")
+    });
+    match json {
+        true => Ok(IsJson),
+        false => Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not-json",
+            "send Content-Type: application/json",
+        )),
+    }
+}
+
+impl IsJson {
+    fn read<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, ApiError> {
+        serde_json::from_slice(bytes)
             .map_err(|error| ApiError::bad_request(format!("the body is not right: {error}")))
     }
 }
@@ -131,9 +159,8 @@ pub(super) async fn openapi(_: Caller, State(context): State<Context>) -> Respon
 /// All rooms that the caller may enter.
 #[utoipa::path(get, path = "/api/rooms", responses((status = 200, body = Vec<RoomView>), (status = 401, body = ErrorBody)))]
 pub(super) async fn list(caller: Caller, State(context): State<Context>) -> Json<Vec<RoomView>> {
-    let mut views = context.rooms.list();
-    views.retain(|view| caller.enter(&view.id).is_ok());
-    Json(views)
+    let views = context.rooms.list().into_iter().filter(|view| caller.enter(&view.id).is_ok());
+    Json(views.map(|view| caller.sees(&view)).collect())
 }
 
 /// Makes a room. For admins.
@@ -193,7 +220,7 @@ pub(super) async fn get(
 ) -> Result<Json<RoomView>, ApiError> {
     caller.enter(&id)?;
     let room = context.rooms.get(&id).ok_or_else(no_room)?;
-    let view = room.view().borrow().as_ref().clone();
+    let view = caller.sees(&room.view().borrow());
     Ok(Json(view))
 }
 
@@ -211,8 +238,8 @@ pub(super) async fn change(
     caller.act()?;
     let room = context.rooms.get(&id).ok_or_else(no_room)?;
     let Body(change) = Body::<RoomChange>::from_request(request, &context).await?;
-    room.resize(caller.actor, change.size).await?;
-    let view = room.view().borrow().as_ref().clone();
+    room.resize(caller.actor.clone(), change.size).await?;
+    let view = caller.sees(&room.view().borrow());
     Ok(Json(view))
 }
 

@@ -9,6 +9,7 @@ use super::auth::{Credential, Denied};
 use super::context::{Context, RemoteAddress};
 use super::error::ApiError;
 use crate::base::{Actor, ActorId, Role, RoomId};
+use crate::room::{RoomEvent, RoomView};
 use crate::store::UnixSeconds;
 
 /// The cookie with the token.
@@ -49,6 +50,32 @@ impl Caller {
             return Ok(());
         }
         Err(ApiError::forbidden("a viewer may only watch; ask for a token with the role controller"))
+    }
+
+    /// Whether they may read what this actor asks a yes for: whoever may answer
+    /// reads all of it, an agent its own, a viewer nothing. It has texts and
+    /// arguments that no picture shows.
+    pub(super) fn reads_questions_of(&self, asker: &ActorId) -> bool {
+        match self.actor.role {
+            Role::Admin | Role::Controller => true,
+            Role::Agent => self.actor.id == *asker,
+            Role::Viewer => false,
+        }
+    }
+
+    /// A room as this caller may see it.
+    pub(super) fn sees(&self, room: &RoomView) -> RoomView {
+        let mut room = room.clone();
+        room.approvals.retain(|approval| self.reads_questions_of(&approval.actor));
+        room
+    }
+
+    /// Whether they are told of this.
+    pub(super) fn hears(&self, event: &RoomEvent) -> bool {
+        match event {
+            RoomEvent::Settled { actor, .. } => self.reads_questions_of(actor),
+            _ => true,
+        }
     }
 
     /// The caller as one who acts by tools. With a person's token it is

@@ -13,7 +13,7 @@ use super::audit;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
-use crate::base::RoomId;
+use crate::base::{Role, RoomId};
 use crate::policy::{Action, Answer, ApprovalId, ApprovalView, Explanation, RuleSet, Scope};
 use crate::room::{RecordKind, Rulebook, RulebookError};
 
@@ -135,22 +135,38 @@ pub(super) async fn test(
     Ok(Json(book.explain(&action)))
 }
 
-/// Everything that waits for a yes in the rooms that the caller may enter, the oldest first.
+/// Everything that waits for a yes in the rooms that the caller may enter, the oldest first. For
+/// people who may answer; an agent reads what it asks itself.
 #[utoipa::path(get, path = "/api/approvals", responses(
-    (status = 200, body = Vec<RoomApproval>), (status = 401, body = ErrorBody)))]
-pub(super) async fn approvals(caller: Caller, State(context): State<Context>) -> Json<Vec<RoomApproval>> {
+    (status = 200, body = Vec<RoomApproval>), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody)))]
+pub(super) async fn approvals(
+    caller: Caller,
+    State(context): State<Context>,
+) -> Result<Json<Vec<RoomApproval>>, ApiError> {
+    reads(&caller)?;
     let rooms = context.rooms.list().into_iter().filter(|view| caller.enter(&view.id).is_ok());
     let all = rooms.flat_map(|view| {
         let room = view.id;
-        view.approvals.into_iter().map(move |approval| RoomApproval { room: room.clone(), approval })
+        let own = view.approvals.into_iter().filter(|approval| caller.reads_questions_of(&approval.actor));
+        own.map(|approval| RoomApproval { room: room.clone(), approval }).collect::<Vec<_>>()
     });
-    Json(all.collect())
+    Ok(Json(all.collect()))
 }
 
-/// The room in which an approval is asked, if the caller may enter it.
+fn reads(caller: &Caller) -> Result<(), ApiError> {
+    match caller.actor.role {
+        Role::Viewer => Err(ApiError::forbidden(
+            "only those who may answer read what is asked; ask for a token with the role controller",
+        )),
+        Role::Admin | Role::Controller | Role::Agent => Ok(()),
+    }
+}
+
+/// The room in which an approval is asked, if the caller may read it.
 fn asked_in(context: &Context, caller: &Caller, id: ApprovalId) -> Option<RoomId> {
-    let rooms = context.rooms.list().into_iter().filter(|view| caller.enter(&view.id).is_ok());
-    rooms.into_iter().find(|view| view.approvals.iter().any(|open| open.id == id)).map(|view| view.id)
+    let mut rooms = context.rooms.list().into_iter().filter(|view| caller.enter(&view.id).is_ok());
+    let is_it = |open: &ApprovalView| open.id == id && caller.reads_questions_of(&open.actor);
+    rooms.find(|view| view.approvals.iter().any(is_it)).map(|view| view.id)
 }
 
 fn approval(
@@ -198,14 +214,15 @@ pub(super) async fn answer(
     Err(ended)
 }
 
-/// The page around what an approval is about.
+/// The page around what an approval is about, for those who may read it.
 #[utoipa::path(get, path = "/api/approvals/{id}/picture", params(("id" = String, Path)), responses(
-    (status = 200, content_type = "image/jpeg"), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
+    (status = 200, content_type = "image/jpeg"), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(super) async fn picture(
     caller: Caller,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
     State(context): State<Context>,
 ) -> Result<Response, ApiError> {
+    reads(&caller)?;
     let id = approval(path)?;
     let room = asked_in(&context, &caller, id).and_then(|room| context.rooms.get(&room)).ok_or_else(over)?;
     let picture = room.approval_picture(id).await.ok_or_else(over)?;

@@ -177,7 +177,7 @@ impl<'a> Session<'a> {
                 () = &mut token_ended => return Err(Closing::TokenEnded),
                 changed = view.changed() => {
                     changed.map_err(|_| self.end_of_room())?;
-                    let room = view.borrow_and_update().as_ref().clone();
+                    let room = caller.sees(&view.borrow_and_update());
                     let stopping = room.phase == Phase::Stopping;
                     self.send(&ServerMessage::View { room }).await?;
                     if stopping && self.context.rooms.get(self.id).is_none() {
@@ -192,7 +192,8 @@ impl<'a> Session<'a> {
                     }
                 }
                 event = events.recv(), if events_live => match event {
-                    Ok(event) => self.send(&ServerMessage::Event { event }).await?,
+                    Ok(event) if caller.hears(&event) => self.send(&ServerMessage::Event { event }).await?,
+                    Ok(_) => {}
                     // Losing one harms nothing: what must not be lost is in the view.
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => events_live = false,
@@ -358,7 +359,7 @@ impl<'a> Session<'a> {
                 role: actor.role,
             },
             may_act: actor.role.may_act(),
-            room: view.clone(),
+            room: self.caller.sees(view),
             ice_servers: self.context.options.ice_servers.clone(),
         }
     }

@@ -1,6 +1,8 @@
 //! A server with its room `main` and a site of test pages, and the clients
 //! that come to it: agents by HTTP and MCP, and people.
 
+pub mod asking;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{BufRead, BufReader};
@@ -165,7 +167,8 @@ impl House {
         self.ask_with(method, path, token, headers, body).await
     }
 
-    async fn ask_with(
+    /// The same with headers of one's own.
+    pub async fn ask_with(
         &self,
         method: &str,
         path: &str,
@@ -250,7 +253,7 @@ impl House {
     }
 
     pub async fn person_socket_of(&self, token: &str) -> Person {
-        let mut person = Person(self.socket("/api/rooms/main/ws", token).await);
+        let mut person = self.page_of(token).await;
         // The room counts somebody a moment after letting them in.
         person
             .until(|message| {
@@ -259,6 +262,11 @@ impl House {
             })
             .await;
         person
+    }
+
+    /// A page that has not been told anything yet.
+    pub async fn page_of(&self, token: &str) -> Person {
+        Person(self.socket("/api/rooms/main/ws", token).await)
     }
 
     /// A person with a hand on the room.
@@ -293,9 +301,15 @@ impl House {
     }
 
     pub async fn mcp(&self, token: &str) -> Mcp<'_> {
+        self.mcp_that(token, json!({})).await
+    }
+
+    /// By a client that can do this besides.
+    pub async fn mcp_that(&self, token: &str, capabilities: Value) -> Mcp<'_> {
         let mut mcp = Mcp { house: self, token: token.to_owned(), session: None, id: 0 };
         let client = json!({ "name": "test", "version": "1" });
-        let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+        let hello =
+            json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": client });
         let welcome = mcp.ask("initialize", hello).await;
         assert_eq!(welcome["result"]["serverInfo"]["name"], "tandem", "{welcome}");
         mcp.notify("notifications/initialized", json!({})).await;
@@ -327,6 +341,17 @@ impl Person {
             }
         };
         tokio::time::timeout(patience, found).await.expect("it is told in time")
+    }
+
+    /// Everything that is told, with this as the last.
+    pub async fn all_until(&mut self, so: impl Fn(&Value) -> bool) -> String {
+        let all = std::cell::RefCell::new(String::new());
+        self.until(|message| {
+            *all.borrow_mut() += &format!("{message}\n");
+            so(message)
+        })
+        .await;
+        all.into_inner()
     }
 
     /// The number of the request for help that is shown.
@@ -431,6 +456,19 @@ impl Agent<'_> {
         }
     }
 
+    /// Waits until so many tabs are open.
+    pub async fn until_tabs(&mut self, wanted: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let tabs = self.tabs().await;
+            if tabs.len() == wanted {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the tabs stay {tabs:?}");
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     pub async fn tabs(&mut self) -> Vec<Value> {
         let reply = self.ok("browser_tabs", json!({ "action": "list" })).await;
         reply.structured()["tabs"].as_array().expect("tabs").clone()
@@ -468,6 +506,15 @@ impl Mcp<'_> {
         mut stream: tokio::io::BufReader<TcpStream>,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
+        self.until(&mut stream, wanted).await
+    }
+
+    /// The same; there may be more to read after it.
+    pub async fn until(
+        &mut self,
+        stream: &mut tokio::io::BufReader<TcpStream>,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut line = String::new();
         let found = async {
             loop {
@@ -493,6 +540,51 @@ impl Mcp<'_> {
         let stream = self.open(&request).await;
         let id = request["id"].clone();
         self.read(stream, |message| message["id"] == id).await
+    }
+
+    /// A request, and where its answer and what comes before it can be read.
+    pub async fn begin(&mut self, method: &str, params: Value) -> (u64, tokio::io::BufReader<TcpStream>) {
+        let request = self.request(method, params);
+        (self.id, self.open(&request).await)
+    }
+
+    /// What the server says without being asked.
+    pub async fn listen(&mut self) -> tokio::io::BufReader<TcpStream> {
+        let session = self.session.as_deref().expect("a session");
+        let headers = format!(
+            "Accept: text/event-stream\r\nMcp-Session-Id: {session}\r\nMcp-Protocol-Version: 2025-11-25\r\n"
+        );
+        tokio::io::BufReader::new(self.house.send("GET", "/mcp", &self.token, &headers, b"").await)
+    }
+
+    /// Answers a request of the server's.
+    pub async fn reply(&mut self, id: &Value, result: Value) {
+        let mut stream = self.open(&json!({ "jsonrpc": "2.0", "id": id, "result": result })).await;
+        let mut line = String::new();
+        stream.read_line(&mut line).await.expect("read");
+        assert!(line.contains("202"), "{line}");
+    }
+
+    /// The same by the version of the protocol that keeps no session: the result.
+    pub async fn ask_once(&mut self, tool: &str, more: Value, capabilities: &Value) -> Value {
+        let mut params = json!({ "name": tool, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": capabilities,
+        } });
+        params.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let request = self.request("tools/call", params);
+        let headers = format!(
+            "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+             Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
+        );
+        let body = request.to_string();
+        let stream = self.house.send("POST", "/mcp", &self.token, &headers, body.as_bytes()).await;
+        let id = request["id"].clone();
+        self.read(tokio::io::BufReader::new(stream), |message| {
+            message["id"] == id || message["error"].is_object()
+        })
+        .await
     }
 
     /// A request whose answer nobody reads; it is kept open.

@@ -2,7 +2,7 @@
  * What an agent wants a yes for, in a person's words. The page's own words
  * and the agent's are kept apart from ours: they are shown as such, as text.
  */
-import type { Answered, ApprovalView, RoomView } from "./protocol.ts";
+import type { Answered, ApprovalView, RoomView, Settled } from "./protocol.ts";
 
 /** A piece of a sentence: ours, a word of the page's, or a place. */
 export type Piece = { is: "ours" | "page" | "place"; text: string };
@@ -144,6 +144,22 @@ export function answeredWords(answered: Answered, you: string | null): string {
       return `${who} said yes, always on this site`;
     case "deny":
       return `${who} said no`;
+  }
+}
+
+/** What became of a question, for those who did not answer it. */
+export function settledWords(how: Settled, you: string | null): string {
+  switch (how.is) {
+    case "answered":
+      return answeredWords(how.answered, you);
+    case "expired":
+      return "Nobody answered in time, so it is a no";
+    case "stale":
+      return "The page has changed, so that question is over";
+    case "withdrawn":
+      return "That question was taken back";
+    case "closed":
+      return `That question was not answered: ${how.reason}`;
   }
 }
 

@@ -74,8 +74,22 @@ function isEvent(e: Fields): e is Fields & RoomEvent {
       return isText(e.actor) && isText(e.text);
     case "clipboard":
       return isText(e.text);
+    case "settled":
+      return isText(e.id) && isText(e.actor) && isSettled(e.how);
     default:
       return false;
+  }
+}
+
+function isSettled(how: unknown): boolean {
+  if (!isRecord(how)) return false;
+  switch (how.is) {
+    case "answered":
+      return isAnswered(how.answered);
+    case "closed":
+      return isText(how.reason);
+    default:
+      return how.is === "expired" || how.is === "stale" || how.is === "withdrawn";
   }
 }
 
@@ -144,10 +158,12 @@ function isApproval(a: unknown): boolean {
     isNumber(a.expires_at) &&
     (a.why === null || isText(a.why)) &&
     (a.rule === null || (isRecord(a.rule) && isText(a.rule.name) && isText(a.rule.scope))) &&
-    (a.answered === null ||
-      (isRecord(a.answered) && isText(a.answered.name) && isRecord(a.answered.answer)))
+    (a.answered === null || isAnswered(a.answered))
   );
 }
+
+const isAnswered = (a: unknown): boolean =>
+  isRecord(a) && isText(a.by) && isText(a.name) && isRecord(a.answer) && isText(a.answer.answer);
 
 function isPresence(p: unknown): boolean {
   return isRecord(p) && isText(p.id) && isText(p.name) && isText(p.kind) && isText(p.role);

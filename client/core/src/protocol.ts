@@ -240,7 +240,16 @@ export type PageView = { title: string, url: string, };
 /**
  * What happened. Losing one harms nothing: what must not be lost is in the view.
  */
-export type RoomEvent = { "kind": "pointer", actor: string, x: number, y: number, ms: number, } | { "kind": "press", actor: string, x: number, y: number, } | { "kind": "doing", actor: string, text: string, } | { "kind": "clipboard", text: string, };
+export type RoomEvent = { "kind": "pointer", actor: string, x: number, y: number, ms: number, } | { "kind": "press", actor: string, x: number, y: number, } | { "kind": "doing", actor: string, text: string, } | { "kind": "clipboard", text: string, } | { "kind": "settled", id: string, 
+/**
+ * Who asked.
+ */
+actor: string, how: Settled, };
+
+/**
+ * What became of a question for a yes.
+ */
+export type Settled = { "is": "answered", answered: Answered, } | { "is": "expired" } | { "is": "stale" } | { "is": "withdrawn" } | { "is": "closed", reason: string, };
 
 /**
  * A display's size in pixels. Both sides are even, which 4:2:0 video needs.

@@ -21,8 +21,10 @@ import {
   recordQuery,
   refusalOf,
   ruleWords,
+  type Settled,
   sayPieces,
   sentenceOf,
+  settledWords,
   shownText,
   stripWords,
   timeLeft,
@@ -239,6 +241,37 @@ describe("approvals", () => {
     expect(askedOf(room).map(each => each.id)).toEqual([approval.id]);
     expect(answeredWords(answered, ada.id)).toBe("Bo said yes, always on this site");
     expect(answeredWords({ ...answered, answer: { answer: "deny" } }, bo.id)).toBe("You said no");
+  });
+
+  it("what became of a question is said by whom, whatever it was", () => {
+    const answered = {
+      by: bo.id,
+      name: "Bo",
+      role: "controller",
+      answer: { answer: "deny" },
+    } as const;
+    const event = (how: unknown) =>
+      parseServerMessage(
+        JSON.stringify({ type: "event", event: { kind: "settled", id: "1-1", actor: "x", how } }),
+      );
+    const all: [Settled, string][] = [
+      [{ is: "answered", answered }, "Bo said no"],
+      [{ is: "expired" }, "Nobody answered in time, so it is a no"],
+      [{ is: "stale" }, "The page has changed, so that question is over"],
+      [{ is: "withdrawn" }, "That question was taken back"],
+      [
+        { is: "closed", reason: "the browser ended" },
+        "That question was not answered: the browser ended",
+      ],
+    ];
+    for (const [how, words] of all) {
+      expect(event(how).ok).toBe(true);
+      expect(settledWords(how, ada.id)).toBe(words);
+    }
+    expect(settledWords({ is: "answered", answered }, bo.id)).toBe("You said no");
+    for (const wrong of [null, {}, { is: "answered" }, { is: "closed" }, { is: "lost" }]) {
+      expect(event(wrong).ok).toBe(false);
+    }
   });
 
   it("names the rule, and shows arguments that say something", () => {

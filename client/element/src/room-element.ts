@@ -24,6 +24,7 @@ import {
   type RoomView,
   refusalOf,
   type SessionState,
+  type Settled,
   type Size,
   type Stats,
   sizeForWindow,
@@ -49,6 +50,8 @@ export interface TandemRoomEventMap {
   view: CustomEvent<RoomView>;
   error: CustomEvent<{ code: WireError | "client"; message: string }>;
   stats: CustomEvent<Stats>;
+  /** A question for a yes was answered, or is asked no more. */
+  settled: CustomEvent<{ id: string; how: Settled }>;
   /** A press, key, scroll or text that is not taken now: others have the room. */
   refused: CustomEvent<Refused>;
   /** The keyboard is to leave the picture; whoever embeds it gives the focus a place. */
@@ -423,6 +426,10 @@ export class TandemRoom extends HTMLElement {
       if (this.mayAct && performance.now() - this.#lastAct < COPY_WITHIN_MS) {
         void this.#clipboard.write(event.text);
       }
+      return;
+    }
+    if (event.kind === "settled") {
+      this.#emit("settled", { id: event.id, how: event.how });
       return;
     }
     this.#overlay.handle(event, (this.stats?.rtt ?? 0) / 2);

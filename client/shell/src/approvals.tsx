@@ -13,10 +13,11 @@ import {
   ruleWords,
   sayPieces,
   sentenceOf,
+  settledWords,
   shownText,
   timeLeft,
 } from "../../core/src/index.ts";
-import type { TandemRoom } from "../../element/src/index.ts";
+import type { TandemRoom, TandemRoomEventMap } from "../../element/src/index.ts";
 import { CHORDS } from "./chords.ts";
 import { colourStyle } from "./floor.tsx";
 import type { Seen } from "./follow.ts";
@@ -26,6 +27,10 @@ import { Icon } from "./icons.tsx";
 const SETTLES_MS = 400;
 /** So long it is said that somebody else was first. */
 const TOLD_MS = 6000;
+/** So long it may take to be told what became of a question that vanished. */
+const LATEST_MS = 1000;
+/** Questions of which it is remembered what became. */
+const MOST_KNOWN = 32;
 
 export interface ApprovalsProps {
   room: TandemRoom;
@@ -52,12 +57,38 @@ export function Approvals(props: ApprovalsProps) {
     clearTimeout(timer);
     timer = setTimeout(() => props.onTold(""), TOLD_MS);
   };
+  // What became of a question may come before or after the view without it.
+  const known = new Map<string, string>();
+  let awaited: string | null = null;
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  onCleanup(() => clearTimeout(patience));
+  const onSettled = ({ detail: { id, how } }: TandemRoomEventMap["settled"]) => {
+    const words = settledWords(how, you());
+    if (awaited === id) {
+      awaited = null;
+      clearTimeout(patience);
+      tell(words);
+    } else {
+      known.set(id, words);
+      for (const [oldest] of known) if (known.size > MOST_KNOWN) known.delete(oldest);
+    }
+  };
+  props.room.addEventListener("settled", onSettled);
+  onCleanup(() => props.room.removeEventListener("settled", onSettled));
   createEffect(
     on(frontId, (_, before) => {
       if (!before || mine.has(before)) return;
       const found = props.seen.view()?.approvals.find(each => each.id === before);
-      if (found?.answered) tell(answeredWords(found.answered, you()));
-      else if (!found && props.seen.joined()) tell("That question was settled.");
+      const words = found?.answered ? answeredWords(found.answered, you()) : known.get(before);
+      if (words) tell(words);
+      else if (!found && props.seen.joined()) {
+        awaited = before;
+        clearTimeout(patience);
+        patience = setTimeout(() => {
+          awaited = null;
+          tell("That question was settled.");
+        }, LATEST_MS);
+      }
     }),
   );
   const answer = (id: string, given: Answer) => {

@@ -99,10 +99,9 @@ impl Tool for Type {
         call.session.say(format!("types into {}", called(self.element.as_deref(), &self.target)));
         let shown = call.shown();
         let acting = call.acting(&tab, &held, &shown);
-        call.note_fields().await;
         let (mut done, method) = match slowly {
-            true => (acting.type_slowly(&target, &self.text).await?, "pressSequentially"),
-            false => (acting.fill(&target, &self.text).await?, "fill"),
+            true => (call.noting_fields(acting.type_slowly(&target, &self.text)).await?, "pressSequentially"),
+            false => (call.noting_fields(acting.fill(&target, &self.text)).await?, "fill"),
         };
         let element = or(&done.code, &self.target);
         let mut ran = format!("await page.{element}.{method}({});", quoted(&self.text));
@@ -148,8 +147,8 @@ impl Tool for SelectOption {
         let held = call.floor().await?;
         call.session.say(format!("chooses in {}", called(self.element.as_deref(), &self.target)));
         let shown = call.shown();
-        call.note_fields().await;
-        let done = call.acting(&tab, &held, &shown).select(&target, &self.values).await?;
+        let acting = call.acting(&tab, &held, &shown);
+        let done = call.noting_fields(acting.select(&target, &self.values)).await?;
         drop(held);
         let values: Vec<_> = self.values.iter().map(|value| quoted(value)).collect();
         let element = or(&done.code, &self.target);

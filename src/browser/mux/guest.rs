@@ -155,6 +155,8 @@ struct Page {
     buttons: BTreeMap<String, (f64, f64)>,
     keys: BTreeMap<String, Value>,
     touching: bool,
+    /// A text of an input method that was not committed yet.
+    composing: bool,
     dialog: Option<OpenDialog>,
     starts_by: Option<Instant>,
     paused: BTreeMap<String, Instant>,
@@ -200,6 +202,12 @@ struct Mouse<'a> {
     y: f64,
     #[serde(borrow, default)]
     button: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Composition<'a> {
+    #[serde(borrow)]
+    text: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -301,6 +309,11 @@ impl Guest {
         let action = cdp::action(actor.clone(), method, params, page);
         let decision = rules.decide(&action);
         Some((target, action, decision))
+    }
+
+    /// A rule denied this: it is counted for those who write it down.
+    pub fn denied(&self, target: Option<&str>, method: &str, decision: &Decision) {
+        self.acts.add_denied(target, method, &decision.to_string());
     }
 
     /// Keeps a message until people have answered; nothing when too many wait.
@@ -470,6 +483,11 @@ impl Guest {
         let page = self.pages.get_mut(session)?;
         page.acts += 1;
         page.note_input(method, params);
+        if matches!(method, "Input.insertText" | "Input.imeSetComposition") {
+            // What committed a composition has let go of it.
+            self.take_loose_grip();
+        }
+        let page = self.pages.get_mut(session)?;
         if page.holds() && self.grip.is_none() {
             self.grip = self.permit.as_ref().map(|permit| permit.let_go());
         }
@@ -559,6 +577,7 @@ impl Guest {
             buttons: BTreeMap::new(),
             keys: BTreeMap::new(),
             touching: false,
+            composing: false,
             dialog: None,
             starts_by: (waiting && !own).then_some(now + LONGEST_START),
             paused: BTreeMap::new(),
@@ -676,6 +695,11 @@ impl Guest {
                 let params = json!({ "type": "touchCancel", "touchPoints": [] });
                 calls.push((session.clone(), "Input.dispatchTouchEvent", params));
             }
+            // Left open, it would be committed where a person goes on typing.
+            if std::mem::take(&mut page.composing) {
+                let params = json!({ "text": "", "selectionStart": 0, "selectionEnd": 0 });
+                calls.push((session.clone(), "Input.imeSetComposition", params));
+            }
         }
         calls
     }
@@ -723,7 +747,7 @@ impl Guest {
 
 impl Page {
     fn holds(&self) -> bool {
-        !self.buttons.is_empty() || !self.keys.is_empty() || self.touching
+        !self.buttons.is_empty() || !self.keys.is_empty() || self.touching || self.composing
     }
 
     fn note_input(&mut self, method: &str, params: Option<&RawValue>) {
@@ -733,6 +757,8 @@ impl Page {
                 let button = mouse.button.filter(|button| button != "none");
                 match (mouse.kind.as_ref(), button) {
                     ("mousePressed", Some(button)) if self.buttons.len() < 8 => {
+                        // A press commits what is composed.
+                        self.composing = false;
                         self.buttons.insert(button.into_owned(), (mouse.x, mouse.y));
                     }
                     ("mouseReleased", Some(button)) => {
@@ -759,6 +785,11 @@ impl Page {
                     _ => {}
                 }
             }
+            "Input.imeSetComposition" => {
+                let part = message::read::<Composition>(params);
+                self.composing = part.is_some_and(|part| !part.text.is_empty());
+            }
+            "Input.insertText" => self.composing = false,
             "Input.dispatchTouchEvent" => {
                 if let Some(touch) = message::read::<Mouse>(params) {
                     self.touching = matches!(touch.kind.as_ref(), "touchStart" | "touchMove");

@@ -102,7 +102,10 @@ impl Mux {
         };
         let refusal = match decision.effect {
             Ruling::Allow => return false,
-            Ruling::Deny => format!("{method} is not allowed here: {decision}"),
+            Ruling::Deny => {
+                guest.denied(target.as_deref(), method, &decision);
+                format!("{method} is not allowed here: {decision}")
+            }
             Ruling::Ask => match guest.question(real, bytes.clone()) {
                 Some(number) => {
                     let (action, decision) = (Box::new(action), Box::new(decision));

@@ -1,5 +1,5 @@
-//! How often a client from outside acted, by page and method: for those who
-//! write it down. Counts are added up where the acts go out and taken away in
+//! How often a client from outside acted, by page and method, and how often a
+//! rule denied it: for those who write it down. Counts are added up where the acts go out and taken away in
 //! one piece, so a flood of input costs a number and nothing is missed.
 
 use std::collections::BTreeMap;
@@ -7,13 +7,18 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Beyond so many pairs of page and method all others count as one.
+/// Beyond so many kinds of acts all others count as one.
 const MOST: usize = 512;
+/// The most that is kept of a decision's words, in characters.
+const LONGEST_WHY: usize = 200;
 
-/// Acts that went out since they were taken last.
+/// Page, method, and what denied it.
+type Which = (Option<String>, String, Option<String>);
+
+/// Acts that went out or were denied since they were taken last.
 #[derive(Default)]
 pub struct ActTally {
-    counts: Mutex<BTreeMap<(Option<String>, String), u64>>,
+    counts: Mutex<BTreeMap<Which, u64>>,
     added: Notify,
 }
 
@@ -23,16 +28,28 @@ pub struct Acts {
     /// The target, if it was not the browser itself.
     pub target: Option<String>,
     pub method: String,
+    /// The decision that kept them from being done, in words.
+    pub denied: Option<String>,
     pub count: u64,
 }
 
 impl ActTally {
     pub(super) fn add(&self, target: Option<&str>, method: &str) {
+        self.count(target, method, None);
+    }
+
+    pub(super) fn add_denied(&self, target: Option<&str>, method: &str, why: &str) {
+        self.count(target, method, Some(why.chars().take(LONGEST_WHY).collect()));
+    }
+
+    fn count(&self, target: Option<&str>, method: &str, denied: Option<String>) {
         {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            let key = (target.map(str::to_owned), method.chars().take(80).collect::<String>());
+            let key = (target.map(str::to_owned), method.chars().take(80).collect::<String>(), denied);
             let full = counts.len() >= MOST && !counts.contains_key(&key);
-            *counts.entry(if full { (None, "other".to_owned()) } else { key }).or_default() += 1;
+            let other =
+                |(_, _, denied): Which| (None, "other".to_owned(), denied.map(|_| "rules".to_owned()));
+            *counts.entry(if full { other(key) } else { key }).or_default() += 1;
         }
         self.added.notify_one();
     }
@@ -45,7 +62,8 @@ impl ActTally {
     /// All of it; from then on it counts anew.
     pub fn take(&self) -> Vec<Acts> {
         let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
-        counts.into_iter().map(|((target, method), count)| Acts { target, method, count }).collect()
+        let acts = |((target, method, denied), count)| Acts { target, method, denied, count };
+        counts.into_iter().map(acts).collect()
     }
 }
 
@@ -66,6 +84,12 @@ mod tests {
             tally.add(None, &format!("Input.{number}"));
         }
         let left = tally.take();
+        assert!(left.iter().all(|acts| acts.denied.is_none()));
+        for number in 0..5000 {
+            tally.add_denied(None, &format!("Input.{number}"), "deny by the rule x");
+        }
+        let denied = tally.take();
+        assert!(denied.len() <= MOST + 1 && denied.iter().all(|acts| acts.denied.is_some()));
         assert!(left.len() <= MOST + 1 && left.iter().map(|acts| acts.count).sum::<u64>() == 5000);
     }
 }

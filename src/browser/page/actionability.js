@@ -191,9 +191,10 @@ const probeOnly = async ({ locator, needs, act, attempt, strict = true, guarding
 };
 
 // After the act: the page has had a frame to react in.
-const settle = async ({ most }) => {
+const settle = async ({ most, typed }) => {
   const verdict = guard?.verdict;
   guard = null;
+  if (typed) await arrival;
   await frame(most);
   return { verdict };
 };

@@ -61,7 +61,22 @@ const prepareFill = ({ handle, value }) => {
   }
   focusOn(el);
   selectAll(el);
+  expectText();
   return { done: false };
+};
+
+// Settled when the text that is typed next has come, or goes elsewhere.
+let arrival = null;
+const expectText = () => {
+  const end = new AbortController();
+  arrival = new Promise((done) => {
+    const options = { capture: true, signal: end.signal };
+    addEventListener('input', done, options);
+    // Where the page puts something of its own in its place, no input follows.
+    addEventListener('beforeinput', () => setTimeout(done), options);
+    setTimeout(done, 100);
+  });
+  arrival.then(() => end.abort());
 };
 const valueForms = {
   color: '; write it as #rrggbb',

@@ -86,6 +86,11 @@ impl Watch {
         self.in_worlds("function() { this.take(); }").await.map(|_| ())
     }
 
+    /// True when one question to each frame tells which fields were changed.
+    pub fn knows_fields(&self) -> bool {
+        self.seen.tab.upgrade().is_some_and(|tab| self.known(&tab.places()).is_some())
+    }
+
     /// Calls a function on what keeps the fields in every frame. What went meanwhile is left out.
     async fn in_worlds(&self, function: &str) -> Result<Vec<Value>, ActError> {
         let Some(tab) = self.seen.tab.upgrade() else { return Err(ActError::Closed) };

@@ -39,6 +39,11 @@ const READ_WAIT: Duration = Duration::from_millis(500);
 /// The same for a program that cannot be asked.
 const BLIND_WAIT: Duration = Duration::from_millis(80);
 
+/// A key follows a press no sooner. A browser looks up asynchronously what a
+/// press hits, but sends keys to the old focus at once. No hand is this fast,
+/// but a line that was held up brings both together.
+const AFTER_PRESS: Duration = Duration::from_millis(30);
+
 /// Why an input was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InjectError {
@@ -73,6 +78,7 @@ struct Thread {
     clipboard: Post<clipboard::Order>,
     keyboard: Keyboard,
     buttons: BTreeSet<u8>,
+    pressed: Option<Instant>,
     /// Where the pointer was sent last, and when.
     pointer: Option<(Point, Instant)>,
     wheel: (Axis, Axis),
@@ -111,6 +117,7 @@ impl Injector {
             clipboard,
             keyboard,
             buttons: BTreeSet::new(),
+            pressed: None,
             pointer: None,
             wheel: Default::default(),
             atoms,
@@ -262,6 +269,7 @@ impl Thread {
                 let changes = if down { self.buttons.insert(button) } else { self.buttons.remove(&button) };
                 if changes {
                     self.button(button, down)?;
+                    self.pressed = down.then_some(now).or(self.pressed);
                 }
             }
             Input::Wheel { at, dx, dy } => {
@@ -276,10 +284,12 @@ impl Thread {
                 }
             }
             Input::Key { keysym, code, down, modifiers } => {
+                self.let_press_arrive(now, down);
                 let ops = self.keyboard.handle_key(keysym, code, down, modifiers);
                 self.run_ops(&ops)?;
             }
             Input::Text(text) => {
+                self.let_press_arrive(now, true);
                 let ops = self.keyboard.handle_text(&text);
                 self.run_ops(&ops)?;
             }
@@ -323,6 +333,13 @@ impl Thread {
             0,
         )?;
         Ok(())
+    }
+
+    /// Waits before the first key that goes down after a press, if it comes right behind it.
+    fn let_press_arrive(&mut self, now: Instant, down: bool) {
+        if let Some(pressed) = self.pressed.take_if(|_| down) {
+            std::thread::sleep((pressed + AFTER_PRESS).saturating_duration_since(now));
+        }
     }
 
     fn button(&self, button: u8, down: bool) -> Result<(), LinkError> {

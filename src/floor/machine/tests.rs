@@ -265,6 +265,41 @@ fn a_clock_that_goes_back_neither_panics_nor_locks_anybody_out() {
     granted(floor.handle_agent(earlier, &bot).expect("may")).check().expect("fresh");
 }
 
+#[test]
+fn a_clock_that_leaps_ahead_ends_what_was_due_once_and_takes_nothing_from_who_is_there() {
+    let (t, day) = (Instant::now(), Duration::from_secs(86_400));
+    let mut floor = Floor::new(SETTLE).in_mode(Mode::Turns).with_idle(IDLE);
+    let (ada, bob) = (actor("ada", Role::Controller), actor("bob", Role::Controller));
+    let (x, y) = (actor("x", Role::Agent), actor("y", Role::Agent));
+    // A turn that the leap left unused is over, once, and goes to the one who asks.
+    drop(granted(floor.handle_agent(t, &x).expect("free")));
+    floor.handle_request(t, &y).expect("may ask");
+    floor.handle_timeout(t + day);
+    assert!(matches!(floor.holder(t + day), Holder::Agent { name, .. } if name == "y"));
+    floor.handle_timeout(t + day);
+    assert!(
+        matches!(floor.holder(t + day), Holder::Agent { name, .. } if name == "y"),
+        "it begins with the leap"
+    );
+    // A takeover has no end by the clock as long as its holder is there.
+    floor.handle_here(&ada.id);
+    floor.handle_takeover(t + day, &ada).expect("may");
+    floor.handle_timeout(t + day * 2);
+    assert_eq!(taken(&floor), Some("ada"));
+    assert!(floor.handle_takeover(t + day * 2, &bob).is_err());
+    assert!(floor.handle_agent(t + day * 2, &x).is_err());
+    // Once she has left, the leap is longer than anybody waits; nobody is locked out, at an earlier time neither.
+    floor.handle_gone(t + day * 2, &ada.id);
+    floor.handle_timeout(t + day * 3);
+    assert_eq!(taken(&floor), None);
+    let handed_back = events(&mut floor).iter().filter(|event| event.starts_with("HandedBack")).count();
+    assert_eq!(handed_back, 1);
+    let _ = floor.handle_person(t, &bob, Touch::Momentary);
+    floor.handle_timeout(t);
+    let until = floor.poll_timeout(t);
+    assert!(until.is_none_or(|until| until <= t + day * 4), "{until:?}");
+}
+
 #[derive(Clone, Debug)]
 enum Move {
     Wait(u64),

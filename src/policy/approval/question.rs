@@ -101,7 +101,7 @@ pub enum Answer {
 }
 
 /// Who answered what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Answered {
     #[ts(type = "string")]
     #[schema(value_type = String)]

@@ -96,6 +96,26 @@ fn neither_an_agent_nor_a_viewer_answers() {
 }
 
 #[test]
+fn at_its_client_an_agents_own_question_is_answered_once_or_with_no_and_under_its_name() {
+    let (t, mut approvals) = queue();
+    let (bot, other) = (actor("bot", Role::Agent), actor("other", Role::Agent));
+    let [id, no] = [0; 2].map(|_| approvals.ask(t, asked("bot")).expect("room"));
+    let not_theirs = approvals.answer_at_client(t, id, &other, Answer::Once);
+    assert_eq!(not_theirs, Err(AnswerError::MayNotAnswer { role: Role::Agent }));
+    let always = approvals.answer_at_client(t, id, &bot, Answer::AlwaysForOrigin);
+    assert_eq!(always, Err(AnswerError::NotAlways));
+    approvals.answer_at_client(t, id, &bot, Answer::Once).expect("its own");
+    let late = approvals.answer(t, id, &ada(), Answer::Once).expect_err("late");
+    assert_eq!(late.to_string(), "the user of bot has answered already: yes, once");
+    let answered = approvals.spend(t, id, &page("cart")).expect("a yes").answered;
+    assert_eq!((answered.by.as_str(), answered.role), ("bot", Role::Agent));
+    approvals.answer_at_client(t, no, &bot, Answer::Deny { message: None }).expect("its own");
+    let refused = approvals.spend(t, no, &page("cart")).expect_err("denied");
+    assert_eq!(refused.to_string(), "the user of bot said no");
+    approvals.answer(t, no, &ada(), Answer::Once).expect_err("late");
+}
+
+#[test]
 fn nobody_answers_nobody_uses_it_everybody_leaves_all_of_it_means_no() {
     let (t, mut approvals) = queue();
     let minute = Duration::from_secs(60);

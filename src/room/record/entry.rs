@@ -26,7 +26,8 @@ pub enum RecordKind {
     Look,
     /// A person's hands, once for each time that they had the floor.
     Input,
-    /// What the rules said.
+    /// What a rule denied before it became an act: a CDP client's message. A
+    /// tool's call that is denied is an act that was refused.
     Decision,
     Approval,
     /// Takeovers, hand-backs, turns, requests, modes.

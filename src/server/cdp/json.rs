@@ -13,7 +13,7 @@ use super::is_target;
 use crate::base::RoomId;
 use crate::browser::{Browser, CdpError};
 use crate::policy::{self, Effect, Fingerprint, Place, Request};
-use crate::room::{AgentSeat, NoFloor, Room};
+use crate::room::{AgentSeat, Entry, NoFloor, Outcome, RecordKind, Room};
 use crate::server::caller::Caller;
 use crate::server::error::ApiError;
 use crate::server::guard::Site;
@@ -218,7 +218,26 @@ impl Desk {
         params: &Value,
     ) -> Result<T, ApiError> {
         let seat = self.room.enter_agent(self.caller.as_agent()?)?;
-        self.consent(&seat, browser, method, params).await?;
+        let page = params["targetId"].as_str().and_then(|target| browser.address_of(target));
+        let entry = Entry::new(RecordKind::Act, method).by(seat.actor());
+        let begun = seat.recorder().begin(entry.page(&page.unwrap_or_default())).await?;
+        let done = self.act_with_floor(&seat, browser, method, params).await;
+        match &done {
+            Ok(_) => begun.done(),
+            Err(error) if error.status().is_server_error() => begun.end(Outcome::Failed, ""),
+            Err(error) => begun.end(Outcome::Refused, error.message()),
+        }
+        done
+    }
+
+    async fn act_with_floor<T: for<'a> Deserialize<'a>>(
+        &self,
+        seat: &AgentSeat,
+        browser: &Browser,
+        method: &'static str,
+        params: &Value,
+    ) -> Result<T, ApiError> {
+        self.consent(seat, browser, method, params).await?;
         let permit = seat.floor(Instant::now() + LONGEST_WAIT).await.map_err(|refusal| match refusal {
             NoFloor::Refused(_) => ApiError::forbidden(refusal.to_string()),
             NoFloor::Held { .. } | NoFloor::HeldByAgent { .. } => {

@@ -1,5 +1,6 @@
 //! What a CDP client does, in the record: a line before it has the floor, and
-//! one for each method on each page when it has acted. Floods of `Input.*` are
+//! one for each method on each page when it has acted, or when a rule has denied
+//! it. Floods of `Input.*` are
 //! one line for each time that it had the floor. Parameters are never written.
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::base::Actor;
 use crate::browser::{ActTally, Browser};
-use crate::room::{AgentSeat, Begun, Entry, RecordError, RecordKind, Recorder};
+use crate::room::{AgentSeat, Begun, Entry, Outcome, RecordError, RecordKind, Recorder};
 
 pub(super) struct Leases {
     recorder: Recorder,
@@ -68,6 +69,12 @@ impl Leases {
     fn write(&mut self) {
         for acts in self.acts.take() {
             let page = acts.target.and_then(|target| self.browser.tab(&target)).map(|tab| tab.url());
+            if let Some(why) = acts.denied {
+                let entry = Entry::new(RecordKind::Decision, &acts.method).by(&self.actor);
+                let entry = entry.page(page.as_deref().unwrap_or_default()).outcome(Outcome::Refused);
+                self.recorder.note(entry.because(&why).details(json!({ "count": acts.count })));
+                continue;
+            }
             if acts.method.starts_with("Input.") {
                 *self.inputs.entry(page).or_default().entry(acts.method).or_default() += acts.count;
                 continue;
