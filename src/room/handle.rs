@@ -384,34 +384,6 @@ impl AgentSeat {
         self.open_approval(request).await?.answered().await
     }
 
-    /// Whether the user of this agent's own client may be asked too.
-    pub fn asks_clients(&self) -> bool {
-        self.seat.room.asks_clients
-    }
-
-    /// The same; the user of the agent's own client is asked too, and the
-    /// first answer counts. When it came from elsewhere, `at_client` is dropped.
-    pub async fn ask_approval_here_and_there(
-        &self,
-        request: Request,
-        at_client: impl Future<Output = Answer> + Send,
-    ) -> Result<ApprovalId, NoApproval> {
-        let open = self.open_approval(request).await?;
-        let id = open.id;
-        let answered = open.answered();
-        tokio::pin!(answered);
-        tokio::select! {
-            biased;
-            answer = &mut answered => answer,
-            said = at_client => {
-                let answering = Command::AnswerAtClient { agent: self.actor.clone(), id, answer: said };
-                self.seat.room.commands.send(answering).await.map_err(|_| NoApproval::Stopping)?;
-                // What counts comes by the same way as every answer, a no of the room's too.
-                answered.await
-            }
-        }
-    }
-
     /// Puts a question before the people; the answer is waited for by what this returns.
     pub async fn open_approval(&self, request: Request) -> Result<OpenApproval, NoApproval> {
         let room = &self.seat.room;
@@ -419,6 +391,33 @@ impl AgentSeat {
         let asked = room.ask(|reply| Command::AskApproval { request: Box::new(request), reply, answered });
         let id = asked.await.map_err(|_| NoApproval::Stopping)??;
         Ok(OpenApproval { room: room.clone(), id, answer, over: false })
+    }
+
+    /// Whether the user of this agent's own client may be asked too.
+    pub fn asks_clients(&self) -> bool {
+        self.seat.room.asks_clients
+    }
+
+    /// Asks people, and the user of the agent's own client too; the first
+    /// answer counts. When it came from elsewhere, `at_client` is dropped.
+    pub async fn ask_approval_here_and_there(
+        &self,
+        request: Request,
+        at_client: impl Future<Output = Answer> + Send,
+    ) -> Result<ApprovalId, NoApproval> {
+        let open = self.open_approval(request).await?;
+        let (id, room) = (open.id(), &self.seat.room);
+        let mut answered = std::pin::pin!(open.answered());
+        tokio::select! {
+            biased;
+            answer = &mut answered => answer,
+            said = at_client => {
+                let answering = Command::AnswerAtClient { agent: self.actor.clone(), id, answer: said };
+                room.commands.send(answering).await.map_err(|_| NoApproval::Stopping)?;
+                // What counts comes by the same way as every answer, a no of the room's too.
+                answered.await
+            }
+        }
     }
 
     /// Uses a yes up, right before the act.
