@@ -284,12 +284,12 @@ impl Thread {
                 }
             }
             Input::Key { keysym, code, down, modifiers } => {
-                self.let_press_arrive(now, down);
+                self.let_press_arrive(down)?;
                 let ops = self.keyboard.handle_key(keysym, code, down, modifiers);
                 self.run_ops(&ops)?;
             }
             Input::Text(text) => {
-                self.let_press_arrive(now, true);
+                self.let_press_arrive(true)?;
                 let ops = self.keyboard.handle_text(&text);
                 self.run_ops(&ops)?;
             }
@@ -336,10 +336,14 @@ impl Thread {
     }
 
     /// Waits before the first key that goes down after a press, if it comes right behind it.
-    fn let_press_arrive(&mut self, now: Instant, down: bool) {
-        if let Some(pressed) = self.pressed.take_if(|_| down) {
-            std::thread::sleep((pressed + AFTER_PRESS).saturating_duration_since(now));
+    fn let_press_arrive(&mut self, down: bool) -> Result<(), LinkError> {
+        let Some(pressed) = self.pressed.take_if(|_| down) else { return Ok(()) };
+        // What arrives meanwhile rings the bell and stays in the mail.
+        while pressed.elapsed() < AFTER_PRESS {
+            while self.link.conn.poll_for_event()?.is_some() {}
+            self.link.wait(self.mail.bell(), Some(pressed + AFTER_PRESS))?;
         }
+        Ok(())
     }
 
     fn button(&self, button: u8, down: bool) -> Result<(), LinkError> {
