@@ -14,8 +14,8 @@ export default defineConfig({
   fullyParallel: false,
   // What fails and then passes is printed as flaky: a fault to be found.
   retries: process.env.CI ? 1 : 0,
-  timeout: 60_000,
-  expect: { timeout: 15_000 },
+  timeout: 120_000,
+  expect: { timeout: 30_000 },
   reporter: [["list"]],
   use: {
     trace: "retain-on-failure",

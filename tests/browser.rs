@@ -168,7 +168,7 @@ impl Hand {
         hand
     }
     async fn go(&self, url: &str) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         self.tab.navigate(&self.permit, url, deadline).await.expect("navigates");
     }
     fn acting(&self, ms: u64) -> Acting<'_> {
@@ -179,7 +179,7 @@ impl Hand {
         self.acting(3000).click(&at(target), &Click::default()).await
     }
     async fn js(&self, source: &str) -> Value {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         self.tab.evaluate(&self.permit, source, None, deadline).await.expect("runs")
     }
     async fn outline(&self) -> String {
@@ -271,7 +271,7 @@ async fn acts_reach_the_page_and_refusals_say_why() {
 
     hand.click("#go").await.expect("follows the link");
     assert!(hand.outline().await.contains("heading \"Other\""), "the new page is read, not the old one");
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     assert!(hand.tab.back(&hand.permit, deadline).await.expect("goes back"));
     assert!(hand.tab.url().ends_with("/acts"));
     hand.go(&format!("{}/slow", desk.site)).await;
@@ -289,7 +289,7 @@ async fn frames_are_shown_and_clicked_in_this_process_and_in_another() {
     let desk = Desk::new().await;
     let (browser, _events) = desk.browser().await;
     let hand = Hand::new(&browser, &format!("{}/frames", desk.site)).await;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let outline = loop {
         let outline = hand.outline().await;
         if outline.matches("button \"Inside\"").count() == 2 {
@@ -412,7 +412,7 @@ async fn chromium_is_boxed_in_and_comes_back_with_its_tabs() {
     let group = i32::try_from(browser.pid()).expect("pid");
     // SAFETY: a plain system call with integers; the group is the one we started.
     assert_eq!(unsafe { libc::kill(-group, libc::SIGKILL) }, 0);
-    let ended = tokio::time::timeout(Duration::from_secs(10), async {
+    let ended = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
             match events.recv().await {
                 Some(BrowserEvent::Ended(exit)) => return exit,
@@ -687,7 +687,7 @@ async fn an_agent_works_over_mcp() {
     stream.write_all(gone.as_bytes()).await.expect("sends");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.expect("answers");
-    tokio::time::timeout(Duration::from_secs(5), async {
+    tokio::time::timeout(Duration::from_secs(60), async {
         while Arc::strong_count(&seat) >= before {
             tokio::task::yield_now().await;
         }

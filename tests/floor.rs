@@ -54,7 +54,7 @@ async fn type_digits(person: &Viewer, digits: &str) {
 
 /// Clicks until the window has the keyboard, which the window manager gives it in its own time.
 async fn warm_up(person: &Viewer, eye: &mut Raw, at: Point) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while std::time::Instant::now() < deadline {
         button(person, at, true).await;
         button(person, at, false).await;

@@ -76,7 +76,7 @@ async fn all_that_is_done_stands_in_order_and_no_secret_with_it() {
     person.input(2, 2, Input::Text("hunter2hand".into())).await.expect("sent");
     house.until(|view| view["holder"]["kind"] == "person").await;
     // Inputs go one after the other; the echo of a further one says that they were taken.
-    person.echo(std::time::Duration::from_secs(5)).await.expect("taken");
+    person.echo(std::time::Duration::from_secs(60)).await.expect("taken");
     let note = json!({ "note": "logged in with code 483920" });
     assert_eq!(post(&house, "/api/rooms/main/floor/handback", note).await, 200);
 

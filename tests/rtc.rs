@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use relay::{Link, Relay};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(40);
 const BEST: &[Codec] = &[Codec::H264, Codec::Vp8];
 
 type Events = mpsc::Receiver<(PeerId, PeerEvent)>;

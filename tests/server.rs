@@ -258,7 +258,7 @@ impl Server {
         // A server that refuses early may close before it has read all.
         let _ = stream.write_all(request).await;
         let mut bytes = Vec::new();
-        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+        let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut bytes)).await;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let asked = String::from_utf8_lossy(&request[..request.len().min(80)]);
         read.unwrap_or_else(|_| panic!("no end of the answer to {asked:?}: {text:?}")).ok();
@@ -325,7 +325,7 @@ impl Page {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("a message in time")
+        tokio::time::timeout(Duration::from_secs(60), wait).await.expect("a message in time")
     }
 
     async fn say(&mut self, text: &str) {
@@ -672,7 +672,7 @@ async fn a_stopping_server_says_so_and_stops() {
     server.shutdown.cancel();
     assert_eq!(page.next().await, Err(1012));
     drop(page);
-    tokio::time::timeout(Duration::from_secs(5), server.served).await.expect("in time").expect("no panic");
+    tokio::time::timeout(Duration::from_secs(60), server.served).await.expect("in time").expect("no panic");
     assert!(TcpStream::connect(server.address).await.is_err());
 }
 
@@ -703,7 +703,7 @@ async fn a_standard_player_offers_plays_and_leaves() {
     let (_, stranger) = server.token(Role::Viewer, None, None).await;
     assert_eq!(server.with(&stranger, "DELETE", &resource, "").await.status, 404);
     assert_eq!(server.with(&viewer, "DELETE", &resource, "").await.status, 200);
-    tokio::time::timeout(Duration::from_secs(5), async {
+    tokio::time::timeout(Duration::from_secs(60), async {
         while server.seats() > 0 {
             tokio::task::yield_now().await;
         }

@@ -157,7 +157,7 @@ async fn files(house: &House, agent: &mut Agent<'_>) {
     );
 
     agent.ok("browser_click", json!({ "target": "getByText('Download')" })).await;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let listed = loop {
         let listed = agent.ok("browser_downloads", json!({})).await;
         if listed.text.contains("file.txt (complete") {
@@ -479,14 +479,14 @@ async fn a_page_without_end_stops_its_own_calls_only() {
         began.elapsed()
     });
     assert!(clicked.text.contains("does not answer"), "{clicked}");
-    assert!(lively < Duration::from_secs(15), "the other tab waited {lively:?}");
+    assert!(lively < Duration::from_secs(40), "the other tab waited {lively:?}");
     let stuck = agent.refused("browser_click", json!({ "target": "#press" })).await;
     assert!(["stuck", "timed_out"].contains(&stuck.code()), "{stuck}");
     // Leaving the page ends its loop, also for a page of the same site and process.
     let began = Instant::now();
     agent.go(&house.at("/other")).await;
     assert!(agent.ok("browser_snapshot", json!({})).await.text.contains("Page Title: Other"));
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
 
     // A thousand popups, for which Chromium takes the click as leave for one at a time.
     agent.go(&house.page()).await;
@@ -496,7 +496,7 @@ async fn a_page_without_end_stops_its_own_calls_only() {
     agent.ok("browser_click", json!({ "target": "#press" })).await;
     let began = Instant::now();
     assert_eq!(other.run("() => name_.value").await, "turn 4");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     let tabs = other.tabs().await;
     assert!(tabs.len() <= 40, "{} tabs are open", tabs.len());
 }
@@ -590,7 +590,7 @@ async fn isolated_contexts_end_with_the_session_that_made_them() {
     assert!(opened["result"]["isError"] != true, "{opened}");
     assert_eq!(watching.tabs().await.len(), before + 1);
     mcp.end().await;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while watching.tabs().await.len() > before {
         assert!(Instant::now() < deadline, "its tab is still there");
     }

@@ -168,7 +168,7 @@ fn permit() -> FloorPermit {
 }
 
 fn soon() -> tokio::time::Instant {
-    tokio::time::Instant::now() + Duration::from_secs(10)
+    tokio::time::Instant::now() + Duration::from_secs(60)
 }
 
 impl Agent {
@@ -224,7 +224,7 @@ impl Agent {
 }
 
 async fn within<T>(what: impl Future<Output = T>, name: &str) -> T {
-    match tokio::time::timeout(Duration::from_secs(10), what).await {
+    match tokio::time::timeout(Duration::from_secs(60), what).await {
         Ok(value) => value,
         Err(_) => panic!("did not happen: {name}"),
     }

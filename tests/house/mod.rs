@@ -26,7 +26,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 pub const ADMIN: &str = "tdm_tools-test-0123456789abcdef0123456789";
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Another process' doings have no event here: it is asked so often.
 const AGAIN: Duration = Duration::from_millis(20);
