@@ -111,8 +111,10 @@ struct Holders {
 
 /// Changes of the holder that are remembered.
 const MOST: usize = 200;
-/// A person has the floor with their input; that it is told may take this many milliseconds longer.
-const LATE: f64 = 250.0;
+/// A person has the floor with their input; that it is told may take this many
+/// milliseconds longer on a busy machine. What is taken for theirs by mistake
+/// can only be the page's own doing: an agent's act has a holder.
+const LATE: f64 = 1000.0;
 
 impl Holders {
     fn add(&mut self, at: f64, kind: Option<ActorKind>) {

@@ -1,7 +1,7 @@
 //! The task of a recording: it listens in every page and frame and tells the
 //! steps what was done there by people.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -51,6 +51,8 @@ pub(super) struct Taker {
     listening: watch::Sender<usize>,
     stop: CancellationToken,
     at_start: usize,
+    /// The tabs that are open as far as it was told.
+    open: HashSet<String>,
     /// Our sessions with tabs, by session, and with their pages and frames.
     tab_sessions: HashMap<String, String>,
     sessions: HashMap<String, Session>,
@@ -100,6 +102,7 @@ impl Taker {
             listening,
             stop,
             at_start: 0,
+            open: HashSet::new(),
             tab_sessions: HashMap::new(),
             sessions: HashMap::new(),
             worlds: HashMap::new(),
@@ -118,6 +121,7 @@ impl Taker {
         taker.front = open.iter().find(|(info, _)| info.front).map(|(info, _)| info.target.clone());
         taker.at_start = open.len();
         for (info, _) in &open {
+            taker.open.insert(info.target.clone());
             taker.attach(&info.target).await?;
         }
         Ok(taker)
@@ -203,15 +207,12 @@ impl Taker {
     async fn on_tabs(&mut self) -> Result<(), CdpError> {
         let (now, by_person) = (now(), self.person_now());
         let open = self.own_tabs();
-        let gone: Vec<(String, String)> = self
-            .tab_sessions
-            .iter()
-            .filter(|(_, tab)| !open.iter().any(|(info, _)| info.target == **tab))
-            .map(|(session, tab)| (session.clone(), tab.clone()))
-            .collect();
-        let closed_front = gone.iter().any(|(_, tab)| self.front.as_deref() == Some(tab));
-        for (session, tab) in gone {
-            self.tab_sessions.remove(&session);
+        // A tab may go before there is a session with it.
+        let is_open = |tab: &str| open.iter().any(|(info, _)| info.target == tab);
+        let gone: Vec<String> = self.open.extract_if(|tab| !is_open(tab)).collect();
+        self.tab_sessions.retain(|_, tab| is_open(tab));
+        let closed_front = gone.iter().any(|tab| self.front.as_ref() == Some(tab));
+        for tab in gone {
             self.with_steps(|steps| {
                 if by_person && steps.is_known(&tab) && !steps.touched_since(&tab, now - CAUSED) {
                     steps.add_tab_act(&tab, now, "close", None);
@@ -220,7 +221,7 @@ impl Taker {
         }
         let mut came = false;
         for (info, _) in &open {
-            if !self.tab_sessions.values().any(|tab| *tab == info.target) {
+            if self.open.insert(info.target.clone()) {
                 came = true;
                 // Nothing in a page led to it; its page may be gone before it is known.
                 let front = self.front.clone().unwrap_or_default();
@@ -230,7 +231,12 @@ impl Taker {
                         steps.add_tab(&info.target, None, now);
                     }
                 });
-                self.attach(&info.target).await?;
+                if let Err(error) = self.attach(&info.target).await {
+                    if let CdpError::Mux(_) = error {
+                        return Err(error);
+                    }
+                    tracing::debug!(%error, "a tab went before it could be listened to");
+                }
             }
         }
         let front = open.iter().find(|(info, _)| info.front).map(|(info, _)| info.target.clone());
