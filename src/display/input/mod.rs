@@ -60,11 +60,11 @@ pub enum InjectError {
 /// Longest text to type at once, in bytes.
 const MAX_TEXT: usize = 16 * 1024;
 
+/// How long the pointer is taken to be where it was sent.
+const STAYS: Duration = Duration::from_secs(1);
+
 /// The door to the input thread. 1024 inputs may wait; then a move is
 /// dropped, because a later one follows, and anything else is refused.
-/// How long the pointer is taken to be where it was sent.
-const STAYS: std::time::Duration = std::time::Duration::from_secs(1);
-
 pub(super) struct Injector {
     post: Post<StampedInput>,
 }
