@@ -1,11 +1,16 @@
 //! What the multiplexer knows of a client from outside: the contexts and tabs
 //! that it made, the worlds of its pages, what it holds down, the dialogs it
-//! saw open, its permit. Says of each message what it needs. Pure; time comes
-//! in as an argument.
+//! saw open, its permit, and what waits for the floor or a yes. Pure; time
+//! comes in as an argument.
+
+mod judge;
+mod page;
+
+pub(super) use judge::Verdict;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +19,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value, json};
 
-use super::acts::{self, Kind};
+use self::page::{Mouse, OpenDialog, Page};
+use super::acts;
 use super::message;
 use super::tally::ActTally;
 use crate::base::Actor;
 use crate::floor::{FloorPermit, OnTheWay};
-use crate::policy::{Action, Decision, Effect, Place, Rules, cdp};
+use crate::policy::{Action, Decision, Rules};
 
 /// A permit that was not used for this long is given back.
 const IDLE: Duration = Duration::from_secs(1);
@@ -84,24 +90,6 @@ pub enum GuestSignal {
     Pointer { target: String, x: f64, y: f64, pressed: bool },
 }
 
-/// What is to be done with a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// In its turn.
-    Pass,
-    /// At once, ahead of what waits.
-    Now,
-    /// With the floor.
-    Act,
-    /// At once, unless what it releases waits itself.
-    Release,
-    /// It is answered and not done.
-    Silent,
-    /// It is answered when the dialog has closed.
-    WhenClosed,
-    Refuse(Cow<'static, str>),
-}
-
 /// A message that waits for the floor, or behind one that does.
 pub(super) struct Held {
     pub session: String,
@@ -133,95 +121,8 @@ pub(super) struct Guest {
     shown: Option<Instant>,
 }
 
-/// A session of a target.
-struct Page {
-    kind: String,
-    target: String,
-    /// The session through which it was attached.
-    parent: String,
-    /// The client acted on it with the permit that it has now.
-    acted: bool,
-    /// The floor's epoch when it last did something else than type: since then
-    /// the focus is where it put it, unless somebody else has acted.
-    focused: Option<u64>,
-    /// In a browser context that the client made.
-    own: bool,
-    /// A tab that the client opened where people see it.
-    own_tab: bool,
-    /// Ids of isolated worlds.
-    isolated: HashSet<i64>,
-    /// Acts that are not answered yet.
-    acts: usize,
-    buttons: BTreeMap<String, (f64, f64)>,
-    keys: BTreeMap<String, Value>,
-    touching: bool,
-    /// A text of an input method that was not committed yet.
-    composing: bool,
-    dialog: Option<OpenDialog>,
-    starts_by: Option<Instant>,
-    paused: BTreeMap<String, Instant>,
-}
-
-struct OpenDialog {
-    before_unload: bool,
-    /// It came from what this client did.
-    own: bool,
-    /// Answers that wait until somebody else closes it.
-    waiting: Vec<Number>,
-}
-
 /// One of our own calls for a client: session, method, parameters.
 pub(super) type OwnCall = (String, &'static str, Value);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Scope<'a> {
-    #[serde(borrow, default)]
-    browser_context_id: Option<Cow<'a, str>>,
-    #[serde(default)]
-    window_id: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Attach {
-    #[serde(default)]
-    auto_attach: Option<bool>,
-    #[serde(default)]
-    flatten: bool,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Mouse<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(default)]
-    x: f64,
-    #[serde(default)]
-    y: f64,
-    #[serde(borrow, default)]
-    button: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Composition<'a> {
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Key<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    code: Cow<'a, str>,
-    #[serde(borrow, default)]
-    key: Cow<'a, str>,
-    #[serde(default)]
-    windows_virtual_key_code: i64,
-}
 
 impl Guest {
     pub fn new(now: Instant, options: GuestOptions) -> Self {
@@ -271,44 +172,11 @@ impl Guest {
         let Some(page) = self.pages.get(session).filter(|_| self.fresh_permit().is_none()) else {
             return false;
         };
-        match method {
-            "Input.dispatchMouseEvent" => message::read::<Mouse>(params)
-                .and_then(|mouse| mouse.button)
-                .is_some_and(|button| !page.buttons.contains_key(button.as_ref())),
-            "Input.dispatchKeyEvent" => message::read::<Key>(params).is_some_and(|key| {
-                let name = if key.code.is_empty() { &key.key } else { &key.code };
-                !page.keys.contains_key(name.as_ref())
-            }),
-            "Input.dispatchTouchEvent" => !page.touching,
-            _ => false,
-        }
+        page.lets_go_of_nothing(method, params)
     }
 
     pub fn holds_back(&self, session: &str) -> bool {
         self.held.iter().chain(self.questions.values()).any(|held| held.session == session)
-    }
-
-    /// What the room's rules say of a message. Nothing when there are none.
-    pub fn decide(
-        &self,
-        session: &str,
-        method: &str,
-        params: Option<&RawValue>,
-    ) -> Option<(Option<String>, Action, Decision)> {
-        let GuestRules { actor, rules, address } = self.options.rules.as_ref()?;
-        let rules = rules();
-        if rules.is_empty() && rules.default_effect() == Effect::Allow {
-            return None;
-        }
-        let target = self.pages.get(session).map(|page| page.target.clone());
-        let page = target.as_deref().map(|target| match address(target) {
-            Some(url) => Place::of(&url),
-            None => Place::Unknown,
-        });
-        let params = message::read::<Value>(params).unwrap_or_default();
-        let action = cdp::action(actor.clone(), method, params, page);
-        let decision = rules.decide(&action);
-        Some((target, action, decision))
     }
 
     /// A rule denied this: it is counted for those who write it down.
@@ -329,114 +197,6 @@ impl Guest {
 
     pub fn take_question(&mut self, number: u64) -> Option<Held> {
         self.questions.remove(&number)
-    }
-
-    /// Says what a message needs; and with which other parameters it goes on, if not its own.
-    pub fn judge(
-        &self,
-        session: &str,
-        method: &str,
-        params: Option<&RawValue>,
-    ) -> (Verdict, Option<Box<RawValue>>) {
-        let page = self.pages.get(session);
-        let own = || self.is_own(page, params);
-        let verdict = match acts::kind(method) {
-            Kind::Look => Verdict::Pass,
-            Kind::Unblock => Verdict::Now,
-            Kind::Act => Verdict::Act,
-            Kind::Input if acts::is_release(method, params) => Verdict::Release,
-            Kind::Input => Verdict::Act,
-            Kind::Evaluate => self.judge_evaluation(page, params),
-            Kind::Dialog => judge_dialog(page, params),
-            Kind::Shared if own() => Verdict::Pass,
-            Kind::Shared => Verdict::Act,
-            Kind::Own(_) | Kind::OwnOrSilent if own() => Verdict::Pass,
-            Kind::Own(_) if acts::is_default(method, params) => Verdict::Silent,
-            Kind::OwnOrSilent => Verdict::Silent,
-            Kind::Own(reason) | Kind::Never(reason) => Verdict::Refuse(reason.into()),
-            Kind::Attach => {
-                let part = message::read::<Attach>(params);
-                match part.is_some_and(|part| part.flatten || part.auto_attach == Some(false)) {
-                    true => Verdict::Pass,
-                    false => Verdict::Refuse(acts::NESTED.into()),
-                }
-            }
-            Kind::NewContext => {
-                return (Verdict::Pass, with(params, "disposeOnDetach", true.into()));
-            }
-            Kind::EndContext if own() => Verdict::Pass,
-            Kind::EndContext => Verdict::Refuse(
-                "this browser context is not this client's; close the connection instead".into(),
-            ),
-            Kind::Downloads if own() => {
-                let dir = self.options.download_dir.to_string_lossy().into_owned();
-                return (Verdict::Pass, with(params, "downloadPath", dir.into()));
-            }
-            Kind::Downloads => Verdict::Silent,
-            Kind::Files => self.judge_files(params),
-        };
-        (verdict, None)
-    }
-
-    fn is_own(&self, page: Option<&Page>, params: Option<&RawValue>) -> bool {
-        let scope: Option<Scope> = message::read(params);
-        match scope {
-            Some(Scope { browser_context_id: Some(context), .. }) => self.contexts.contains(context.as_ref()),
-            Some(Scope { window_id: Some(window), .. }) => self.windows.contains(&window),
-            _ => page.is_some_and(|page| page.own),
-        }
-    }
-
-    fn judge_evaluation(&self, page: Option<&Page>, params: Option<&RawValue>) -> Verdict {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Part<'a> {
-            #[serde(default)]
-            context_id: Option<i64>,
-            #[serde(default)]
-            execution_context_id: Option<i64>,
-            #[serde(borrow, default)]
-            object_id: Option<Cow<'a, str>>,
-            #[serde(default)]
-            throw_on_side_effect: bool,
-        }
-        let Some(page) = page else { return Verdict::Pass };
-        // A worker has no page to change.
-        if page.own || !matches!(page.kind.as_str(), "page" | "iframe" | "tab" | "webview") {
-            return Verdict::Pass;
-        }
-        let Some(part) = message::read::<Part>(params) else { return Verdict::Act };
-        if part.throw_on_side_effect {
-            return Verdict::Pass;
-        }
-        // An object's id names its isolate, its world and itself.
-        let of_object = || part.object_id.as_ref()?.split('.').nth(1)?.parse().ok();
-        let world = part.context_id.or(part.execution_context_id).or_else(of_object);
-        let isolated = world.is_some_and(|world| page.isolated.contains(&world));
-        if isolated && !acts::has_acting_word(params) { Verdict::Pass } else { Verdict::Act }
-    }
-
-    /// A page gets no file out of what the server keeps.
-    fn judge_files(&self, params: Option<&RawValue>) -> Verdict {
-        #[derive(Deserialize)]
-        struct Part {
-            #[serde(default)]
-            files: Vec<PathBuf>,
-        }
-        let Some(part) = message::read::<Part>(params) else { return Verdict::Act };
-        let GuestOptions { download_dir, private_dir, .. } = &self.options;
-        let plain = |path: &Path| {
-            path.is_absolute() && path.components().all(|part| !matches!(part, Component::ParentDir))
-        };
-        let may = |path: &PathBuf| {
-            plain(path)
-                && (path.starts_with(download_dir) || !path.starts_with(private_dir))
-                && !path.starts_with("/proc")
-        };
-        match part.files.iter().all(may) {
-            true => Verdict::Act,
-            false => Verdict::Refuse("this file is not for pages; give the absolute path of another".into()),
-        }
     }
 
     // Handlers.
@@ -683,23 +443,8 @@ impl Guest {
     pub fn release_all(&mut self) -> Vec<OwnCall> {
         let mut calls = Vec::new();
         for (session, page) in &mut self.pages {
-            for (button, (x, y)) in std::mem::take(&mut page.buttons) {
-                let params =
-                    json!({ "type": "mouseReleased", "x": x, "y": y, "button": button, "clickCount": 0 });
-                calls.push((session.clone(), "Input.dispatchMouseEvent", params));
-            }
-            for params in std::mem::take(&mut page.keys).into_values() {
-                calls.push((session.clone(), "Input.dispatchKeyEvent", params));
-            }
-            if std::mem::take(&mut page.touching) {
-                let params = json!({ "type": "touchCancel", "touchPoints": [] });
-                calls.push((session.clone(), "Input.dispatchTouchEvent", params));
-            }
-            // Left open, it would be committed where a person goes on typing.
-            if std::mem::take(&mut page.composing) {
-                let params = json!({ "text": "", "selectionStart": 0, "selectionEnd": 0 });
-                calls.push((session.clone(), "Input.imeSetComposition", params));
-            }
+            let released = page.release_all();
+            calls.extend(released.into_iter().map(|(method, params)| (session.clone(), method, params)));
         }
         calls
     }
@@ -743,87 +488,4 @@ impl Guest {
         let idle = self.permit.as_ref().map(|_| self.used + IDLE);
         pages.copied().chain(idle.filter(|_| !holds)).chain(holds.then_some(self.looked + LOOK)).min()
     }
-}
-
-impl Page {
-    fn holds(&self) -> bool {
-        !self.buttons.is_empty() || !self.keys.is_empty() || self.touching || self.composing
-    }
-
-    fn note_input(&mut self, method: &str, params: Option<&RawValue>) {
-        match method {
-            "Input.dispatchMouseEvent" => {
-                let Some(mouse) = message::read::<Mouse>(params) else { return };
-                let button = mouse.button.filter(|button| button != "none");
-                match (mouse.kind.as_ref(), button) {
-                    ("mousePressed", Some(button)) if self.buttons.len() < 8 => {
-                        // A press commits what is composed.
-                        self.composing = false;
-                        self.buttons.insert(button.into_owned(), (mouse.x, mouse.y));
-                    }
-                    ("mouseReleased", Some(button)) => {
-                        self.buttons.remove(button.as_ref());
-                    }
-                    ("mouseMoved", _) => {
-                        self.buttons.values_mut().for_each(|at| *at = (mouse.x, mouse.y));
-                    }
-                    _ => {}
-                }
-            }
-            "Input.dispatchKeyEvent" => {
-                let Some(key) = message::read::<Key>(params) else { return };
-                let name = if key.code.is_empty() { &key.key } else { &key.code };
-                match key.kind.as_ref() {
-                    "keyDown" | "rawKeyDown" if self.keys.len() < 64 && !name.is_empty() => {
-                        let up = json!({ "type": "keyUp", "code": key.code, "key": key.key,
-                            "windowsVirtualKeyCode": key.windows_virtual_key_code });
-                        self.keys.insert(name.clone().into_owned(), up);
-                    }
-                    "keyUp" => {
-                        self.keys.remove(name.as_ref());
-                    }
-                    _ => {}
-                }
-            }
-            "Input.imeSetComposition" => {
-                let part = message::read::<Composition>(params);
-                self.composing = part.is_some_and(|part| !part.text.is_empty());
-            }
-            "Input.insertText" => self.composing = false,
-            "Input.dispatchTouchEvent" => {
-                if let Some(touch) = message::read::<Mouse>(params) {
-                    self.touching = matches!(touch.kind.as_ref(), "touchStart" | "touchMove");
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A dialog belongs to whoever made the page open it. Playwright answers every
-/// dialog that its user does not listen for, and its process ends when that
-/// answer is refused; so such an answer is neither given nor refused, but
-/// waits until somebody closes the dialog.
-fn judge_dialog(page: Option<&Page>, params: Option<&RawValue>) -> Verdict {
-    #[derive(Deserialize)]
-    struct Part {
-        accept: bool,
-    }
-    let Some((page, dialog)) = page.and_then(|page| Some((page, page.dialog.as_ref()?))) else {
-        // It is closed already, as far as the client could know. A late answer must not hit the next one.
-        return Verdict::Silent;
-    };
-    let accept = message::read::<Part>(params).is_some_and(|part| part.accept);
-    match dialog.own || (accept && !dialog.before_unload) {
-        _ if page.own => Verdict::Pass,
-        true => Verdict::Act,
-        false => Verdict::WhenClosed,
-    }
-}
-
-/// The parameters with one of them replaced.
-fn with(params: Option<&RawValue>, key: &str, value: Value) -> Option<Box<RawValue>> {
-    let mut all: serde_json::Map<String, Value> = message::read(params).unwrap_or_default();
-    all.insert(key.to_owned(), value);
-    message::raw(&Value::Object(all))
 }
