@@ -206,12 +206,7 @@ impl Server {
         let data = tempfile::tempdir().expect("dir");
         let store = Store::open(data.path()).expect("a store");
         let rooms = Arc::new(DoubleRooms::default());
-        let spec = |id: &str| RoomSpec {
-            id: RoomId::new(id).unwrap(),
-            size: Size::DEFAULT,
-            start_url: None,
-            mode: None,
-        };
+        let spec = |id: &str| RoomSpec::new(RoomId::new(id).unwrap(), Size::DEFAULT);
         for id in ["main", "other"] {
             rooms.create(spec(id)).await.expect("made");
         }

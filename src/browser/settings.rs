@@ -4,10 +4,11 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::BrowserError;
 use crate::base::Size;
-use crate::process::{self, RoomUser};
+use crate::process::{self, Group, RoomUser};
 
 /// The locked settings, as the managed policy of Chromium.
 const POLICIES: &str = include_str!("../../xvfb/policies/tandem.json");
@@ -24,6 +25,8 @@ pub struct BrowserSettings {
     /// bubblewrap, which puts the managed policies in place.
     pub bubblewrap: PathBuf,
     pub user: RoomUser,
+    /// The limits of its processes.
+    pub group: Option<Arc<Group>>,
     /// The sweep's mark: the run directory of this server.
     pub mark: PathBuf,
     /// For the policy file and the log. Chromium must be able to read it.
@@ -35,6 +38,12 @@ pub struct BrowserSettings {
     pub size: Size,
     /// Opened when there is nothing to restore.
     pub start_url: String,
+    /// A proxy for all its connections, as `http://host:port` or `socks5://host:port`.
+    pub proxy: Option<String>,
+    /// The language of its pages and of itself, as `de` or `pt-BR`.
+    pub locale: Option<String>,
+    /// By its name in the tz database, as `Europe/Berlin`.
+    pub time_zone: Option<String>,
     /// Whether the managed policies are put in place. Off only for a
     /// machine whose administrator has policies of their own.
     pub policies: bool,
@@ -116,10 +125,21 @@ impl BrowserSettings {
         let mut profile = OsString::from("--user-data-dir=");
         profile.push(&self.profile_dir);
         flags.push(profile);
+        if let Some(locale) = &self.locale {
+            flags.push(format!("--lang={locale}").into());
+        }
         if shared_memory().is_some_and(|bytes| bytes < ENOUGH_SHARED_MEMORY) {
             flags.push("--disable-dev-shm-usage".into());
         }
         flags
+    }
+
+    /// The display, and what the room says of language and time.
+    pub(super) fn environment(&self) -> Vec<(OsString, OsString)> {
+        let language = self.locale.iter().map(|locale| ("LANGUAGE", locale.replace('-', "_")));
+        let zone = self.time_zone.iter().map(|zone| ("TZ", zone.clone()));
+        let more = language.chain(zone).map(|(name, value)| (name.into(), value.into()));
+        self.env.iter().cloned().chain(more).collect()
     }
 
     /// Writes the policy file, readable by the room's user.
@@ -132,6 +152,13 @@ impl BrowserSettings {
         let mut policies: serde_json::Value =
             serde_json::from_str(POLICIES).map_err(|error| failed(error.into()))?;
         policies["DownloadDirectory"] = self.download_dir.to_string_lossy().into();
+        if let Some(locale) = &self.locale {
+            policies["ForcedLanguages"] = serde_json::json!([locale]);
+        }
+        if let Some(proxy) = &self.proxy {
+            policies["ProxySettings"] =
+                serde_json::json!({ "ProxyMode": "fixed_servers", "ProxyServer": proxy });
+        }
         let mut file = process::create_anew(&path, 0o600).map_err(failed)?;
         file.write_all(policies.to_string().as_bytes()).map_err(failed)?;
         if let Some((uid, gid)) = self.user.switch() {

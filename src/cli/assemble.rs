@@ -14,7 +14,7 @@ use super::settings::Settings;
 use crate::base::{Actor, ActorId, Bitrate, Redacted, Role, RoomId};
 use crate::copilot::{Attached, Copilots};
 use crate::policy::RuleSet;
-use crate::process::{self, RoomUser};
+use crate::process::{self, Groups, RoomUser};
 use crate::room::{House, Programs, Retention, RoomSettings, RoomSpec, Rooms};
 use crate::rtc::{Rtc, RtcSettings};
 use crate::server::{Edges, Secret, SessionFeed, SessionUpdates, Telemetry, TelemetrySource, new_token};
@@ -112,8 +112,11 @@ pub(super) async fn assemble(
         audit: Retention { age: settings.audit_age, bytes: settings.audit_bytes },
         start_url: settings.start_url.clone(),
         max_rooms: settings.max_rooms,
+        sleep: settings.room_sleep,
+        limits: settings.room_limits,
+        groups: Arc::new(Groups::new(&own_name(&settings.data_dir))),
     };
-    let main = RoomSpec { id: RoomId::main(), size: settings.room_size, start_url: None, mode: None };
+    let main = RoomSpec::new(RoomId::main(), settings.room_size);
     let house = House::open(room_settings, main, rtc.clone(), store.clone()).await?;
 
     let copilots = {
@@ -136,6 +139,14 @@ pub(super) async fn assemble(
         })
     };
     Ok(Assembly { rooms: house, edges, drain })
+}
+
+/// The same at each start on this data, and no other server's.
+fn own_name(data_dir: &Path) -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    data_dir.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// What the OpenAPI document has of what is behind the server's doors.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::{Bitrate, Size, ToolGroups};
 use crate::floor::Mode;
 use crate::policy::Effect;
+use crate::process::Limits;
 use crate::server::Origin;
 use crate::server::wire::IceServer;
 
@@ -36,6 +37,8 @@ pub struct Settings {
     pub start_url: String,
     pub room_size: Size,
     pub max_rooms: usize,
+    pub room_sleep: Duration,
+    pub room_limits: Limits,
     pub frame_rate: u32,
     pub max_bitrate: Bitrate,
     pub settle: Duration,

@@ -147,6 +147,39 @@ pub(super) const TABLE: &[Setting] = &[
         1,
         100
     )),
+    setting!(
+        room_sleep_s,
+        Number,
+        "600",
+        "After how long without a viewer, an agent or an open question a room falls asleep, in seconds; 0 for never.",
+        |s, v| {
+            let mut seconds = 0u64;
+            number(&mut seconds, v, 0, 31_536_000)?;
+            s.room_sleep = Duration::from_secs(seconds);
+            Ok(())
+        }
+    ),
+    setting!(
+        room_memory_mb,
+        Number,
+        "0",
+        "The memory that a room's programs may take together, in MiB from 256, by control groups; 0 for no limit.",
+        |s, v| limit(&mut s.room_limits.memory_mb, v, 256, 1_048_576)
+    ),
+    setting!(
+        room_cpu_weight,
+        Number,
+        "0",
+        "A room's share of the processors when they are busy, 1 to 10000 where 100 is usual; 0 to say nothing.",
+        |s, v| limit(&mut s.room_limits.cpu_weight, v, 1, 10_000)
+    ),
+    setting!(
+        room_processes,
+        Number,
+        "0",
+        "Processes and threads that a room may have, from 200; 0 for no limit.",
+        |s, v| limit(&mut s.room_limits.processes, v, 200, 1_000_000)
+    ),
     setting!(frame_rate, Number, "60", "Most frames a second, 1 to 120.", |s, v| number(
         &mut s.frame_rate,
         v,
@@ -368,6 +401,8 @@ impl Settings {
             approve_by_elicitation: false,
             rules_file: None,
             turn_idle: Duration::ZERO,
+            room_sleep: Duration::ZERO,
+            room_limits: crate::process::Limits::default(),
             audit_age: Duration::ZERO,
             audit_bytes: 0,
             agent_tools: ToolGroups::default(),
@@ -453,6 +488,18 @@ fn path(slot: &mut PathBuf, values: &[String]) -> Result<(), String> {
     let mut value = String::new();
     text(&mut value, values)?;
     *slot = value.into();
+    Ok(())
+}
+
+/// Zero is no limit.
+fn limit(slot: &mut Option<u32>, values: &[String], least: u32, most: u32) -> Result<(), String> {
+    if one(values)? == "0" {
+        *slot = None;
+        return Ok(());
+    }
+    let mut value = 0u32;
+    number(&mut value, values, least, most).map_err(|error| format!("{error}, nor 0"))?;
+    *slot = Some(value);
     Ok(())
 }
 

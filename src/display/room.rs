@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use super::server::{self, Server};
 use super::{DisplayError, DisplayEvent, InjectError, clipboard, cursor, window_manager};
 use crate::base::{FrameSink, Size, StampedInput};
 use crate::floor::FloorPermit;
-use crate::process::{Child, RoomUser};
+use crate::process::{Child, Group, RoomUser};
 
 /// How long the X server and the window manager may take to end when asked.
 const GRACE: Duration = Duration::from_millis(800);
@@ -29,6 +30,8 @@ pub struct DisplaySettings {
     /// A directory of this room alone, owned by its user and closed to others.
     pub run_dir: PathBuf,
     pub user: RoomUser,
+    /// The limits of its programs.
+    pub group: Option<Arc<Group>>,
     /// The sweep's mark.
     pub mark: PathBuf,
     pub xvfb: PathBuf,
@@ -45,6 +48,7 @@ impl DisplaySettings {
         Self {
             run_dir,
             user,
+            group: None,
             mark,
             xvfb: "Xvfb".into(),
             window_manager: "openbox".into(),

@@ -60,6 +60,7 @@ pub(super) async fn start(settings: &DisplaySettings) -> Result<Server, DisplayE
         env: vec![],
         home: settings.run_dir.clone(),
         user: settings.user.clone(),
+        group: settings.group.clone(),
         fds: vec![(report_end, REPORT_FD)],
         log: log.clone(),
         mark: settings.mark.clone(),

@@ -34,6 +34,7 @@ pub(super) async fn start(settings: &DisplaySettings, server: &Server) -> Result
         env: super::room::env(server),
         home: settings.run_dir.clone(),
         user: settings.user.clone(),
+        group: settings.group.clone(),
         fds: vec![],
         log: log.clone(),
         mark: settings.mark.clone(),

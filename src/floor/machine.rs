@@ -1,12 +1,16 @@
-//! The state machine of one room's floor.
+//! The state machine of one room's floor: who may act at a moment, and who
+//! waits for whom.
+
+mod lease;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
+use self::lease::Lease;
 use super::gate::{FloorPermit, Gates};
 use super::mode::{FloorEvent, Mode, Refusal};
-use crate::base::{Actor, ActorId, ActorKind, Role};
+use crate::base::{Actor, ActorId, ActorKind};
 
 /// How long a person may hold a button without a sign of life before it no
 /// longer counts: a drag that was forgotten must not lock the agent out.
@@ -16,10 +20,6 @@ const LONGEST_HOLD: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(30);
 /// A turn that is not used for this long is over, unless set otherwise.
 const IDLE: Duration = Duration::from_secs(60);
-/// So many may ask for the floor.
-const MOST_REQUESTS: usize = 64;
-/// The longest note, in characters.
-const LONGEST_NOTE: usize = 500;
 
 /// What a person's hands do, as far as the floor cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,16 +55,6 @@ pub enum Holder {
     Nobody,
     Person { id: ActorId, name: String },
     Agent { id: ActorId, name: String },
-}
-
-/// Somebody who has the floor for themselves: by takeover, or in their turn.
-#[derive(Clone, Debug)]
-struct Lease {
-    actor: Actor,
-    since: Instant,
-    used: Instant,
-    /// Since when they have not been in the room.
-    away: Option<Instant>,
 }
 
 /// A person's acts, up to the last.
@@ -285,131 +275,6 @@ impl Floor {
         self.agents.retain(|(_, life)| life.strong_count() > 0);
     }
 
-    /// A person takes the floor for themselves. An admin may take it from another person.
-    pub fn handle_takeover(&mut self, now: Instant, actor: &Actor) -> Result<(), Refusal> {
-        must_be_acting_person(actor)?;
-        if let Some(lease) = &self.takeover {
-            if lease.actor.id == actor.id {
-                return Ok(());
-            }
-            if rank(actor) <= rank(&lease.actor) {
-                return Err(lease.refusal(now));
-            }
-        }
-        self.take_over(now, actor.clone());
-        Ok(())
-    }
-
-    /// Whoever has the floor lets go of it; an admin may do it for them. In
-    /// `together` a person says so that agents need not wait for the pause.
-    pub fn handle_hand_back(&mut self, now: Instant, actor: &Actor, note: &str) -> Result<(), Refusal> {
-        must_be_acting_person(actor)?;
-        let holder = self.lease().map(|lease| lease.actor.clone()).or_else(|| {
-            let acting = self.person.as_ref().filter(|_| self.person_until(now) > Some(now));
-            acting.map(|acting| acting.actor.clone())
-        });
-        let Some(holder) = holder else { return Err(Refusal::NothingToGive) };
-        if holder.id != actor.id && !actor.role.may_administer() {
-            return Err(Refusal::NotYours { holder: holder.name });
-        }
-        self.hand_back(now, actor.id.clone(), &cleaned(note), false);
-        Ok(())
-    }
-
-    /// Asks whoever has the floor for it. A free floor, and one that an agent has, is had at once.
-    pub fn handle_request(&mut self, now: Instant, actor: &Actor) -> Result<(), Refusal> {
-        if !actor.role.may_act() {
-            return Err(Refusal::MayOnlyWatch { role: actor.role.as_str() });
-        }
-        let is_person = actor.kind() == ActorKind::Person;
-        match self.lease() {
-            Some(lease) if lease.actor.id == actor.id => return Ok(()),
-            Some(lease) if lease.actor.kind() == ActorKind::Agent && is_person => {
-                self.give_turn(now, actor.clone());
-                return Ok(());
-            }
-            None if self.mode == Mode::Turns => {
-                self.begin_turn(now, actor.clone());
-                return Ok(());
-            }
-            // Anyone may act; there is nothing to ask for.
-            None => return Ok(()),
-            Some(_) => {}
-        }
-        if self.requests.iter().any(|asking| asking.id == actor.id) {
-            return Ok(());
-        }
-        if self.requests.len() >= MOST_REQUESTS {
-            return Err(Refusal::Crowded);
-        }
-        // People before agents, each in order.
-        let at = match is_person {
-            true => self.requests.iter().take_while(|asking| asking.kind() == ActorKind::Person).count(),
-            false => self.requests.len(),
-        };
-        self.requests.insert(at, actor.clone());
-        self.events.push_back(FloorEvent::Asked { by: actor.id.clone() });
-        Ok(())
-    }
-
-    /// Somebody does not ask any more.
-    pub fn handle_request_withdrawn(&mut self, actor: &ActorId) {
-        self.requests.retain(|asking| asking.id != *actor);
-    }
-
-    /// Whoever has the floor, or an admin, gives it to somebody.
-    pub fn handle_give(&mut self, now: Instant, by: &Actor, to: &Actor) -> Result<(), Refusal> {
-        must_be_acting_person(by)?;
-        if !to.role.may_act() {
-            return Err(Refusal::CannotHave { name: to.name.clone() });
-        }
-        let Some(lease) = self.lease() else { return Err(Refusal::NothingToGive) };
-        if lease.actor.id != by.id && !by.role.may_administer() {
-            return Err(Refusal::NotYours { holder: lease.actor.name.clone() });
-        }
-        if lease.actor.id == to.id {
-            return Ok(());
-        }
-        let by_takeover = self.takeover.is_some();
-        match (by_takeover, to.kind()) {
-            (true, ActorKind::Person) => self.take_over(now, to.clone()),
-            (true, ActorKind::Agent) => {
-                self.hand_back(now, by.id.clone(), "", false);
-                if self.mode == Mode::Turns {
-                    self.give_turn(now, to.clone());
-                }
-            }
-            (false, _) => self.give_turn(now, to.clone()),
-        }
-        Ok(())
-    }
-
-    /// Changes who may act. Not while another person has the floor, unless by an admin.
-    pub fn handle_mode(&mut self, by: &Actor, mode: Mode) -> Result<(), Refusal> {
-        must_be_acting_person(by)?;
-        let other = self.lease().filter(|lease| {
-            lease.actor.id != by.id
-                && lease.actor.kind() == ActorKind::Person
-                && rank(by) <= rank(&lease.actor)
-        });
-        if let Some(lease) = other {
-            return Err(Refusal::NotYours { holder: lease.actor.name.clone() });
-        }
-        if self.mode == mode {
-            return Ok(());
-        }
-        self.mode = mode;
-        self.turn = None;
-        self.requests.clear();
-        let taken = self.takeover.as_ref().map(|lease| lease.actor.id.clone());
-        self.gates.stop_agents();
-        if matches!(mode, Mode::Turns | Mode::Watch) {
-            self.release_people(by, taken.as_ref());
-        }
-        self.events.push_back(FloorEvent::Mode { mode, by: by.id.clone() });
-        Ok(())
-    }
-
     /// An actor left the room: nothing of theirs is held any more, and what
     /// they had for themselves waits for them a moment.
     pub fn handle_gone(&mut self, now: Instant, actor: &ActorId) {
@@ -475,86 +340,12 @@ impl Floor {
         self.events.pop_front()
     }
 
-    /// Whoever has the floor for themselves.
-    fn lease(&self) -> Option<&Lease> {
-        self.takeover.as_ref().or(self.turn.as_ref())
-    }
-
     /// Something of this lease's holder is under way.
     fn holds(&self, lease: &Lease, now: Instant) -> bool {
         let pressed = self.held.get(&lease.actor.id).is_some_and(|(seen, _)| *seen + LONGEST_HOLD > now);
         let acts =
             self.agents.iter().any(|(agent, life)| agent.id == lease.actor.id && life.strong_count() > 0);
         lease.away.is_none() && (pressed || acts)
-    }
-
-    fn take_over(&mut self, now: Instant, actor: Actor) {
-        self.gates.stop_agents();
-        self.release_people(&actor, Some(&actor.id));
-        self.requests.retain(|asking| asking.id != actor.id);
-        self.events.push_back(FloorEvent::TookOver { by: actor.id.clone() });
-        self.takeover = Some(Lease { actor, since: now, used: now, away: None });
-    }
-
-    fn hand_back(&mut self, now: Instant, by: ActorId, note: &str, left: bool) {
-        let lease = self.takeover.take();
-        let since = match (&lease, &self.turn, &self.person) {
-            (Some(lease), _, _) => lease.since,
-            (None, Some(turn), _) => turn.since,
-            (None, None, Some(acting)) => acting.since,
-            (None, None, None) => now,
-        };
-        let took = now.saturating_duration_since(since);
-        if let Some(Lease { actor, .. }) = &lease {
-            self.release_people(actor, None);
-        }
-        self.person = None;
-        self.hand_backs += 1;
-        self.events.push_back(FloorEvent::HandedBack { by, note: note.to_owned(), took, left });
-        match self.mode {
-            Mode::Turns => self.end_turn(now),
-            // It is everybody's again; there is nothing to wait for.
-            _ => self.requests.clear(),
-        }
-    }
-
-    fn begin_turn(&mut self, now: Instant, actor: Actor) {
-        self.requests.retain(|asking| asking.id != actor.id);
-        self.events.push_back(FloorEvent::Turn { of: actor.id.clone() });
-        self.turn = Some(Lease { actor, since: now, used: now, away: None });
-    }
-
-    /// The floor passes from one to another: nothing of the first is left on its way.
-    fn give_turn(&mut self, now: Instant, to: Actor) {
-        self.gates.stop_agents();
-        self.release_people(&to, Some(&to.id));
-        self.person = None;
-        self.begin_turn(now, to);
-    }
-
-    fn end_turn(&mut self, now: Instant) {
-        let Some(lease) = self.turn.take() else {
-            if let Some(next) = self.requests.pop_front() {
-                self.begin_turn(now, next);
-            }
-            return;
-        };
-        self.gates.stop_agents();
-        self.release_people(&lease.actor, None);
-        match self.requests.pop_front() {
-            Some(next) => self.begin_turn(now, next),
-            None => self.events.push_back(FloorEvent::Free),
-        }
-    }
-
-    /// People's permits go stale and what they hold comes up, apart from one's.
-    fn release_people(&mut self, by: &Actor, but: Option<&ActorId>) {
-        self.gates.stop_people(but);
-        let before = self.held.len();
-        self.held.retain(|id, _| Some(id) == but);
-        if self.held.len() < before {
-            self.release = Some(by.clone());
-        }
     }
 
     /// A person acted: agents' permits go stale.
@@ -589,43 +380,12 @@ impl Floor {
     }
 }
 
-impl Lease {
-    fn refusal(&self, now: Instant) -> Refusal {
-        Refusal::TakenOver { by: self.actor.name.clone(), since: now.saturating_duration_since(self.since) }
-    }
-}
-
 fn person(actor: &Actor) -> Holder {
     Holder::Person { id: actor.id.clone(), name: actor.name.clone() }
 }
 
 fn agent(actor: &Actor) -> Holder {
     Holder::Agent { id: actor.id.clone(), name: actor.name.clone() }
-}
-
-fn rank(actor: &Actor) -> u8 {
-    match actor.role {
-        Role::Admin => 3,
-        Role::Controller => 2,
-        Role::Agent => 1,
-        Role::Viewer => 0,
-    }
-}
-
-fn must_be_acting_person(actor: &Actor) -> Result<(), Refusal> {
-    if actor.kind() != ActorKind::Person {
-        return Err(Refusal::OnlyPeople);
-    }
-    if !actor.role.may_act() {
-        return Err(Refusal::MayOnlyWatch { role: actor.role.as_str() });
-    }
-    Ok(())
-}
-
-/// A person's words, fit to show and to hand on.
-fn cleaned(text: &str) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').take(LONGEST_NOTE).collect();
-    text.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! Starting programs and being sure that they end.
 //!
 //! Owns: the room's user, the child with its own process group that dies
-//! with us, its clean environment, and the sweep after a crash. Refuses to
-//! run anything as root. Knows nothing of displays or browsers.
+//! with us, its clean environment, the limits on what a room's programs take
+//! together, and the sweep after a crash. Refuses to run anything as root. Knows nothing of displays or browsers.
 
 mod child;
 mod files;
+mod group;
 mod spawner;
 mod sweep;
 mod user;
 
 pub use child::{Child, Exit};
 pub use files::{create_anew, read_end};
+pub use group::{Group, Groups, Limits, Usage};
 pub use spawner::{Program, spawn};
 pub use sweep::sweep;
 pub use user::RoomUser;

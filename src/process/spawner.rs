@@ -6,10 +6,10 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
-use super::{Child, ProcessError, RoomUser};
+use super::{Child, Group, ProcessError, RoomUser};
 
 /// A program to start. The environment is empty but for what is listed here,
 /// `PATH`, `LANG` and the mark that the sweep looks for.
@@ -24,6 +24,8 @@ pub struct Program {
     /// Where it runs; also its `HOME`.
     pub home: PathBuf,
     pub user: RoomUser,
+    /// Its limits, shared with the other programs of its room.
+    pub group: Option<Arc<Group>>,
     /// Descriptors that it gets under these numbers: 3 or more, or 1 for its
     /// output, which then does not go to the log.
     pub fds: Vec<(OwnedFd, RawFd)>,
@@ -95,11 +97,13 @@ fn start(program: Program) -> Result<std::process::Child, ProcessError> {
         .stderr(log_too);
     let switch = program.user.switch();
     let fds: Vec<(RawFd, RawFd)> = program.fds.iter().map(|(from, to)| (from.as_raw_fd(), *to)).collect();
+    let doors: Vec<RawFd> =
+        program.group.iter().flat_map(|group| group.doors().collect::<Vec<_>>()).collect();
     let parent = rustix::process::getpid().as_raw_nonzero().get();
     // SAFETY: between fork and exec only async-signal-safe system calls are
     // made, on values that were prepared before; nothing allocates.
     unsafe {
-        command.pre_exec(move || prepare(switch, &fds, parent));
+        command.pre_exec(move || prepare(switch, &doors, &fds, parent));
     }
     command.spawn().map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => ProcessError::Missing { program: program.program.clone() },
@@ -108,7 +112,12 @@ fn start(program: Program) -> Result<std::process::Child, ProcessError> {
 }
 
 /// Runs in the child before it becomes the program.
-fn prepare(switch: Option<(u32, u32)>, fds: &[(RawFd, RawFd)], parent: libc::pid_t) -> std::io::Result<()> {
+fn prepare(
+    switch: Option<(u32, u32)>,
+    doors: &[RawFd],
+    fds: &[(RawFd, RawFd)],
+    parent: libc::pid_t,
+) -> std::io::Result<()> {
     let check = |code: libc::c_int| match code {
         -1 => Err(std::io::Error::last_os_error()),
         code => Ok(code),
@@ -117,6 +126,12 @@ fn prepare(switch: Option<(u32, u32)>, fds: &[(RawFd, RawFd)], parent: libc::pid
     // async-signal-safe on Linux.
     unsafe {
         check(libc::setsid())?;
+        // While we still may.
+        for door in doors {
+            if libc::write(*door, c"0".as_ptr().cast(), 1) != 1 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
         if let Some((uid, gid)) = switch {
             check(libc::setgroups(0, std::ptr::null()))?;
             check(libc::setgid(gid))?;

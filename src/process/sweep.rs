@@ -45,6 +45,7 @@ mod tests {
             env: vec![],
             home: dir.to_owned(),
             user,
+            group: None,
             fds: vec![],
             log: dir.join("log"),
             mark: dir.to_owned(),

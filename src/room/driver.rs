@@ -2,6 +2,7 @@
 //! who has the floor, what lives and what is brought back. Frames bypass it.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::camera::Camera;
 use super::handle::{Command, NoFloor, SeatId};
 use super::help::{HelpDesk, HelpEnd};
+use super::idle::Idle;
 use super::ledger::Ledger;
 use super::lifecycle::{Action, Lifecycle, Part};
 use super::parts::{Begun, Parts};
@@ -20,14 +22,15 @@ use super::rulebook::Rulebook;
 use super::viewers::{Viewers, touch};
 use super::yes::Yes;
 use super::{
-    FloorAsk, FloorView, HelpAnswer, HelpTask, PageView, Presence, RoomEvent, RoomSettings, RoomSpec,
-    RoomView,
+    FloorAsk, FloorView, HelpAnswer, HelpTask, PageView, Phase, Presence, RoomEvent, RoomSettings, RoomSpec,
+    RoomView, remembered,
 };
 use crate::base::{Actor, ActorId, ActorKind, CursorImage, Input, PeerId, Size, StampedInput};
 use crate::browser::{Browser, BrowserEvent, Fact, TabInfo};
 use crate::display::DisplayEvent;
 use crate::floor::{Floor, FloorEvent, FloorPermit, Grant, Holder, Refusal};
 use crate::policy::{self, AnswerError};
+use crate::process::Group;
 use crate::rtc::{PeerEvent, Rtc};
 
 /// While an agent acts, the floor is looked at this often, so that a permit
@@ -44,6 +47,18 @@ pub(super) struct Outlets {
     pub events: broadcast::Sender<RoomEvent>,
     pub cursor: watch::Sender<Option<Arc<CursorImage>>>,
     pub browser: watch::Sender<Option<Arc<Browser>>>,
+}
+
+/// What a room stands on, and outlives a driver that fails.
+#[derive(Clone)]
+pub(super) struct Ground {
+    pub settings: Arc<RoomSettings>,
+    pub rtc: Rtc,
+    pub camera: Arc<Camera>,
+    pub rulebook: Arc<Rulebook>,
+    pub recorder: Recorder,
+    /// Its programs' limits, if they have any.
+    pub group: Option<Arc<Group>>,
 }
 
 /// An agent that waits for a person to be still, or for its turn.
@@ -75,21 +90,24 @@ pub(super) struct Driver<'a> {
     help_replies: HashMap<u32, oneshot::Sender<HelpEnd>>,
     size: Size,
     tabs: Vec<TabInfo>,
+    /// Where they are kept while there is no browser.
+    tabs_kept: Option<PathBuf>,
+    idle: Idle,
     peer_events: mpsc::Receiver<(PeerId, PeerEvent)>,
     /// Set when everything has stopped.
     stopped: bool,
 }
 
 impl<'a> Driver<'a> {
-    pub fn new(
-        spec: RoomSpec,
-        settings: Arc<RoomSettings>,
-        rtc: Rtc,
-        camera: Arc<Camera>,
-        rulebook: Arc<Rulebook>,
-        recorder: Recorder,
-        outlets: &'a Outlets,
-    ) -> Self {
+    /// `asleep`: nothing is started before somebody comes.
+    pub fn new(spec: RoomSpec, asleep: bool, ground: Ground, outlets: &'a Outlets) -> Self {
+        let Ground { settings, rtc, camera, rulebook, recorder, group } = ground;
+        let mut lifecycle = Lifecycle::new(Instant::now());
+        if asleep {
+            lifecycle.handle_slept(Instant::now());
+        }
+        let tabs_kept = remembered::place(&settings, &spec.id, &spec.options);
+        let sleep = spec.options.sleep_s.map_or(settings.sleep, |s| Duration::from_secs(s.into()));
         // Input of all viewers; when it is full, rtc drops moves and holds the rest back.
         let (peer_sender, peer_events) = mpsc::channel(1024);
         let now = Instant::now();
@@ -100,10 +118,10 @@ impl<'a> Driver<'a> {
                 .with_idle(settings.turn_idle),
             hears_clients: settings.approve_by_elicitation,
             size: spec.size,
-            parts: Parts::new(spec, settings, Arc::clone(&camera)),
+            parts: Parts::new(spec, settings, Arc::clone(&camera), group),
             camera,
             outlets,
-            lifecycle: Lifecycle::new(now),
+            lifecycle,
             present: PresentList::default(),
             agents: HashMap::new(),
             waiting: Vec::new(),
@@ -113,7 +131,9 @@ impl<'a> Driver<'a> {
             ledger: Ledger::new(recorder),
             help: HelpDesk::default(),
             help_replies: HashMap::new(),
-            tabs: Vec::new(),
+            tabs: tabs_kept.as_deref().map(remembered::load).unwrap_or_default(),
+            tabs_kept,
+            idle: Idle::new(sleep),
             peer_events,
             stopped: false,
         }
@@ -123,6 +143,9 @@ impl<'a> Driver<'a> {
     pub async fn run(mut self, commands: &mut mpsc::Receiver<Command>) {
         while !self.stopped {
             self.advance();
+            if self.is_time_to_sleep(Instant::now()) {
+                self.sleep().await;
+            }
             let timeout = self.poll_timeout(Instant::now());
             let timer = async {
                 match timeout {
@@ -174,6 +197,7 @@ impl<'a> Driver<'a> {
             self.viewers.poll_timeout(),
             self.help.poll_timeout(),
             self.yes.poll_timeout(),
+            self.idle.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -187,6 +211,7 @@ impl<'a> Driver<'a> {
                     self.ledger.entered(&actor);
                 }
                 self.present.enter(&actor);
+                self.wake();
                 self.floor.handle_here(&actor.id);
                 tracing::info!(room = %self.parts.id(), actor = %actor.id, role = actor.role.as_str(), "entered");
                 if actor.kind() == ActorKind::Agent {
@@ -274,6 +299,7 @@ impl<'a> Driver<'a> {
             Command::Show(event) => {
                 let _ = self.outlets.events.send(event);
             }
+            Command::Wake => self.wake(),
             Command::Stop { reply } => {
                 self.stop().await;
                 let _ = reply.send(());
@@ -610,7 +636,41 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Nobody is here, nothing is asked, and so it has been for long.
+    fn is_time_to_sleep(&mut self, now: Instant) -> bool {
+        let needed = !self.present.is_empty()
+            || !self.waiting.is_empty()
+            || self.lifecycle.phase() != Phase::Live
+            || !self.yes.view().is_empty()
+            || !self.help.view().is_empty();
+        self.idle.handle(now, needed)
+    }
+
+    /// Ends the room's programs. Whoever comes meanwhile wakes it when they have ended.
+    async fn sleep(&mut self) {
+        tracing::info!(room = %self.parts.id(), "falls asleep");
+        self.outlets.browser.send_replace(None);
+        self.parts.rest().await;
+        match &self.tabs_kept {
+            Some(path) => remembered::save(path, &self.tabs),
+            None => self.tabs.clear(),
+        }
+        self.lifecycle.handle_slept(Instant::now());
+        self.is_time_to_sleep(Instant::now());
+        self.ledger.slept();
+        self.publish(Instant::now());
+    }
+
+    fn wake(&mut self) {
+        if self.lifecycle.phase() == Phase::Sleeping {
+            tracing::info!(room = %self.parts.id(), "wakes");
+            self.ledger.woke();
+            self.lifecycle.handle_wake(Instant::now());
+        }
+    }
+
     async fn stop(&mut self) {
+        let tabs = self.tabs.clone();
         self.lifecycle.handle_stop();
         self.publish(Instant::now());
         self.waiting.clear();
@@ -623,6 +683,9 @@ impl<'a> Driver<'a> {
         self.outlets.browser.send_replace(None);
         self.viewers.close();
         self.parts.stop().await;
+        if let Some(path) = &self.tabs_kept {
+            remembered::save(path, &tabs);
+        }
         self.stopped = true;
         tracing::info!(room = %self.parts.id(), "stopped");
     }

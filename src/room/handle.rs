@@ -19,6 +19,7 @@ use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::{FloorPermit, Refusal};
 use crate::policy::{Answer, ApprovalId, Approved, AskError, Fingerprint, NotApproved, Request, Rules};
+use crate::process::Group;
 
 /// Names one seat of one room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +103,7 @@ pub(super) enum Command {
         reply: oneshot::Sender<Result<(), RoomError>>,
     },
     Show(RoomEvent),
+    Wake,
     Stop {
         reply: oneshot::Sender<()>,
     },
@@ -120,6 +122,8 @@ pub struct RoomHandle {
     pub(super) camera: Arc<Camera>,
     pub(super) rulebook: Arc<Rulebook>,
     pub(super) recorder: Recorder,
+    /// What its programs take is counted here, if they have limits.
+    pub(super) group: Option<Arc<Group>>,
     pub(super) asks_clients: bool,
     pub(super) next_seat: Arc<AtomicU64>,
 }
@@ -266,6 +270,11 @@ impl Room for RoomHandle {
         RoomHandle::enter_agent(self, actor)
     }
 
+    fn knock(&self) {
+        // Too busy means awake.
+        let _ = self.commands.try_send(Command::Wake);
+    }
+
     fn browser(&self) -> Option<Arc<Browser>> {
         self.browser.borrow().clone().filter(|browser| browser.answers())
     }
@@ -348,7 +357,7 @@ impl AgentSeat {
                 format!("The browser cannot be started: {reason}. It is tried again every minute")
             }
             super::Phase::Stopping => "The room is stopping".into(),
-            super::Phase::Starting | super::Phase::Live => {
+            super::Phase::Starting | super::Phase::Live | super::Phase::Sleeping => {
                 "The browser is starting. Try again in a moment".into()
             }
         })

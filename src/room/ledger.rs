@@ -285,6 +285,14 @@ impl Ledger {
         self.recorder.note(Entry::new(RecordKind::Setting, "size").by(actor).details(details));
     }
 
+    pub fn slept(&self) {
+        self.recorder.note(Entry::new(RecordKind::Room, "slept"));
+    }
+
+    pub fn woke(&self) {
+        self.recorder.note(Entry::new(RecordKind::Room, "woke"));
+    }
+
     pub fn part_ended(&self, part: Part, reason: &str) {
         let part = match part {
             Part::Display => "display",

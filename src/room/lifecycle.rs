@@ -10,6 +10,8 @@
 //!  Restarting                                        Failed ── every minute ──▶ tries again
 //! ```
 //!
+//! Asleep, nothing lives and nothing is started; awake, it begins anew.
+//!
 //! The window manager is a part of its own: the picture stays live without it.
 
 use std::time::{Duration, Instant};
@@ -61,6 +63,7 @@ pub struct Lifecycle {
     browser: Life,
     /// It was live once: from then on a start is a restart.
     was_live: bool,
+    asleep: bool,
     stopping: bool,
 }
 
@@ -102,6 +105,7 @@ impl Lifecycle {
             window_manager: Life { state: State::Starting, ..life.clone() },
             browser: life,
             was_live: false,
+            asleep: false,
             stopping: false,
         }
     }
@@ -112,6 +116,9 @@ impl Lifecycle {
     pub fn phase(&self) -> Phase {
         if self.stopping {
             return Phase::Stopping;
+        }
+        if self.asleep {
+            return Phase::Sleeping;
         }
         let Some(down) = [&self.display, &self.browser].into_iter().find(|life| !life.is_up()) else {
             return Phase::Live;
@@ -147,6 +154,18 @@ impl Lifecycle {
         self.life(part).fail(now, reason);
     }
 
+    /// Everything has been ended, for nobody is here.
+    pub fn handle_slept(&mut self, now: Instant) {
+        *self = Self { asleep: true, stopping: self.stopping, ..Self::new(now) };
+    }
+
+    /// Somebody is here.
+    pub fn handle_wake(&mut self, now: Instant) {
+        if self.asleep {
+            *self = Self { stopping: self.stopping, ..Self::new(now) };
+        }
+    }
+
     pub fn handle_stop(&mut self) {
         self.stopping = true;
     }
@@ -155,7 +174,7 @@ impl Lifecycle {
 
     /// The next thing to do, each once.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
-        if self.stopping {
+        if self.stopping || self.asleep {
             return None;
         }
         let display_up = self.display.is_up();
@@ -180,7 +199,7 @@ impl Lifecycle {
             State::Due(when) if at == 0 || self.display.is_up() => Some(when),
             _ => None,
         });
-        due.min().filter(|_| !self.stopping)
+        due.min().filter(|_| !self.stopping && !self.asleep)
     }
 
     fn life(&mut self, part: Part) -> &mut Life {
@@ -263,6 +282,21 @@ mod tests {
         assert!(pauses.is_sorted() && pauses[0].is_zero());
         assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
         assert_eq!(life.phase(), Phase::Failed { reason: "no".into() });
+    }
+
+    #[test]
+    fn a_sleeping_room_starts_nothing_until_it_is_woken_and_then_everything() {
+        let now = Instant::now();
+        let mut life = up(now);
+        life.handle_slept(now);
+        assert_eq!((life.phase(), life.poll_action(now), life.poll_timeout()), (Phase::Sleeping, None, None));
+        life.handle_wake(now);
+        assert_eq!(
+            (life.phase(), life.poll_action(now)),
+            (Phase::Starting, Some(Action::Start(Part::Display)))
+        );
+        life.handle_wake(now);
+        assert_eq!(life.poll_action(now), None, "it is awake already");
     }
 
     #[test]

@@ -12,11 +12,12 @@ use tokio::task::JoinHandle;
 
 use super::camera::Camera;
 use super::lifecycle::Part;
-use super::{RoomSettings, RoomSpec};
+use super::{Profile, RoomSettings, RoomSpec};
 use crate::base::{RoomId, Size};
 use crate::browser::{Browser, BrowserEvent, BrowserSettings, RestoredTab, TabInfo};
 use crate::display::{Display, DisplayEvent, DisplaySettings};
 use crate::media::Pipeline;
+use crate::process::Group;
 
 /// How long Chromium may take to close by itself.
 const BROWSER_GRACE: Duration = Duration::from_secs(2);
@@ -43,6 +44,10 @@ pub(super) struct Parts {
     settings: Arc<RoomSettings>,
     camera: Arc<Camera>,
     size: Size,
+    /// The limits of everything that is started here.
+    group: Option<Arc<Group>>,
+    /// What the browser kept is to be thrown away before it starts.
+    anew: bool,
     display_events: Option<mpsc::Receiver<DisplayEvent>>,
     browser: Option<Arc<Browser>>,
     browser_events: Option<mpsc::Receiver<BrowserEvent>>,
@@ -60,10 +65,17 @@ struct Start {
 }
 
 impl Parts {
-    pub fn new(spec: RoomSpec, settings: Arc<RoomSettings>, camera: Arc<Camera>) -> Self {
+    pub fn new(
+        spec: RoomSpec,
+        settings: Arc<RoomSettings>,
+        camera: Arc<Camera>,
+        group: Option<Arc<Group>>,
+    ) -> Self {
         let (report, results) = mpsc::channel(4);
         Self {
             size: spec.size,
+            group,
+            anew: spec.options.profile == Profile::Discard,
             spec,
             settings,
             camera,
@@ -135,8 +147,13 @@ impl Parts {
             }
             Part::Browser => {
                 let settings = self.browser_settings(tabs);
+                let forget = std::mem::take(&mut self.anew);
                 tokio::spawn(async move {
                     let (sender, events) = mpsc::channel(64);
+                    let settings = match (settings, forget) {
+                        (Ok(settings), true) => forgotten(settings).await,
+                        (settings, _) => settings,
+                    };
                     let started = match settings {
                         Ok(settings) => Browser::start(settings, sender)
                             .await
@@ -183,8 +200,14 @@ impl Parts {
         }
     }
 
-    /// Ends everything: the browser first, so that it writes its profile.
+    /// Ends everything for good.
     pub async fn stop(&mut self) {
+        self.rest().await;
+        self.results.close();
+    }
+
+    /// Ends everything until it is begun again: the browser first, so that it writes its profile.
+    pub async fn rest(&mut self) {
         for part in [Part::Browser, Part::WindowManager] {
             self.call_off(part);
         }
@@ -198,10 +221,11 @@ impl Parts {
                 }
             }
         }
-        self.results.close();
         if let Some(browser) = self.browser.take() {
             browser.stop(BROWSER_GRACE).await;
         }
+        (self.browser_events, self.display_events) = (None, None);
+        self.anew = self.spec.options.profile == Profile::Discard;
         let display = self.display();
         self.camera.set_display(None);
         if let Some(display) = display {
@@ -275,6 +299,7 @@ impl Parts {
         Ok(DisplaySettings {
             run_dir: self.private(settings.room_run_dir(self.id()).join("display"))?,
             user: settings.user.clone(),
+            group: self.group.clone(),
             mark: settings.mark().to_owned(),
             xvfb: settings.programs.xvfb.clone(),
             window_manager: settings.programs.window_manager.clone(),
@@ -287,11 +312,12 @@ impl Parts {
     fn browser_settings(&self, tabs: &[TabInfo]) -> Result<BrowserSettings, String> {
         let settings = &self.settings;
         let display = self.display().ok_or("there is no display")?;
-        let room_dir = settings.room_dir(self.id());
+        let (room_dir, options) = (settings.room_dir(self.id()), &self.spec.options);
         Ok(BrowserSettings {
             executable: settings.programs.chromium.clone(),
             bubblewrap: settings.programs.bubblewrap.clone(),
             user: settings.user.clone(),
+            group: self.group.clone(),
             mark: settings.mark().to_owned(),
             run_dir: self.private(settings.room_run_dir(self.id()).join("browser"))?,
             profile_dir: self.private(room_dir.join("profile"))?,
@@ -299,6 +325,9 @@ impl Parts {
             env: display.env(),
             size: self.size,
             start_url: self.spec.start_url.clone().unwrap_or_else(|| settings.start_url.clone()),
+            proxy: options.proxy.clone(),
+            locale: options.locale.clone(),
+            time_zone: options.time_zone.clone(),
             policies: true,
             restore: tabs.iter().map(|tab| RestoredTab { url: tab.url.clone(), front: tab.front }).collect(),
             extra_args: vec![],
@@ -308,6 +337,20 @@ impl Parts {
     fn private(&self, dir: PathBuf) -> Result<PathBuf, String> {
         self.settings.user.private_dir(&dir).map_err(|error| sentence(&error))
     }
+}
+
+/// A browser that knows nothing of the last visit.
+async fn forgotten(settings: BrowserSettings) -> Result<BrowserSettings, String> {
+    for dir in [&settings.profile_dir, &settings.download_dir] {
+        match tokio::fs::remove_dir_all(dir).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(format!("{} cannot be thrown away: {error}", dir.display()));
+            }
+            _ => {}
+        }
+        settings.user.private_dir(dir).map_err(|error| sentence(&error))?;
+    }
+    Ok(settings)
 }
 
 impl Part {

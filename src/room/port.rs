@@ -11,11 +11,12 @@ use utoipa::ToSchema;
 
 use super::record::Recorder;
 use super::rulebook::Rulebook;
-use super::{AgentSeat, FloorAsk, HelpAnswer, RoomEvent, RoomView};
+use super::{AgentSeat, FloorAsk, HelpAnswer, RoomEvent, RoomOptions, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::Mode;
 use crate::policy::{Answer, ApprovalId};
+use crate::process::Usage;
 
 /// All rooms of this server.
 pub trait Rooms: Send + Sync + 'static {
@@ -23,6 +24,10 @@ pub trait Rooms: Send + Sync + 'static {
     fn get(&self, id: &RoomId) -> Option<Arc<dyn Room>>;
     fn create(&self, spec: RoomSpec) -> BoxFuture<'_, Result<RoomView, RoomError>>;
     fn remove(&self, id: &RoomId) -> BoxFuture<'_, Result<(), RoomError>>;
+    /// What the programs of the rooms that have limits take now.
+    fn usage(&self) -> Vec<(RoomId, Usage)> {
+        Vec::new()
+    }
 }
 
 /// What a room is made from; also what is kept of it over a restart.
@@ -40,6 +45,15 @@ pub struct RoomSpec {
     /// Who may act at first; the server's own setting when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    #[serde(default)]
+    pub options: RoomOptions,
+}
+
+impl RoomSpec {
+    /// A room of this size, with the server's settings for the rest.
+    pub fn new(id: RoomId, size: Size) -> Self {
+        Self { id, size, start_url: None, mode: None, options: RoomOptions::default() }
+    }
 }
 
 fn default_size() -> Size {
@@ -78,6 +92,8 @@ pub trait Room: Send + Sync {
     fn enter_agent(&self, _: Actor) -> Result<AgentSeat, RoomError> {
         Err(RoomError::Unavailable("this room takes no agents".into()))
     }
+    /// Wakes it when it sleeps. Whoever enters does so too.
+    fn knock(&self) {}
     /// The browser, if it runs now.
     fn browser(&self) -> Option<Arc<Browser>> {
         None

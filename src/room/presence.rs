@@ -46,6 +46,10 @@ impl PresentList {
         true
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn view(&self) -> Vec<Presence> {
         self.0.iter().map(|present| Presence::of(&present.actor)).collect()
     }

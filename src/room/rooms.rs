@@ -12,19 +12,22 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use super::camera::{Camera, Counts};
-use super::driver::{Driver, Outlets};
+use super::driver::{Driver, Ground, Outlets};
 use super::handle::RoomHandle;
 use super::port::{Room, RoomError, RoomSpec, Rooms};
 use super::record::{Entry, Outcome, RecordKind, Recorder};
 use super::rulebook::{Rulebook, RulebookError, ServerRules};
-use super::{FloorView, Phase, RoomSettings, RoomView};
+use super::{FloorView, Phase, RoomOptions, RoomSettings, RoomView};
 use crate::base::RoomId;
 use crate::policy::{RuleSet, Scope};
+use crate::process::{Group, Usage};
 use crate::rtc::Rtc;
 use crate::store::{Store, StoredRoom, UnixSeconds};
 
 /// How long a driver that panicked is left alone before it is started again.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// A display and a browser with one page.
+const LEAST_MEMORY: u64 = 512 << 20;
 
 /// The rooms of one server.
 pub struct House {
@@ -57,10 +60,13 @@ impl House {
             drivers: TaskTracker::new(),
         });
         let remembered = house.store.rooms().await.map_err(internal)?;
-        house.start(main).await?;
-        for StoredRoom { id, size, start_url, mode, .. } in remembered {
+        house.start(main, false).await?;
+        for StoredRoom { id, size, start_url, mode, options, .. } in remembered {
             if house.handle(&id).is_none() {
-                house.start(RoomSpec { id, size, start_url, mode }).await?;
+                let options = read_options(&id, options.as_deref());
+                // Nobody is there yet; a room that never sleeps is to be there at once.
+                let asleep = options.sleep_s.map_or(!house.settings.sleep.is_zero(), |s| s > 0);
+                house.start(RoomSpec { id, size, start_url, mode, options }, asleep).await?;
             }
         }
         Ok(house)
@@ -88,7 +94,7 @@ impl House {
         join_all(rooms.values().map(|room| room.recorder.close())).await;
     }
 
-    async fn start(&self, spec: RoomSpec) -> Result<RoomHandle, RoomError> {
+    async fn start(&self, spec: RoomSpec, asleep: bool) -> Result<RoomHandle, RoomError> {
         let rulebook =
             Rulebook::open(self.store.clone(), spec.id.clone(), Arc::clone(&self.server_rules)).await;
         let rulebook = Arc::new(rulebook.map_err(|error| broken(&error))?);
@@ -99,7 +105,7 @@ impl House {
         let (view_out, view) = watch::channel(Arc::new(RoomView {
             id: spec.id.clone(),
             size: spec.size,
-            phase: Phase::Starting,
+            phase: if asleep { Phase::Sleeping } else { Phase::Starting },
             present: vec![],
             holder: None,
             floor: FloorView::default(),
@@ -114,6 +120,7 @@ impl House {
         let (browser_out, browser) = watch::channel(None);
         let outlets =
             Outlets { view: view_out, events: events.clone(), cursor: cursor_out, browser: browser_out };
+        let group = self.group(&spec);
         let camera = Arc::new(Camera::new(spec.id.clone(), &self.settings, Arc::new(self.rtc.clone())));
         let handle = RoomHandle {
             id: spec.id.clone(),
@@ -125,46 +132,51 @@ impl House {
             camera: Arc::clone(&camera),
             rulebook: Arc::clone(&rulebook),
             recorder: recorder.clone(),
+            group: group.clone(),
             asks_clients: self.settings.approve_by_elicitation,
             next_seat: Arc::default(),
         };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
-        self.drivers.spawn(supervise(spec, settings, rtc, camera, rulebook, recorder, outlets, queue));
+        let ground = Ground { settings, rtc, camera, rulebook, recorder, group };
+        self.drivers.spawn(supervise(spec, asleep, ground, outlets, queue));
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         rooms.insert(handle.id.clone(), handle.clone());
         Ok(handle)
     }
+
+    /// The group of a room's programs, where there are limits to be kept.
+    fn group(&self, spec: &RoomSpec) -> Option<Arc<Group>> {
+        let limits = spec.options.limits.or(self.settings.limits);
+        if limits.is_empty() {
+            return None;
+        }
+        match self.settings.groups.make(spec.id.as_str(), &limits) {
+            Ok(group) => Some(Arc::new(group)),
+            Err(error) => {
+                tracing::warn!(room = %spec.id, error, "this room runs without its limits");
+                None
+            }
+        }
+    }
 }
 
 /// A panic costs the room a second, not the server its life.
-#[expect(clippy::too_many_arguments, reason = "the parts of one room")]
 async fn supervise(
     spec: RoomSpec,
-    settings: Arc<RoomSettings>,
-    rtc: Rtc,
-    camera: Arc<Camera>,
-    rulebook: Arc<Rulebook>,
-    recorder: Recorder,
+    asleep: bool,
+    ground: Ground,
     outlets: Outlets,
     mut commands: mpsc::Receiver<super::handle::Command>,
 ) {
     loop {
-        let driver = Driver::new(
-            spec.clone(),
-            Arc::clone(&settings),
-            rtc.clone(),
-            Arc::clone(&camera),
-            Arc::clone(&rulebook),
-            recorder.clone(),
-            &outlets,
-        );
+        let driver = Driver::new(spec.clone(), asleep, ground.clone(), &outlets);
         match AssertUnwindSafe(driver.run(&mut commands)).catch_unwind().await {
             Ok(()) => return,
             Err(_) => {
                 tracing::error!(room = %spec.id, "the room's driver failed and is started again");
-                recorder.note(Entry::new(RecordKind::Room, "driver").outcome(Outcome::Failed));
+                ground.recorder.note(Entry::new(RecordKind::Room, "driver").outcome(Outcome::Failed));
                 outlets.browser.send_replace(None);
-                camera.set_display(None);
+                ground.camera.set_display(None);
                 tokio::time::sleep(AFTER_PANIC).await;
             }
         }
@@ -175,6 +187,12 @@ impl Rooms for House {
     fn list(&self) -> Vec<RoomView> {
         let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
         rooms.values().map(|room| RoomView::clone(&room.view.borrow())).collect()
+    }
+
+    fn usage(&self) -> Vec<(RoomId, Usage)> {
+        let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        let counted = |room: &RoomHandle| Some((room.id.clone(), room.group.as_ref()?.usage()));
+        rooms.values().filter_map(counted).collect()
     }
 
     fn get(&self, id: &RoomId) -> Option<Arc<dyn Room>> {
@@ -195,10 +213,23 @@ impl Rooms for House {
                     )));
                 }
             }
+            if !spec.options.limits.is_empty() {
+                let why = |why: String| {
+                    RoomError::BadRequest(format!("limits cannot be kept here: {why}; leave them out"))
+                };
+                self.settings.groups.check().map_err(why)?;
+            }
+            if let Some(free) = memory_left().filter(|free| *free < LEAST_MEMORY) {
+                return Err(RoomError::Full(format!(
+                    "this server has {} MB of memory left, and a room needs {}; remove a room or let one fall asleep",
+                    free >> 20,
+                    LEAST_MEMORY >> 20
+                )));
+            }
             // Whoever may read the new room's record may not read that of an older one of this name.
             self.store.begin_record(spec.id.clone()).await.map_err(internal)?;
             self.store.put_room(stored(&spec)).await.map_err(internal)?;
-            let handle = self.start(spec).await?;
+            let handle = self.start(spec, false).await?;
             let view = RoomView::clone(&handle.view.borrow());
             Ok(view)
         })
@@ -230,6 +261,22 @@ impl Rooms for House {
     }
 }
 
+/// What a room was made with. It was checked then; what cannot be read any more counts as not said.
+fn read_options(room: &RoomId, text: Option<&str>) -> RoomOptions {
+    let Some(text) = text else { return RoomOptions::default() };
+    serde_json::from_str(text).unwrap_or_else(|error| {
+        tracing::warn!(%room, %error, "the options of this room cannot be read and are left out");
+        RoomOptions::default()
+    })
+}
+
+/// The memory that programs may still take, in bytes, as far as the kernel tells.
+fn memory_left() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb << 10)
+}
+
 /// Rules that cannot be read must not count as none.
 fn broken(error: &RulebookError) -> RoomError {
     RoomError::Internal(format!("the rules in the store: {error}"))
@@ -246,5 +293,7 @@ fn stored(spec: &RoomSpec) -> StoredRoom {
         start_url: spec.start_url.clone(),
         created_at: UnixSeconds::now(),
         mode: spec.mode,
+        options: (spec.options != RoomOptions::default())
+            .then(|| serde_json::to_string(&spec.options).expect("names and numbers are JSON")),
     }
 }

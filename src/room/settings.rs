@@ -1,13 +1,14 @@
 //! What a room needs to know to run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::record::Retention;
 use crate::base::{Bitrate, RoomId, Size};
 use crate::floor::Mode;
 use crate::policy::{Effect, RuleSet};
-use crate::process::RoomUser;
+use crate::process::{Groups, Limits, RoomUser};
 
 /// Settings that all rooms of a server share.
 #[derive(Clone, Debug)]
@@ -39,6 +40,11 @@ pub struct RoomSettings {
     pub audit: Retention,
     pub start_url: String,
     pub max_rooms: usize,
+    /// How long a room stays awake for nobody; zero is for ever.
+    pub sleep: Duration,
+    /// What a room's programs may take, where the room does not say so itself.
+    pub limits: Limits,
+    pub groups: Arc<Groups>,
 }
 
 /// The programs that make a room, each a path or a name to be found in `PATH`.

@@ -39,6 +39,9 @@ pub struct RoomView {
 pub enum Phase {
     Starting,
     Live,
+    /// Nobody was here for long: its programs have ended, its tabs are
+    /// remembered. It wakes when somebody comes.
+    Sleeping,
     /// A part has died and is being brought back; `reason` says which and why.
     Restarting {
         reason: String,

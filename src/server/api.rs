@@ -16,7 +16,7 @@ use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use crate::base::{RoomId, Size};
 use crate::floor::Mode;
-use crate::room::{RecordKind, RoomSpec, RoomView};
+use crate::room::{RecordKind, RoomOptions, RoomSpec, RoomView};
 use crate::store::UnixSeconds;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,6 +42,9 @@ pub(super) struct NewRoom {
     /// Who may act at first; the server's own setting if left out.
     #[serde(default)]
     mode: Option<Mode>,
+    /// What it has of its own; the server's settings count for the rest.
+    #[serde(default)]
+    options: RoomOptions,
 }
 
 /// What to change in a room.
@@ -179,11 +182,13 @@ pub(super) async fn create(
     if let Some(url) = &new.start_url {
         check_start_url(url)?;
     }
+    new.options.check().map_err(ApiError::bad_request)?;
     let spec = RoomSpec {
         id: new.id,
         size: new.size.unwrap_or(Size::DEFAULT),
         start_url: new.start_url,
         mode: new.mode,
+        options: new.options,
     };
     let view = context.rooms.create(spec).await?;
     // It has no record before it is there.

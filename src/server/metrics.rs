@@ -96,11 +96,12 @@ impl Collector for Floors {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         let mut rooms = encoder.encode_descriptor("rooms", "Rooms by phase", None, MetricType::Gauge)?;
-        for phase in ["starting", "live", "restarting", "failed", "stopping"] {
+        for phase in ["starting", "live", "sleeping", "restarting", "failed", "stopping"] {
             let gauge =
                 ConstGauge::new(count(views.iter().filter(|view| name(&view.phase) == phase).count()));
             gauge.encode(rooms.encode_family(&[("phase", phase)])?)?;
         }
+        self.encode_usage(&mut encoder)?;
         let Some(source) = &self.source else { return Ok(()) };
         let counted = source.0.read();
         for (name, help, value) in [
@@ -128,10 +129,50 @@ impl Collector for Floors {
     }
 }
 
+impl Floors {
+    /// Of the rooms that have limits.
+    fn encode_usage(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let usage = self.rooms.0.usage();
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut memory = encoder.encode_descriptor(
+            "room_memory",
+            "What a room's programs hold, where it has limits",
+            Some(&Unit::Bytes),
+            MetricType::Gauge,
+        )?;
+        for (room, usage) in &usage {
+            ConstGauge::new(number(usage.memory_bytes))
+                .encode(memory.encode_family(&[("room", room.as_str())])?)?;
+        }
+        let mut processes = encoder.encode_descriptor(
+            "room_processes",
+            "A room's processes and threads, where it has limits",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (room, usage) in &usage {
+            ConstGauge::new(number(usage.processes))
+                .encode(processes.encode_family(&[("room", room.as_str())])?)?;
+        }
+        let mut cpu = encoder.encode_descriptor(
+            "room_cpu",
+            "Processor time of a room's programs, where it has limits",
+            Some(&Unit::Seconds),
+            MetricType::Counter,
+        )?;
+        for (room, usage) in &usage {
+            ConstCounter::new(usage.cpu_us as f64 / 1e6)
+                .encode(cpu.encode_family(&[("room", room.as_str())])?)?;
+        }
+        Ok(())
+    }
+}
+
 fn name(phase: &Phase) -> &'static str {
     match phase {
         Phase::Starting => "starting",
         Phase::Live => "live",
+        Phase::Sleeping => "sleeping",
         Phase::Restarting { .. } => "restarting",
         Phase::Failed { .. } => "failed",
         Phase::Stopping => "stopping",

@@ -114,8 +114,9 @@ impl Database {
     /// Keeps a room; an older row of this name is replaced.
     pub(super) fn put_room(&self, room: &StoredRoom) -> Result<(), StoreError> {
         self.connection.execute(
-            "INSERT INTO rooms (id, width, height, start_url, created_at, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (id) DO UPDATE SET width = ?2, height = ?3, start_url = ?4, mode = ?6",
+            "INSERT INTO rooms (id, width, height, start_url, created_at, mode, options)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (id) DO UPDATE SET width = ?2, height = ?3, start_url = ?4, mode = ?6, options = ?7",
             params![
                 room.id.as_str(),
                 room.size.width(),
@@ -123,13 +124,14 @@ impl Database {
                 room.start_url,
                 room.created_at.0,
                 room.mode.map(Mode::as_str),
+                room.options,
             ],
         )?;
         Ok(())
     }
 
     pub(super) fn rooms(&self) -> Result<Vec<StoredRoom>, StoreError> {
-        let sql = "SELECT id, width, height, start_url, created_at, mode FROM rooms ORDER BY created_at, id";
+        let sql = "SELECT id, width, height, start_url, created_at, mode, options FROM rooms ORDER BY created_at, id";
         let mut query = self.connection.prepare_cached(sql)?;
         let rows = query.query_map([], |row| Ok(stored_room(row)))?;
         rows.map(|row| row?).collect()
@@ -213,5 +215,6 @@ fn stored_room(row: &Row<'_>) -> Result<StoredRoom, StoreError> {
         start_url: row.get(3)?,
         created_at: UnixSeconds(row.get(4)?),
         mode: row.get::<_, Option<String>>(5)?.map(|mode| mode.parse().map_err(nonsense)).transpose()?,
+        options: row.get(6)?,
     })
 }

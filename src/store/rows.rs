@@ -48,6 +48,8 @@ pub struct StoredRoom {
     pub created_at: UnixSeconds,
     /// Who may act in it at first, if it says so itself.
     pub mode: Option<Mode>,
+    /// What it has of its own besides, as JSON that only the room reads.
+    pub options: Option<String>,
 }
 
 impl UnixSeconds {

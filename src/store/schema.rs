@@ -57,6 +57,9 @@ const STEPS: &[&str] = &[
     WHEN OLD.seq > (SELECT anchor_seq FROM record_ends WHERE room = OLD.room)
     BEGIN SELECT RAISE(ABORT, 'a record is only added to'); END;
 ",
+    "
+    ALTER TABLE rooms ADD COLUMN options TEXT;
+",
 ];
 
 /// The version that this program knows.

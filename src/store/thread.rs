@@ -200,6 +200,7 @@ mod tests {
             start_url: None,
             created_at: UnixSeconds(7),
             mode: Some(Mode::Turns),
+            options: Some("{}".into()),
         };
         {
             let store = Store::open(&data).expect("opens");

@@ -192,6 +192,7 @@ impl Inner {
             env,
             home,
             user: setup.user.clone(),
+            group: None,
             fds: vec![(their_in, 0), (their_out, 1)],
             log: logs.join("acp.log"),
             mark: setup.run_dir.clone(),

@@ -199,6 +199,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
         env,
         home: home.clone(),
         user: setup.user.clone(),
+        group: None,
         fds: vec![(output, 1)],
         log: logs.join(log),
         mark: setup.run_dir.clone(),

@@ -1,5 +1,6 @@
 //! The floor, stepped with made-up time.
 
+use super::lease::MOST_REQUESTS;
 use super::*;
 use crate::base::Role;
 use crate::floor::Preempted;

@@ -21,6 +21,8 @@ use crate::server::page::take_token;
 
 /// A request over HTTP does not wait longer for the floor.
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
+/// A browser that was asleep is waited for this long.
+const LONGEST_WAKE: Duration = Duration::from_secs(10);
 
 /// One request, with whom it is from and what it is about.
 pub(super) struct Desk {
@@ -64,7 +66,15 @@ impl Desk {
         }
     }
 
-    fn browser(&self) -> Result<Arc<Browser>, ApiError> {
+    /// The browser, woken and waited for when the room slept.
+    async fn browser(&self) -> Result<Arc<Browser>, ApiError> {
+        if let Some(browser) = self.room.browser() {
+            return Ok(browser);
+        }
+        self.room.knock();
+        let mut view = self.room.view();
+        let up = view.wait_for(|_| self.room.browser().is_some());
+        let _ = tokio::time::timeout(LONGEST_WAKE, up).await;
         self.room.browser().ok_or_else(|| {
             ApiError::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -91,7 +101,7 @@ impl Desk {
             user_agent: String,
             js_version: String,
         }
-        let browser = self.browser()?;
+        let browser = self.browser().await?;
         let version: Version = ask(&browser, "Browser.getVersion", &serde_json::json!({})).await?;
         Ok(json(&serde_json::json!({
             "Browser": version.product,
@@ -104,7 +114,7 @@ impl Desk {
     }
 
     async fn list(&self) -> Result<Value, ApiError> {
-        let targets = targets(&*self.browser()?).await?;
+        let targets = targets(&*self.browser().await?).await?;
         Ok(targets.iter().map(|target| self.entry(target)).collect())
     }
 
@@ -127,7 +137,7 @@ impl Desk {
     }
 
     async fn protocol(&self) -> Result<Response, ApiError> {
-        let browser = self.browser()?;
+        let browser = self.browser().await?;
         let protocol = browser.protocol().await.ok_or_else(|| {
             ApiError::new(
                 StatusCode::NOT_IMPLEMENTED,
@@ -151,7 +161,7 @@ impl Desk {
         let asked = decode(&asked);
         let url = asked.strip_prefix("url=").unwrap_or(&asked);
         let url = if url.is_empty() { "about:blank" } else { url };
-        let browser = self.browser()?;
+        let browser = self.browser().await?;
         let made: Made =
             self.with_floor(&browser, "Target.createTarget", &serde_json::json!({ "url": url })).await?;
         let made = made.target_id;
@@ -168,7 +178,7 @@ impl Desk {
     }
 
     async fn act(&self, target: &str, method: &'static str) -> Result<(), ApiError> {
-        let browser = self.browser()?;
+        let browser = self.browser().await?;
         let known =
             is_target(target) && targets(&browser).await?.iter().any(|known| known.target_id == target);
         if !known {

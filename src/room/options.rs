@@ -1,0 +1,131 @@
+//! What a room may be given that others are not: limits, sleep, a profile of
+//! one visit only, a proxy, a language, a time zone.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::process::Limits;
+
+/// The longest name of a time zone or of a proxy.
+const LONGEST: usize = 256;
+
+/// What becomes of cookies, tabs and everything else that the browser keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Kept, over a restart of the server too.
+    #[default]
+    Keep,
+    /// Thrown away whenever the room falls asleep or stops.
+    Discard,
+}
+
+/// What a room has of its own; what is left out is the server's setting.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomOptions {
+    pub profile: Profile,
+    /// Seconds without a viewer, an agent or an open question after which the
+    /// room falls asleep; 0 for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sleep_s: Option<u32>,
+    pub limits: Limits,
+    /// The proxy of its browser: `http://host:port`, `https://…`, `socks4://…` or `socks5://…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// A language tag (BCP 47), such as `de` or `pt-BR`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// A name of the tz database, such as `Europe/Berlin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+impl RoomOptions {
+    /// Says in one sentence what cannot be.
+    pub fn check(&self) -> Result<(), String> {
+        self.limits.check()?;
+        if self.sleep_s.is_some_and(|seconds| seconds > 31_536_000) {
+            return Err("sleep_s is a year at the most; 0 means never".into());
+        }
+        if self.proxy.as_deref().is_some_and(|proxy| !is_proxy(proxy)) {
+            return Err("proxy is http://host:port, https://…, socks4://… or socks5://…, \
+                        without a name and a password"
+                .into());
+        }
+        if self.locale.as_deref().is_some_and(|locale| !is_locale(locale)) {
+            return Err("locale is a language tag such as de or pt-BR".into());
+        }
+        if self.time_zone.as_deref().is_some_and(|zone| !is_time_zone(zone)) {
+            return Err(
+                "time_zone is a name that this machine's tz database has, such as Europe/Berlin".into()
+            );
+        }
+        Ok(())
+    }
+}
+
+fn is_proxy(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let Some((host, port)) = rest.rsplit_once(':') else { return false };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
+    matches!(scheme, "http" | "https" | "socks4" | "socks5")
+        && text.len() <= LONGEST
+        && !host.is_empty()
+        && host.chars().all(plain)
+        && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn is_locale(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    (2..=3).contains(&language.len())
+        && language.chars().all(|c| c.is_ascii_lowercase())
+        && text.len() <= 35
+        && parts.all(|part| (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
+fn is_time_zone(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+".contains(c);
+    let within = text.split('/').all(|part| !part.is_empty() && part.chars().all(plain));
+    text == "UTC"
+        || (within
+            && text.len() <= LONGEST
+            && std::path::Path::new("/usr/share/zoneinfo").join(text).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_browser_could_not_use_is_refused_with_what_it_could() {
+        let fine = RoomOptions {
+            proxy: Some("socks5://[::1]:1080".into()),
+            locale: Some("pt-BR".into()),
+            time_zone: Some("UTC".into()),
+            sleep_s: Some(0),
+            ..RoomOptions::default()
+        };
+        assert_eq!(fine.check(), Ok(()));
+        for proxy in [
+            "proxy:8080",
+            "http://user:secret@proxy:8080",
+            "ftp://a:1",
+            "http://a",
+            "http://:1",
+            "http://a b:1",
+        ] {
+            let bad = RoomOptions { proxy: Some(proxy.into()), ..RoomOptions::default() };
+            assert!(bad.check().is_err_and(|said| said.contains("socks5://")), "{proxy}");
+        }
+        for locale in ["", "german", "DE", "de_DE", "de-", "--lang"] {
+            let bad = RoomOptions { locale: Some(locale.into()), ..RoomOptions::default() };
+            assert!(bad.check().is_err_and(|said| said.contains("pt-BR")), "{locale}");
+        }
+        for zone in ["", "../../etc/passwd", "Mars/Base", "/etc/localtime", "Europe/"] {
+            let bad = RoomOptions { time_zone: Some(zone.into()), ..RoomOptions::default() };
+            assert!(bad.check().is_err_and(|said| said.contains("Europe/Berlin")), "{zone}");
+        }
+    }
+}
