@@ -15,7 +15,6 @@ async fn an_agent_over_the_agent_client_protocol_has_the_same_sessions_and_stand
     let dir = project.path().display().to_string();
     let house = House::open_with(&["--opencode-dir", &dir, "--acp-command", &command]).await;
     let mut reader = Reader::open(&house, None).await;
-    let mut page = house.person_socket().await;
     let session = begin(&house).await;
     let (_, agent) = ask(&house, "GET", "/agent", Value::Null).await;
     assert_eq!((&agent["state"], &agent["can"]["fork"]), (&json!("ready"), &json!(false)), "{agent}");
@@ -33,6 +32,8 @@ async fn an_agent_over_the_agent_client_protocol_has_the_same_sessions_and_stand
     assert_eq!(own.run("() => document.title").await, "Other");
 
     // Prompt, tool, permission, answer.
+    // A page that nobody reads for half a minute is let go, so it comes only now.
+    let mut page = house.person_socket().await;
     let bash =
         |command: &str| format!("call bash {}", json!({ "command": command, "description": "A command" }));
     prompt(&house, &session, &format!("{}\nsay good", bash("touch made.txt"))).await;
