@@ -135,6 +135,16 @@ impl Store {
         self.ask(move |database| database.read_record(&room, part, limit)).await
     }
 
+    /// The lines of a record in which these calls of a conversation stand, where there are any.
+    pub async fn lines_of_calls(
+        &self,
+        room: RoomId,
+        session: String,
+        calls: Vec<String>,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        self.ask(move |database| database.lines_of_calls(&room, &session, calls)).await
+    }
+
     /// How far a record goes; nothing if there never was one.
     pub async fn record_ends(&self, room: RoomId) -> Result<Option<RecordEnds>, StoreError> {
         self.ask(move |database| database.record_ends(&room)).await
@@ -276,5 +286,29 @@ mod tests {
             let mode = entry.metadata().expect("there").permissions().mode();
             assert_eq!(mode & 0o077, 0, "{:?} is {mode:o}", entry.path());
         }
+    }
+
+    #[tokio::test]
+    async fn a_calls_line_is_found_by_its_session_and_name_and_goes_with_the_line() {
+        let dir = tempfile::tempdir().expect("dir");
+        let store = Store::open(dir.path()).expect("opens");
+        let line = |at: i64, kind: &str, call: &str| NewLine {
+            at,
+            line: serde_json::json!({ "kind": kind, "details": { "session": "s", "call": call } })
+                .as_object()
+                .cloned()
+                .expect("an object"),
+        };
+        let lines =
+            vec![line(1, "approval", "a"), line(2, "act", "a"), line(3, "act", "a"), line(4, "look", "b")];
+        store.append_record(RoomId::main(), lines).await.expect("added");
+        let find = |session: &str| {
+            let calls = ["a", "b", "c"].map(str::to_owned).to_vec();
+            store.lines_of_calls(RoomId::main(), session.to_owned(), calls)
+        };
+        assert_eq!(find("s").await.expect("asked"), [("a".to_owned(), 2), ("b".to_owned(), 4)]);
+        assert_eq!(find("other").await.expect("asked"), []);
+        while store.trim_record(RoomId::main(), 4, u64::MAX).await.expect("trimmed") {}
+        assert_eq!(find("s").await.expect("asked"), [("b".to_owned(), 4)]);
     }
 }
