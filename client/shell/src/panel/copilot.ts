@@ -119,6 +119,7 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
   const read = async (what: string): Promise<void> => {
     if (reading.has(what)) return;
     reading.add(what);
+    take({ is: "reading", what });
     try {
       if (what === LIST) {
         const [sessions, pending] = await Promise.all([api.list(), api.pending()]);
