@@ -264,6 +264,27 @@ const states = {
     await page.getByLabel("Pick an element of the page").click();
     await page.mouse.move(160, 500);
   }),
+  talkpicked: talking("talk", async page => {
+    await page.getByLabel("Pick an element of the page").click();
+    await page.mouse.click(160, 500);
+    await page.getByText("Put it into the message").waitFor();
+  }),
+  talkquestionaway: talking("question", async page => {
+    const back = page.getByRole("button", { name: "Back to the browser" });
+    if (await back.isVisible()) await back.click();
+    else await page.getByLabel("Hide the panel").click();
+  }),
+  talkhelping: talking("talk", async page => {
+    await page.evaluate(() => {
+      const [you, , atlas] = fake.view.present;
+      fake.setView({
+        help: [
+          { id: 1, agent: atlas, reason: "Please sign in.", task: "act", helper: you },
+          { id: 2, agent: atlas, reason: "Which one is paid?", task: "annotate", helper: null },
+        ],
+      });
+    });
+  }),
   talkhelp: talking("talk", async page => {
     await page.evaluate(() => {
       const atlas = fake.view.present[2];
