@@ -6,6 +6,10 @@
 mod house;
 #[path = "copilot/others.rs"]
 mod others;
+#[path = "copilot/pages.rs"]
+mod pages;
+#[path = "copilot/pick.rs"]
+mod pick;
 #[path = "copilot/queue.rs"]
 mod queue;
 #[path = "copilot/together.rs"]

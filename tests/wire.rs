@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use tandem::base::{ActorKind, Role, Size};
+use tandem::browser::{Picked, PickedBox};
 use tandem::copilot::{facilities as more, model, port};
 use tandem::floor::Mode;
 use tandem::policy::{Answer, Answered, ApprovalView, RuleRef, Scope, SessionCall};
@@ -60,6 +61,8 @@ fn generate() -> String {
     declare::<Size>(&mut out, &config);
     declare::<Role>(&mut out, &config);
     declare::<ActorKind>(&mut out, &config);
+    declare::<Picked>(&mut out, &config);
+    declare::<PickedBox>(&mut out, &config);
     out.truncate(out.trim_end().len());
     out.push('\n');
     out

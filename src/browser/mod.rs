@@ -27,6 +27,7 @@ mod memory;
 mod mux;
 mod navigate;
 mod outline;
+mod picking;
 mod pointer;
 mod protocol;
 mod reaction;
@@ -67,6 +68,7 @@ pub use mux::{
 };
 pub use navigate::{AddressError, address};
 pub use outline::{Findings, Layout, Outline};
+pub use picking::{PickError, Picked, PickedBox};
 pub use reaction::{Asked, Done, Opened};
 pub use reading::{Card, CardBox, ElementAt, ElementFacts, FACTS};
 pub use realm::{Realm, RealmEvent};
@@ -102,6 +104,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/reading.js"),
     include_str!("page/outline.js"),
     include_str!("page/overlay.js"),
+    include_str!("page/picking.js"),
     "return globalThis.__tandem;\n})();",
 );
 const WORLD: &str = "tandem";

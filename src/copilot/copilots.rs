@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::acp::Acp;
-use super::clerk::{Asked, Clerk};
+use super::clerk::{Asked, Clerk, OWN};
 use super::facilities::{Project, Projects};
 use super::feed;
-use super::model::Id;
+use super::model::{Content, Id};
 use super::opencode::{OpenCode, Setup};
-use super::port::{Agent, PortError};
+use super::port::{Agent, Page, PortError};
 use crate::base::{Actor, RoomId};
 use crate::policy::Answer;
 use crate::room::{House, Room as _, RoomError};
@@ -134,6 +134,43 @@ impl Copilots {
         let project = project.map(|text| Id::new(text).ok_or(PortError::Unknown("project"))).transpose()?;
         let member = self.of(room, project).await?;
         Ok(feed::told(member.agent.updates(after.map(feed::place)).await?).boxed())
+    }
+
+    /// A page of a transcript, in which calls of our own tools say where they
+    /// stand in the room's record, also those of before the last start.
+    pub(super) async fn page(
+        &self,
+        room: &RoomId,
+        member: &Member,
+        session: Id,
+        before: Option<String>,
+        limit: usize,
+    ) -> Result<Page, PortError> {
+        let mut page = member.agent.messages(session.clone(), before, limit).await?;
+        let mut unknown: Vec<_> = page
+            .messages
+            .iter_mut()
+            .flat_map(|message| &mut message.parts)
+            .filter_map(|part| match &mut part.content {
+                Content::Tool(tool) if tool.record.is_none() && tool.name.starts_with(OWN) => Some(tool),
+                _ => None,
+            })
+            .collect();
+        if unknown.is_empty() {
+            return Ok(page);
+        }
+        let calls = unknown.iter().map(|tool| tool.call.clone()).collect();
+        match self.store.lines_of_calls(room.clone(), session.to_string(), calls).await {
+            Ok(lines) if lines.is_empty() => {}
+            Ok(lines) => {
+                for tool in &mut unknown {
+                    tool.record = lines.iter().find(|(call, _)| *call == tool.call).map(|(_, line)| *line);
+                }
+                member.agent.recall_records(session, lines).await;
+            }
+            Err(error) => tracing::warn!(%room, %error, "the record does not say where calls stand in it"),
+        }
+        Ok(page)
     }
 
     // --- Projects ----------------------------------------------------------

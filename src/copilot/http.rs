@@ -299,6 +299,8 @@ async fn delete(Extension(member): Own, Path(path): Names) -> Result<StatusCode,
     params(("room" = String, Path), ("project" = Option<String>, Query), ("session" = String, Path), ("before" = Option<String>, Query), ("limit" = Option<usize>, Query)),
     responses((status = 200, body = Page), (status = 403), (status = 404), (status = 503)))]
 async fn messages(
+    State(copilots): Agents,
+    Extension(room): Extension<RoomId>,
     Extension(member): Own,
     Path(path): Names,
     Query(query): Query<Paging>,
@@ -307,7 +309,7 @@ async fn messages(
         return Err(wrong("`before` is not one that a page gave"));
     }
     let limit = query.limit.unwrap_or(50).clamp(1, 100);
-    Ok(Json(member.agent.messages(id(&path, "session")?, query.before, limit).await?))
+    Ok(Json(copilots.page(&room, &member, id(&path, "session")?, query.before, limit).await?))
 }
 
 /// Says something to the agent. The answer comes as events.

@@ -230,6 +230,9 @@ pub struct ToolCall {
     /// The number of its line in the room's record, if it is one of Tandem's own tools.
     #[serde(default)]
     pub record: Option<u64>,
+    /// The session of the subagent that does its work, as the agent says.
+    #[serde(default)]
+    pub child: Option<Id>,
 }
 
 /// A file in a message.

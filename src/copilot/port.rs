@@ -72,6 +72,9 @@ pub struct Page {
     pub todos: Vec<Todo>,
     /// Give this as `before` to read what came before.
     pub before: Option<String>,
+    /// The id of the last update that is in here, as the stream of events has
+    /// it. Updates after it, and no others, change what this says.
+    pub at: String,
 }
 
 /// Everything that waits for a person.
@@ -167,6 +170,8 @@ pub trait Agent: Send + Sync {
     ) -> BoxFuture<'_, Result<(), PortError>>;
     /// A call is in the room's record, on this line.
     fn note_record(&self, session: Id, call: String, line: u64) -> BoxFuture<'_, ()>;
+    /// Calls of before are in the room's record, on these lines. Nobody is told: who asks knows.
+    fn recall_records(&self, session: Id, lines: Vec<(String, u64)>) -> BoxFuture<'_, ()>;
 
     /// A new session with what was said up to this message, or all of it.
     fn fork(&self, _session: Id, _message: Option<Id>) -> BoxFuture<'_, Result<Session, PortError>> {

@@ -63,6 +63,11 @@ impl Teller {
         }
     }
 
+    /// The id of the last update, as readers know it.
+    pub(super) fn place(&self) -> String {
+        format!("{}.{}", self.run, self.last)
+    }
+
     pub(super) fn updates(&self, after: Option<(String, u64)>) -> Updates {
         let missed = match after {
             None => Some(vec![]),

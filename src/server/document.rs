@@ -4,7 +4,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, audit, cdp, floor, rules, socket, tokens, whep};
+use super::{api, audit, cdp, floor, pick, rules, socket, tokens, whep};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,7 @@ use super::{api, audit, cdp, floor, rules, socket, tokens, whep};
         floor::handback,
         floor::request,
         floor::give,
+        pick::pick,
         audit::search,
         audit::export,
         audit::verify,

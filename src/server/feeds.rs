@@ -18,6 +18,8 @@ const MOST: usize = 16;
 const LONGEST_OPENING: Duration = Duration::from_secs(5);
 /// A larger update, such as one with pictures, is read over HTTP.
 const LARGEST_UPDATE: usize = 1 << 20;
+/// The word to read anew.
+const ANEW: &str = r#"{"type":"snapshot"}"#;
 /// The project that is meant when none is named.
 const FIRST: &str = "main";
 
@@ -57,8 +59,10 @@ impl Feeds {
         self.open.is_empty()
     }
 
-    /// The next update as a message of the wire; nothing when a feed has ended.
-    pub(super) async fn next(&mut self) -> Option<String> {
+    /// The next update as a message of the wire. The last one of a feed that
+    /// ends, with its agent or project, is the word to read anew: what the
+    /// page then finds says how things are. It has no id to come back with.
+    pub(super) async fn next(&mut self) -> String {
         std::future::poll_fn(|context| {
             for _ in 0..self.open.len() {
                 let at = self.next % self.open.len();
@@ -67,8 +71,8 @@ impl Feeds {
                 match Pin::new(updates).poll_next(context) {
                     Poll::Ready(Some((id, json))) => return Poll::Ready(message(project, &id, &json)),
                     Poll::Ready(None) => {
-                        drop(self.open.swap_remove(at));
-                        return Poll::Ready(None);
+                        let (project, _) = self.open.swap_remove(at);
+                        return Poll::Ready(message(&project, "", ANEW));
                     }
                     Poll::Pending => {}
                 }
@@ -80,7 +84,7 @@ impl Feeds {
 }
 
 /// The same as the wire's `session_update`, without reading the update.
-fn message(project: &str, id: &str, json: &str) -> Option<String> {
+fn message(project: &str, id: &str, json: &str) -> String {
     #[derive(serde::Serialize)]
     struct Told<'a> {
         r#type: &'a str,
@@ -88,9 +92,13 @@ fn message(project: &str, id: &str, json: &str) -> Option<String> {
         id: &'a str,
         update: &'a RawValue,
     }
-    let json = if json.len() > LARGEST_UPDATE { r#"{"type":"snapshot"}"# } else { json };
-    let update = serde_json::from_str(json).ok()?;
-    serde_json::to_string(&Told { r#type: "session_update", project, id, update }).ok()
+    let told = |json: &str| {
+        let update = serde_json::from_str(json)?;
+        serde_json::to_string(&Told { r#type: "session_update", project, id, update })
+    };
+    let small = Some(json).filter(|json| json.len() <= LARGEST_UPDATE);
+    // What cannot be told this way is read over HTTP.
+    small.and_then(|json| told(json).ok()).unwrap_or_else(|| told(ANEW).expect("two texts and an object"))
 }
 
 #[cfg(test)]
@@ -124,7 +132,7 @@ mod tests {
         }
         let mut told = vec![];
         for _ in 0..2 {
-            let text = feeds.next().await.expect("an update");
+            let text = feeds.next().await;
             let ServerMessage::SessionUpdate { project, id, update } =
                 serde_json::from_str(&text).expect("the wire's form")
             else {
@@ -144,6 +152,37 @@ mod tests {
             assert_eq!(opened.is_ok(), project < MOST - 1);
         }
         let large = "x".repeat(LARGEST_UPDATE + 1);
-        assert!(message("a", "r.1", &large).expect("told").contains("snapshot"));
+        assert!(message("a", "r.1", "{ no json").contains(r#""id":"r.1","update":{"type":"snapshot"}"#));
+        assert!(message("a", "r.1", &large).contains("snapshot"));
+    }
+
+    struct Ending;
+
+    impl SessionFeed for Ending {
+        fn open<'a>(
+            &'a self,
+            _: &'a RoomId,
+            _: Option<&'a str>,
+            _: Option<&'a str>,
+        ) -> BoxFuture<'a, Result<SessionUpdates, String>> {
+            let one = ("r.1".to_owned(), Arc::from(r#"{"type":"hello"}"#));
+            Box::pin(async move { Ok(stream::iter([one]).boxed()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_feed_that_ends_tells_its_page_to_read_anew() {
+        let from: Arc<dyn SessionFeed> = Arc::new(Ending);
+        let mut feeds = Feeds::default();
+        feeds.turn(Some(&from), &RoomId::main(), true, Some("b"), None).await.expect("opens");
+        assert!(feeds.next().await.contains("hello"));
+        let text = feeds.next().await;
+        let ServerMessage::SessionUpdate { project, id, update } =
+            serde_json::from_str(&text).expect("the wire's form")
+        else {
+            panic!("{text}");
+        };
+        assert_eq!((project.as_str(), id.as_str(), &update["type"]), ("b", "", &"snapshot".into()));
+        assert!(feeds.is_empty());
     }
 }

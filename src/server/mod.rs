@@ -25,6 +25,7 @@ mod guard;
 mod metrics;
 mod origin;
 mod page;
+mod pick;
 mod routes;
 mod rules;
 mod socket;

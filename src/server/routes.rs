@@ -14,7 +14,7 @@ use super::api::RoomPath;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
-use super::{api, assets, audit, cdp, floor, guard, page, rules, socket, tokens, whep};
+use super::{api, assets, audit, cdp, floor, guard, page, pick, rules, socket, tokens, whep};
 use crate::base::RoomId;
 
 const LARGEST_BODY: usize = 64 * 1024;
@@ -41,6 +41,7 @@ pub fn router(context: &Context) -> Router {
         .route("/api/rooms/{room}/floor/handback", post(floor::handback))
         .route("/api/rooms/{room}/floor/request", post(floor::request))
         .route("/api/rooms/{room}/floor/give", post(floor::give))
+        .route("/api/rooms/{room}/pick", post(pick::pick))
         .route("/api/rooms/{room}/rules/test", post(rules::test))
         .route("/api/rooms/{room}/audit", get(audit::search))
         .route("/api/rooms/{room}/audit.jsonl", get(audit::export))

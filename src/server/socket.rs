@@ -222,10 +222,8 @@ impl<'a> Session<'a> {
                     }
                 }
                 // Last, so that an agent that talks without end silences nothing else.
-                update = self.feeds.next(), if !self.feeds.is_empty() => {
-                    if let Some(text) = update {
-                        write(&mut self.socket, Message::Text(text.into())).await?;
-                    }
+                text = self.feeds.next(), if !self.feeds.is_empty() => {
+                    write(&mut self.socket, Message::Text(text.into())).await?;
                 }
             }
         }

@@ -168,6 +168,15 @@ impl Database {
         records::read(&self.connection, room, part, limit)
     }
 
+    pub(super) fn lines_of_calls(
+        &self,
+        room: &RoomId,
+        session: &str,
+        calls: Vec<String>,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        records::of_calls(&self.connection, room, session, calls)
+    }
+
     pub(super) fn record_ends(&self, room: &RoomId) -> Result<Option<RecordEnds>, StoreError> {
         Ok(records::ends(&self.connection, room)?)
     }

@@ -100,8 +100,14 @@ pub(super) fn append(
     {
         let sql = "INSERT INTO records (room, seq, at, line, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
         let mut insert = transaction.prepare_cached(sql)?;
+        // A call's own line is the first: its end comes later.
+        let sql = "INSERT OR IGNORE INTO record_calls (room, session, call, seq) VALUES (?1, ?2, ?3, ?4)";
+        let mut name = transaction.prepare_cached(sql)?;
         for NewLine { at, mut line } in lines {
             let seq = ends.last.seq + 1;
+            if let Some((session, call)) = call_of(&line) {
+                name.execute(params![room.as_str(), session, call, stored(seq)])?;
+            }
             line.insert("seq".to_owned(), seq.into());
             line.insert("at".to_owned(), at.into());
             let text = canonical(&Value::Object(line));
@@ -114,6 +120,30 @@ pub(super) fn append(
     put_ends(&transaction, room, &ends)?;
     transaction.commit()?;
     Ok(ends.last)
+}
+
+/// Of which call of a conversation a line is, if it is a tool's own.
+fn call_of(line: &Map<String, Value>) -> Option<(&str, &str)> {
+    let kind = line.get("kind")?.as_str()?;
+    let details = line.get("details").filter(|_| matches!(kind, "act" | "look"))?;
+    Some((details.get("session")?.as_str()?, details.get("call")?.as_str()?))
+}
+
+/// The lines of these calls of a session, as far as there are any.
+pub(super) fn of_calls(
+    connection: &Connection,
+    room: &RoomId,
+    session: &str,
+    calls: Vec<String>,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let sql = "SELECT seq FROM record_calls WHERE room = ?1 AND session = ?2 AND call = ?3";
+    let mut query = connection.prepare_cached(sql)?;
+    let mut found = vec![];
+    for call in calls {
+        let seq = query.query_row(params![room.as_str(), session, call], |row| row.get(0)).optional()?;
+        found.extend(seq.map(|seq| (call, whole(seq))));
+    }
+    Ok(found)
 }
 
 /// A room of this name is made: what stands here already is about another.
@@ -181,6 +211,8 @@ pub(super) fn trim(
     // First the anchor: the table gives up only what lies before it.
     put_ends(&transaction, room, &ends)?;
     let sql = "DELETE FROM records WHERE room = ?1 AND seq <= ?2";
+    transaction.prepare_cached(sql)?.execute(params![room.as_str(), stored(ends.anchor.seq)])?;
+    let sql = "DELETE FROM record_calls WHERE room = ?1 AND seq <= ?2";
     transaction.prepare_cached(sql)?.execute(params![room.as_str(), stored(ends.anchor.seq)])?;
     transaction.commit()?;
     Ok(removed == oldest.len())

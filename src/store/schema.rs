@@ -57,6 +57,22 @@ const STEPS: &[&str] = &[
     WHEN OLD.seq > (SELECT anchor_seq FROM record_ends WHERE room = OLD.room)
     BEGIN SELECT RAISE(ABORT, 'a record is only added to'); END;
 ",
+    "
+    CREATE TABLE record_calls (
+        room TEXT NOT NULL,
+        session TEXT NOT NULL,
+        call TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (room, session, call)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX record_calls_by_line ON record_calls (room, seq);
+    INSERT OR IGNORE INTO record_calls (room, session, call, seq)
+        SELECT room, session, call, seq FROM (
+            SELECT room, seq, line ->> '$.kind' AS kind, line ->> '$.details.session' AS session,
+                line ->> '$.details.call' AS call
+            FROM records WHERE json_valid(line)
+        ) WHERE kind IN ('act', 'look') AND session IS NOT NULL AND call IS NOT NULL ORDER BY room, seq;
+",
 ];
 
 /// The version that this program knows.

@@ -135,6 +135,16 @@ impl Store {
         self.ask(move |database| database.read_record(&room, part, limit)).await
     }
 
+    /// The lines of a record in which these calls of a conversation stand, where there are any.
+    pub async fn lines_of_calls(
+        &self,
+        room: RoomId,
+        session: String,
+        calls: Vec<String>,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        self.ask(move |database| database.lines_of_calls(&room, &session, calls)).await
+    }
+
     /// How far a record goes; nothing if there never was one.
     pub async fn record_ends(&self, room: RoomId) -> Result<Option<RecordEnds>, StoreError> {
         self.ask(move |database| database.record_ends(&room)).await

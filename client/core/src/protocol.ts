@@ -265,3 +265,41 @@ export type Role = "admin" | "controller" | "viewer" | "agent";
  * People and agents look different and have different rights of way.
  */
 export type ActorKind = "person" | "agent";
+
+/**
+ * What lies at a place of the picture.
+ */
+export type Picked = { role: string, 
+/**
+ * Its accessible name, of at most 200 characters.
+ */
+name: string, 
+/**
+ * Finds it and nothing else, as Playwright's code from the page on.
+ */
+locator: string, 
+/**
+ * What it shows, of at most 1000 characters.
+ */
+text: string, 
+/**
+ * How its HTML begins, of at most 2000 characters, without secrets.
+ */
+html: string, 
+/**
+ * Where it is in the picture, in the room's pixels.
+ */
+box: PickedBox, 
+/**
+ * The page's address and title.
+ */
+url: string, title: string, 
+/**
+ * The address of the frame that it is in; null for the page itself.
+ */
+frame: string | null, };
+
+/**
+ * A place in the room's pixels; parts of it may be out of sight.
+ */
+export type PickedBox = { x: number, y: number, width: number, height: number, };

@@ -132,7 +132,11 @@ output: string, started: number | null, ended: number | null, images: Array<File
 /**
  * The number of its line in the room's record, if it is one of Tandem's own tools.
  */
-record: number | null, };
+record: number | null, 
+/**
+ * The session of the subagent that does its work, as the agent says.
+ */
+child: Id | null, };
 
 export type ToolState = "pending" | "running" | "waiting" | "done" | "failed";
 
@@ -331,7 +335,12 @@ messages: Array<Message>, todos: Array<Todo>,
 /**
  * Give this as `before` to read what came before.
  */
-before: string | null, };
+before: string | null, 
+/**
+ * The id of the last update that is in here, as the stream of events has
+ * it. Updates after it, and no others, change what this says.
+ */
+at: string, };
 
 /**
  * Everything that waits for a person.

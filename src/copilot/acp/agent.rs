@@ -424,7 +424,7 @@ impl Agent for Acp {
             let guard = self.inner.state();
             let page = guard.0.page(&session, before.as_deref(), limit);
             let (messages, before) = page.ok_or(PortError::Unknown("session or place in it"))?;
-            Ok(Page { messages, todos: guard.0.todos(&session), before })
+            Ok(Page { messages, todos: guard.0.todos(&session), before, at: guard.1.place() })
         })
     }
 
@@ -559,6 +559,17 @@ impl Agent for Acp {
 
     fn note_record(&self, session: Id, call: String, line: u64) -> BoxFuture<'_, ()> {
         Box::pin(async move { self.inner.change(|state| ((), state.handle_line(&session, &call, line))) })
+    }
+
+    fn recall_records(&self, session: Id, lines: Vec<(String, u64)>) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.inner.change(|state| {
+                for (call, line) in lines {
+                    state.handle_line(&session, &call, line);
+                }
+                ((), vec![])
+            });
+        })
     }
 
     fn choices(&self) -> BoxFuture<'_, Result<Choices, PortError>> {

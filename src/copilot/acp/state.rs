@@ -396,6 +396,7 @@ impl State {
                 ended: None,
                 images: vec![],
                 record: None,
+                child: None,
             };
             message.parts.push(Part { id, origin: None, content: Content::Tool(tool) });
         }

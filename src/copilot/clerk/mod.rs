@@ -33,7 +33,7 @@ const MOST_SESSIONS: usize = 2000;
 /// Calls that were announced and whose line may still come.
 const MOST_CALLS: usize = 1024;
 /// What our own tools are called by agents: `tandem_browser_click`.
-const OWN: &str = "tandem_";
+pub(super) const OWN: &str = "tandem_";
 
 /// Which approval a permission became, while it waits.
 #[derive(Default)]

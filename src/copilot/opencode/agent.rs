@@ -15,11 +15,12 @@ use super::driver::{Command, Driver, Told, told};
 use super::events::SessionInfo;
 use super::facilities::{ModelName, command_body, file_url};
 use super::process::Setup;
-use super::reducer::{Reducer, Snapshot, Transcript};
+use super::reducer::Reducer;
 use crate::base::{Actor, RoomId};
 use crate::copilot::facilities::{Can, Choices, Diff};
 use crate::copilot::model::{AgentState, Id, Origin, Session, Update};
 use crate::copilot::port::{Agent, Page, Pending, PortError, Prompt, Updates, Yes};
+use crate::copilot::teller::Teller;
 
 /// How long somebody waits for the agent to be there.
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
@@ -83,8 +84,17 @@ impl OpenCode {
         &self,
         look: impl FnOnce(&Reducer) -> T + Send + 'static,
     ) -> Result<T, PortError> {
+        self.look_at_once(move |reducer, _| look(reducer)).await
+    }
+
+    /// The same, with the last update that was told of what is looked at.
+    async fn look_at_once<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Reducer, &Teller) -> T + Send + 'static,
+    ) -> Result<T, PortError> {
         let (reply, answer) = oneshot::channel();
-        let look = Box::new(move |reducer: &Reducer| drop(reply.send(look(reducer))));
+        let look =
+            Box::new(move |reducer: &Reducer, teller: &Teller| drop(reply.send(look(reducer, teller))));
         self.command(Command::Look(look)).await?;
         answer.await.map_err(|_| stopping())
     }
@@ -212,6 +222,20 @@ impl Agent for OpenCode {
         })
     }
 
+    fn recall_records(&self, session: Id, lines: Vec<(String, u64)>) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let known = self.change(move |reducer| {
+                for (call, line) in lines {
+                    reducer.handle_line(&session, &call, line);
+                }
+                ((), vec![])
+            });
+            if known.await.is_err() {
+                tracing::debug!("calls' lines came after their agent ended");
+            }
+        })
+    }
+
     fn fork(&self, session: Id, message: Option<Id>) -> BoxFuture<'_, Result<Session, PortError>> {
         Box::pin(async move {
             let client = self.ready().await?;
@@ -328,26 +352,13 @@ impl Agent for OpenCode {
             self.follow(&session).await?;
             let read = client.messages(&session, before.as_deref(), limit).await;
             let (messages, next) = read.map_err(|error| told(error, "session or place in it"))?;
-            self.look(move |reducer| {
-                // What is not held is read as from a session that rests: nothing of it goes on.
-                let mut rest = Reducer::default();
-                if let Some(info) = messages.first().map(|message| message.info.session.clone()) {
-                    let transcript = Transcript { session: info.clone(), messages, todos: vec![] };
-                    let sessions = vec![SessionInfo::bare(info)];
-                    let snapshot =
-                        Snapshot { sessions, transcripts: vec![transcript], ..Snapshot::default() };
-                    rest.restore(snapshot, false, std::time::Instant::now());
-                }
-                let mut messages = rest.messages(&session);
-                let mut held: std::collections::HashMap<_, _> =
-                    reducer.messages(&session).into_iter().map(|one| (one.head.id.clone(), one)).collect();
-                for message in &mut messages {
-                    match held.remove(&message.head.id) {
-                        Some(known) => *message = known,
-                        None => message.parts.iter_mut().for_each(|part| reducer.stamp(&session, part)),
-                    }
-                }
-                Page { messages, todos: reducer.todos(&session), before: next }
+            let is_newest = before.is_none();
+            self.look_at_once(move |reducer, teller| {
+                let messages = match is_newest {
+                    true => reducer.newest_page(&session, messages),
+                    false => reducer.older_page(&session, messages),
+                };
+                Page { messages, todos: reducer.todos(&session), before: next, at: teller.place() }
             })
             .await
         })

@@ -109,6 +109,11 @@ fn file(info: FileInfo) -> FileView {
     FileView { name: info.filename.unwrap_or_default(), mime: info.mime, url: info.url }
 }
 
+/// The session that a call for a subagent began.
+fn child(metadata: &Value) -> Option<Id> {
+    metadata.get("sessionId").and_then(Value::as_str).and_then(Id::new)
+}
+
 /// `None` for a part that says nothing to people.
 pub(super) fn part(info: PartInfo) -> Option<Part> {
     let ended = |time: Option<Times>| time.is_none_or(|time| time.start.is_none() || time.end.is_some());
@@ -125,6 +130,8 @@ pub(super) fn part(info: PartInfo) -> Option<Part> {
         Body::StepFinish { cost, tokens: info } => Content::Step { cost, tokens: tokens(info) },
         Body::Tool { call, tool, state } => Content::Tool(ToolCall {
             call,
+            // Others' metadata may be anybody's words, such as an MCP server's.
+            child: (tool == "task").then(|| child(&state.metadata)).flatten(),
             name: tool,
             title: state.title,
             state: match state.status {

@@ -43,7 +43,7 @@ type Change = Box<dyn FnOnce(&mut Reducer) -> Vec<Update> + Send>;
 pub(super) enum Command {
     /// Somebody wants the agent.
     Wake,
-    Look(Box<dyn FnOnce(&Reducer) + Send>),
+    Look(Box<dyn FnOnce(&Reducer, &Teller) + Send>),
     Change(Change),
     /// Reads a session with its newest messages, and holds them from here on.
     Follow {
@@ -355,7 +355,7 @@ impl Driver {
         };
         match command {
             Command::Wake => self.woken = true,
-            Command::Look(look) => look(&self.reducer),
+            Command::Look(look) => look(&self.reducer, &self.teller),
             Command::Change(change) => {
                 let updates = change(&mut self.reducer);
                 self.tell(updates);

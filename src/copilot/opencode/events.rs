@@ -303,6 +303,8 @@ pub struct CallInfo {
     pub time: Times,
     #[serde(default)]
     pub attachments: Vec<FileInfo>,
+    #[serde(default)]
+    pub metadata: Value,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

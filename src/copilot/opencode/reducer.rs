@@ -139,6 +139,36 @@ impl Reducer {
         record.messages.values().map(whole).collect()
     }
 
+    /// The newest messages as they are now, from those that OpenCode gave a
+    /// moment ago: what is held counts, with what came meanwhile and without
+    /// what went, so that the page is exactly what all updates so far say.
+    pub fn newest_page(&self, session: &Id, read: Vec<WholeMessage>) -> Vec<Message> {
+        let held = self.messages(session);
+        let Some(oldest) = held.first().map(|one| one.head.id.clone()) else {
+            // Nothing of them was told yet; their updates replace them whole.
+            return self.older_page(session, read);
+        };
+        let begin = read.first().map(|one| one.info.id.clone());
+        let older = read.into_iter().filter(|one| one.info.id < oldest).collect();
+        let mut page = self.older_page(session, older);
+        page.extend(held.into_iter().filter(|one| begin.as_ref().is_none_or(|begin| one.head.id >= *begin)));
+        page
+    }
+
+    /// Messages that OpenCode gave: those that are held as they are now, others
+    /// as from a session that rests, since nothing of them goes on.
+    pub fn older_page(&self, session: &Id, read: Vec<WholeMessage>) -> Vec<Message> {
+        let mut rest = Self { lines: self.lines.clone(), ..Self::default() };
+        let transcript = Transcript { session: session.clone(), messages: read, todos: vec![] };
+        let sessions = vec![SessionInfo::bare(session.clone())];
+        let snapshot = Snapshot { sessions, transcripts: vec![transcript], ..Snapshot::default() };
+        rest.restore(snapshot, false, Instant::now());
+        let mut held: BTreeMap<_, _> =
+            self.messages(session).into_iter().map(|one| (one.head.id.clone(), one)).collect();
+        let known = |one: Message| held.remove(&one.head.id).unwrap_or(one);
+        rest.messages(session).into_iter().map(known).collect()
+    }
+
     pub fn todos(&self, session: &Id) -> Vec<Todo> {
         self.sessions.get(session).map(|record| record.todos.clone()).unwrap_or_default()
     }
@@ -205,7 +235,7 @@ impl Reducer {
     }
 
     /// Says where a call stands in the record.
-    pub fn stamp(&self, session: &Id, part: &mut Part) {
+    fn stamp(&self, session: &Id, part: &mut Part) {
         if let Content::Tool(tool) = &mut part.content
             && !self.lines.is_empty()
         {
