@@ -594,6 +594,7 @@ for (const { name, ...size } of views) {
       await page.addInitScript(chosen => {
         if (chosen) localStorage.setItem("tandem.session.main", chosen);
         else localStorage.removeItem("tandem.session.main");
+        localStorage.removeItem("tandem.panel");
       }, chosen ?? null);
       page.on("console", message => {
         const text = message.text();

@@ -29,6 +29,7 @@ import { RoomLink } from "./link.ts";
 
 const PAGE = 50;
 const READ_AGAIN_MS = 2000;
+const LOOK_AGAIN_MS = 1500;
 
 export type Connection = "off" | "opening" | "open" | "lost" | "refused";
 
@@ -203,7 +204,14 @@ export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<
     setConnection("opening");
     take({ is: "agent", agent: { state: "starting" } });
     link.start();
+    // Why it does not start is told by the agent's state, while the stream says nothing.
+    clearInterval(watching);
+    watching = setInterval(() => {
+      if (connection() === "opening") void readAgent();
+      else clearInterval(watching);
+    }, LOOK_AGAIN_MS);
   };
+  let watching: ReturnType<typeof setInterval> | undefined;
   const wake = () => {
     if (!document.hidden && connection() === "lost") link.start();
   };
@@ -212,6 +220,7 @@ export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<
   onCleanup(() => {
     link.stop();
     clearTimeout(again);
+    clearInterval(watching);
     document.removeEventListener("visibilitychange", wake);
     window.removeEventListener("online", wake);
   });
