@@ -1,7 +1,8 @@
 //! The program under measurement: `tandem serve` in a process of its own, so
 //! that what it costs is not mixed with what measuring costs.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,11 @@ pub(super) struct Cpu {
 impl Service {
     /// Starts the server; its room opens `page`. Returns when it answers.
     pub async fn start(page: &str) -> anyhow::Result<Self> {
+        Self::start_with(page, &[], None).await
+    }
+
+    /// The same with further arguments, and in a folder of its own.
+    pub async fn start_with(page: &str, more: &[&OsStr], folder: Option<&Path>) -> anyhow::Result<Self> {
         let mut random = [0; 12];
         getrandom::fill(&mut random).context("no random numbers")?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -36,12 +42,17 @@ impl Service {
         let (http, rtc) = (free_port()?, free_port()?);
         let log = std::fs::File::create(dir.join("log"))?;
         let started = Instant::now();
-        let child = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        if let Some(folder) = folder {
+            command.current_dir(folder);
+        }
+        let child = command
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{http}"), "--rtc-listen", &format!("127.0.0.1:{rtc}")])
             .args(["--start-url", page])
             .arg("--data-dir")
             .arg(&dir)
+            .args(more)
             .env("TANDEM_ADMIN_TOKEN", &token)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -73,7 +84,7 @@ impl Service {
         std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
-    pub fn data_dir(&self) -> &std::path::Path {
+    pub fn data_dir(&self) -> &Path {
         &self.dir
     }
 
