@@ -167,7 +167,7 @@ export function Composer(props: {
   const modelShown = () =>
     draft().model ?? copilot.session()?.model ?? models().find(one => one.default)?.id ?? "";
   const agentShown = () => draft().agent ?? copilot.session()?.agent ?? agents()[0]?.name ?? "";
-  const queued = () => copilot.queue().filter(one => one.session === copilot.current());
+  const queued = () => copilot.queue().filter(one => one.session === place());
   const [over, setOver] = createSignal(false);
   return (
     <form
@@ -195,18 +195,23 @@ export function Composer(props: {
             {one => (
               <li>
                 <span class="words">{one.prompt.text || "A picture"}</span>
-                <button type="button" class="link" onClick={() => copilot.sendNow(one.key)}>
-                  Send now
-                </button>
-                <ToolButton
-                  label="Don't send it"
-                  onClick={() => {
-                    copilot.unqueue(one.key);
-                    if (draft().text === "") change({ text: one.prompt.text });
-                  }}
+                <Show
+                  when={!one.sending}
+                  fallback={<span class="small">The agent is starting</span>}
                 >
-                  <Icon name="close" />
-                </ToolButton>
+                  <button type="button" class="link" onClick={() => copilot.sendNow(one.key)}>
+                    Send now
+                  </button>
+                  <ToolButton
+                    label="Don't send it"
+                    onClick={() => {
+                      copilot.unqueue(one.key);
+                      if (draft().text === "") change({ text: one.prompt.text });
+                    }}
+                  >
+                    <Icon name="close" />
+                  </ToolButton>
+                </Show>
               </li>
             )}
           </For>

@@ -141,7 +141,8 @@ export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<
       } else {
         take({ is: "page", session: what, page: await api.messages(what, null, PAGE) });
       }
-      setTrouble(null);
+      // What went wrong with what somebody did stands until they have seen it.
+      if (isOfReading) setTrouble(null);
     } catch (error) {
       if (error instanceof ApiError && error.status === 404 && what !== LIST) {
         take({ is: "update", update: { type: "session_gone", session: what } });
@@ -149,7 +150,10 @@ export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<
         const isAway = error instanceof ApiError && error.status === 503;
         // Why it is away is told as the agent's state.
         if (isAway) await readAgent();
-        else tell(error);
+        else {
+          tell(error);
+          isOfReading = true;
+        }
         clearTimeout(again);
         again = setTimeout(settle, READ_AGAIN_MS);
       }
@@ -157,8 +161,11 @@ export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<
       reading.delete(what);
     }
   };
-  const tell = (error: unknown) =>
+  let isOfReading = false;
+  const tell = (error: unknown) => {
+    isOfReading = false;
     setTrouble(error instanceof Error ? error.message : "Something went wrong. Try again.");
+  };
 
   // --- The stream --------------------------------------------------------
   const link = new RoomLink(element, project, api.url("/events"), {
@@ -290,11 +297,30 @@ export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<
     if (done === null) begins.delete(id);
     return done !== null;
   };
+  /** A first start may take longer than the server lets anybody wait for it. */
+  const onceStarted = async <T>(action: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        return await action();
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 503) throw error;
+        await readAgent();
+        const now = untrack(state).agent?.state;
+        if (now !== "starting" && now !== "restarting") throw error;
+        await new Promise(done => setTimeout(done, READ_AGAIN_MS));
+      }
+    }
+  };
   const say = async (prompt: Prompt, now = false): Promise<boolean> => {
     start();
     const id = current();
     if (id === null) {
-      const made = await attempt(() => api.create());
+      // It can be seen where what waits is seen, until there is a session for it.
+      keys += 1;
+      const waiting: Queued = { key: keys, session: "", prompt, sending: true };
+      setQueue(all => [...all, waiting]);
+      const made = await attempt(() => onceStarted(api.create));
+      unqueue(waiting.key);
       if (!made) return false;
       take({ is: "session", session: made });
       take({ is: "page", session: made.id, page: { messages: [], todos: [], before: null } });
@@ -312,9 +338,10 @@ export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<
   const unqueue = (key: number) => setQueue(all => all.filter(one => one.key !== key));
   const sendNow = (key: number) => {
     const one = queue().find(each => each.key === key);
-    if (!one) return;
+    if (!one || one.sending) return;
     unqueue(key);
-    void post(one.session, one.prompt).then(sent => {
+    const sent = one.session === "" ? say(one.prompt) : post(one.session, one.prompt);
+    void sent.then(sent => {
       if (!sent) setQueue(all => [one, ...all]);
     });
   };

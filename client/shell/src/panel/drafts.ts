@@ -19,9 +19,15 @@ export const NO_DRAFT: Draft = { text: "", files: [], model: null, agent: null }
 /** What waits to be said until the agent is done with the last. */
 export interface Queued {
   key: number;
+  /** Empty where there is none yet. */
   session: Id;
   prompt: Prompt;
+  /** It is on its way, as soon as there is an agent. */
+  sending?: true;
 }
+
+/** As it is kept. */
+type Stand = Pick<Queued, "session" | "prompt">;
 
 /** Letters of files' content that are kept over a reload; a tab has room for about five million. */
 const MOST_KEPT = 2_000_000;
@@ -63,7 +69,7 @@ const isFiles = (value: unknown): value is Stored[] =>
   Array.isArray(value) &&
   value.every(one => isFields(one) && isText(one.name) && isText(one.mime) && isText(one.data));
 
-const isQueue = (value: unknown): value is Omit<Queued, "key">[] =>
+const isQueue = (value: unknown): value is Stand[] =>
   Array.isArray(value) &&
   value.every(
     one => isFields(one) && isText(one.session) && isFields(one.prompt) && isText(one.prompt.text),
@@ -116,11 +122,11 @@ export function createDrafts(place: string) {
 /** The queue of a project's sessions, as it was before the page was loaded, and then as it is told. */
 export function keptQueue(place: string) {
   const store = kept(`queue.${place}`, isQueue);
-  const weight = ({ prompt }: Omit<Queued, "key">) =>
+  const weight = ({ prompt }: Stand) =>
     prompt.text.length +
     (prompt.files ?? []).reduce((sum, one) => sum + (one.data?.length ?? 0), 0);
   return {
-    read: (): Omit<Queued, "key">[] => store.read() ?? [],
+    read: (): Stand[] => store.read() ?? [],
     write: (queue: readonly Queued[]): void => {
       const all = within(queue, weight).map(({ session, prompt }) => ({ session, prompt }));
       store.write(all.length === 0 ? null : all);
