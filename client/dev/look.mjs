@@ -1,10 +1,11 @@
 /**
  * Takes pictures of the built client in all its states, with a room that is
- * only in the page: `npm run build && npm run look [folder]`.
+ * only in the page, and asks axe about each: `npm run build && npm run look [folder]`.
  */
 import { createReadStream, existsSync, mkdirSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "@playwright/test";
 import { answer, setScene } from "./fake-sessions.mjs";
 
@@ -615,6 +616,11 @@ for (const { name, ...size } of views) {
         console.log(`${name} ${colorScheme} ${state}: ${error.message}`);
       }
       await page.screenshot({ path: join(out, `${state}-${name}-${colorScheme}.png`) });
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      for (const { impact, id, nodes } of violations) {
+        complaints += 1;
+        console.log(`${name} ${colorScheme} ${state}: ${impact} ${id}: ${nodes[0]?.html}`);
+      }
       await page.close();
     }
     await context.close();

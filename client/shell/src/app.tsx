@@ -32,6 +32,8 @@ const Palette = lazy(() => import("./palette.tsx"));
 const ROOMY = 1100;
 /** The picture comes first; what is not shown has time. */
 const UNSEEN_AFTER_MS = 2000;
+/** Of a card: the first thing to choose, or the safe answer. */
+const FIRST_ANSWER = ".option input, .answer";
 /** So near the edge of the picture a swipe is none of the page's. */
 const RIM = 24;
 
@@ -171,9 +173,8 @@ export function App(props: { room: TandemRoom }) {
     if (!card) return;
     const inside = card.contains(document.activeElement);
     card.open = true;
-    card
-      .querySelector<HTMLElement>(inside ? ".answer.main" : ".answer, input")
-      ?.[inside ? "click" : "focus"]();
+    if (inside) card.querySelector<HTMLElement>(".answer.main")?.click();
+    else card.querySelector<HTMLElement>(FIRST_ANSWER)?.focus();
   };
   offerCommands((): Command[] => {
     const picture = (name: string, run: () => void, keys?: string): Command =>

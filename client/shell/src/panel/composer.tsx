@@ -3,6 +3,7 @@
  * `/` a command. What is written while the agent is at work waits its turn.
  */
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
+import { referencesIn } from "../../../core/src/mentions.ts";
 import { works } from "../../../core/src/sessions.ts";
 import type { Attachment, Prompt } from "../../../core/src/sessions-model.ts";
 import type { TandemRoom } from "../../../element/src/index.ts";
@@ -19,7 +20,6 @@ import {
 import type { Copilot } from "./copilot.ts";
 import { createDrafts, type Draft } from "./drafts.ts";
 import { Icon } from "./icon.tsx";
-import { referencesIn } from "./mentions.ts";
 import { createOffers, type Offer, OfferList } from "./offers.tsx";
 import { Picker } from "./picker.tsx";
 

@@ -70,7 +70,7 @@ export function Panel(props: PanelProps) {
     if (!form) return false;
     const [main] = form.querySelectorAll<HTMLButtonElement>(".answer.main");
     if (form.contains(document.activeElement)) main?.click();
-    else form.querySelector<HTMLElement>(".answer")?.focus();
+    else form.querySelector<HTMLElement>(".option input, .answer")?.focus();
     return true;
   };
   props.ref({ focus, toAsk, open: copilot.open });

@@ -1,5 +1,5 @@
 /** `@path` in a prompt: which files are meant, as what the API takes by reference. */
-import type { Attachment } from "../../../core/src/sessions-model.ts";
+import type { Attachment } from "./sessions-model.ts";
 
 /** As many as are looked up for one prompt; the server takes 32 files of all kinds. */
 const MOST = 16;
