@@ -135,7 +135,8 @@ test("a reload in mid-stream and an agent that is killed lose nothing and show n
 
   await field(page).fill("");
   await say(page, "slow 4000 20");
-  await hears(page, "word9 ");
+  // The second that says so: the turn is in the middle.
+  await expect(answer(page, "word9 ").nth(1)).toBeVisible({ timeout: PATIENCE });
   const agents = (await tandem.processes()).filter(one => /opencode/.test(one));
   expect(agents.length).toBeGreaterThan(0);
   for (const one of agents) process.kill(Number(one.split(" ")[0]), "SIGKILL");
@@ -145,7 +146,7 @@ test("a reload in mid-stream and an agent that is killed lose nothing and show n
   await enter(fresh, tandem, await tandem.token("controller", "Bo"));
   await fresh.getByTitle("All sessions").click();
   await fresh.locator(".session").first().click();
-  await hears(fresh, "word9 ");
+  await expect(answer(fresh, "word9 ").nth(1)).toBeVisible({ timeout: PATIENCE });
   const hour = /\d\d:\d\d( [AP]M)?/g;
   const said = async (of: Page) => (await words(of)).replaceAll(hour, "");
   await expect.poll(() => said(page)).toBe(await said(fresh));

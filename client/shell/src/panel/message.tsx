@@ -40,9 +40,12 @@ export function Message(props: {
   const isUser = () => props.message.role === "user";
   // What the room says of itself is a person's message to the agent, and nobody's words.
   const isRoom = () => isUser() && props.message.parts.some(one => one.origin === "room");
+  // A message is told before its parts: until then there is nothing of a person's to be seen.
+  const isEmpty = () => isUser() && parts().length === 0 && props.message.error === null;
   return (
     <article
       class="message"
+      hidden={isEmpty()}
       classList={{ user: isUser() && !isRoom(), agent: !isUser(), "from-room": isRoom() }}
       aria-label={isRoom() ? "The room" : isUser() ? "You" : "The agent"}
     >
