@@ -177,7 +177,7 @@ function watchStamps() {
   });
 }
 
-/** From the model's write of a word, through OpenCode and the server, to the first frame with it. */
+/** From the event with a word of the model's to the first frame with it; and from the model's write of it, through OpenCode and the server. */
 async function throughOpenCode(room) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   await page.goto(room);
@@ -189,9 +189,10 @@ async function throughOpenCode(room) {
   const stop = page.getByRole("button", { name: "Stop the agent" });
   // The first start makes OpenCode's database, and is none of what is measured.
   await say("say ready");
-  await page
-    .locator(".message.agent .markdown", { hasText: "ready" })
-    .waitFor({ timeout: 180_000 });
+  const answer = page.locator(".message.agent .markdown", { hasText: "ready" });
+  const why = page.locator(".intro .why");
+  await answer.or(why).first().waitFor({ timeout: 180_000 });
+  if (await why.isVisible()) throw new Error(await why.innerText());
   await stop.waitFor({ state: "detached" });
   await page.evaluate(watchStamps);
   await say(`stamp ${SAMPLES} 29`);
@@ -202,14 +203,16 @@ async function throughOpenCode(room) {
   );
   const [drawn, told] = await page.evaluate(() => [[...window.drawn], [...window.told]]);
   await page.close();
-  const since = pairs =>
-    sorted(pairs.flatMap(([stamp, when]) => (when === null ? [] : [when - Number(stamp)])));
-  const [pixels, page_] = [since(drawn), since(told)];
+  const toldAt = new Map(told);
+  const shown = drawn.filter(([stamp, when]) => when !== null && toldAt.has(stamp));
+  const pixels = sorted(shown.map(([stamp, when]) => when - toldAt.get(stamp)));
+  const whole = sorted(shown.map(([stamp, when]) => when - Number(stamp)));
   return {
     p50_ms: round(at(pixels, 0.5)),
     p95_ms: round(at(pixels, 0.95)),
-    told_p50_ms: round(at(page_, 0.5)),
-    samples: pixels.length,
+    from_model_p50_ms: round(at(whole, 0.5)),
+    from_model_p95_ms: round(at(whole, 0.95)),
+    samples: shown.length,
   };
 }
 

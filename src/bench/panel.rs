@@ -4,6 +4,7 @@
 //! says what is missing, and gives it a room with the real OpenCode and a
 //! scripted model.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const MODEL: &str = "tests/copilot/model.mjs";
 const WEIGHT: (&str, &str, Goal) = ("panel: first load, compressed", "kB", Goal::AtMost(250.0));
 const TOLD: (&str, &str, Goal) = ("panel: update sent to pixels", "ms", Goal::AtMost(30.0));
 const WHOLE: (&str, &str, Goal) =
-    ("panel: model's word to pixels, through OpenCode", "ms", Goal::AtMost(30.0));
+    ("panel: event to pixels, with the real OpenCode", "ms", Goal::AtMost(30.0));
 const SCROLL: (&str, &str, Goal) =
     ("panel: frames while 10,000 messages scroll, in time", "%", Goal::AtLeast(95.0));
 
@@ -67,7 +68,9 @@ struct Real {
 struct Through {
     p50_ms: f64,
     p95_ms: f64,
-    told_p50_ms: f64,
+    /// From the model's own write of the word on, with what OpenCode takes.
+    from_model_p50_ms: f64,
+    from_model_p95_ms: f64,
 }
 
 /// `client` is the folder of the web client in Tandem's source.
@@ -76,14 +79,29 @@ pub(super) async fn measure(client: &Path, page: &str) -> anyhow::Result<Vec<Row
     let printed = run(&client, None).await?;
     let Numbers { first_load_gzip_bytes: weights, event_to_pixels: told, ten_thousand: scrolled } =
         serde_json::from_str(&printed).with_context(|| format!("{SCRIPT} printed {printed}"))?;
-    let Through { p50_ms, p95_ms, told_p50_ms } = through_opencode(&client, page).await?;
+    let whole = match through_opencode(&client, page).await {
+        Ok(times) => row(
+            WHOLE,
+            vec![
+                ("p50", times.p50_ms),
+                ("p95", times.p95_ms),
+                ("from the model on p50", times.from_model_p50_ms),
+                ("p95", times.from_model_p95_ms),
+            ],
+        ),
+        Err(error) => {
+            eprintln!("{}: {error:#}", WHOLE.0);
+            let (name, unit, goal) = WHOLE;
+            Row::unmeasured(name, unit, goal, vec![])
+        }
+    };
     Ok(vec![
         row(
             WEIGHT,
             vec![("", weights.with_panel / 1000.0), ("without the panel", weights.without_panel / 1000.0)],
         ),
         row(TOLD, vec![("p50", told.p50_ms), ("p95", told.p95_ms)]),
-        row(WHOLE, vec![("p50", p50_ms), ("p95", p95_ms), ("of which until told to the page", told_p50_ms)]),
+        whole,
         row(
             SCROLL,
             vec![

@@ -29,11 +29,11 @@ pub(super) struct Cpu {
 impl Service {
     /// Starts the server; its room opens `page`. Returns when it answers.
     pub async fn start(page: &str) -> anyhow::Result<Self> {
-        Self::start_with(page, &[], None).await
+        Self::start_with(page, &[]).await
     }
 
-    /// The same with further arguments, and in a folder of its own.
-    pub async fn start_with(page: &str, more: &[&OsStr], folder: Option<&Path>) -> anyhow::Result<Self> {
+    /// The same with further arguments.
+    pub async fn start_with(page: &str, more: &[&OsStr]) -> anyhow::Result<Self> {
         let mut random = [0; 12];
         getrandom::fill(&mut random).context("no random numbers")?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -42,11 +42,7 @@ impl Service {
         let (http, rtc) = (free_port()?, free_port()?);
         let log = std::fs::File::create(dir.join("log"))?;
         let started = Instant::now();
-        let mut command = Command::new(std::env::current_exe()?);
-        if let Some(folder) = folder {
-            command.current_dir(folder);
-        }
-        let child = command
+        let child = Command::new(std::env::current_exe()?)
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{http}"), "--rtc-listen", &format!("127.0.0.1:{rtc}")])
             .args(["--start-url", page])
