@@ -167,12 +167,12 @@ async fn through_opencode(client: &Path, page: &str) -> anyhow::Result<Through> 
     let source = client.parent().context("the client has no folder above it")?;
     let mut model = Model::start(&source.join(MODEL)).await?;
     let project = Project::make(model.port).context("the project's folder")?;
-    let service =
-        Service::start_with(page, &["--opencode-dir".as_ref(), project.dir.as_os_str()], Some(source))
-            .await?;
+    let program = client.join("node_modules/.bin/opencode");
+    let arguments: [&OsStr; 4] =
+        ["--opencode".as_ref(), program.as_ref(), "--opencode-dir".as_ref(), project.dir.as_ref()];
+    let service = Service::start_with(page, &arguments).await?;
     let room = format!("http://{}/rooms/main?token={}", service.address, service.token);
-    let printed =
-        run(client, Some(&room)).await.with_context(|| format!("the server said: {}", service.log()));
+    let printed = run(client, Some(&room)).await;
     service.stop().await?;
     model.child.kill().await?;
     let printed = printed?;
