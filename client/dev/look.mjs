@@ -238,7 +238,7 @@ const states = {
   }),
   talkpermission: talking("permission"),
   talkquestion: talking("question"),
-  talkfailed: talking("failed"),
+  talkfailed: talking("failed", page => page.getByText("cannot be started").waitFor()),
   talkrestarting: talking("restarting"),
   talkretrying: talking("retrying"),
   talkfault: talking("fault"),
