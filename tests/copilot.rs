@@ -190,6 +190,18 @@ async fn transcript(house: &House, session: &str) -> Value {
     page["messages"].clone()
 }
 
+/// The same from an agent that is to be started first.
+async fn until_there(house: &House, session: &str) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (status, page) = ask(house, "GET", &format!("/{session}/messages"), Value::Null).await;
+        if status == 200 {
+            return page["messages"].clone();
+        }
+        assert!(status == 503 && Instant::now() < deadline, "{status} {page}");
+    }
+}
+
 fn said(messages: &Value) -> String {
     let messages = messages.as_array().expect("messages").iter().filter(|one| one["role"] == "agent");
     let parts = messages.flat_map(|one| one["parts"].as_array().expect("parts"));
@@ -400,4 +412,35 @@ async fn permissions_are_answered_once_rejected_and_withdrawn_and_a_killed_agent
     assert_eq!((new.len(), said(&json!(new)).as_str()), (2, "back"));
     let (again, _) = own(&house);
     assert_ne!(again, pid);
+    // What is shown is what OpenCode itself has.
+    let own = trouble::behind(&house, "GET", &format!("/session/{session}/message"), project.path()).await;
+    let own: Value = serde_json::from_str(own.split("\r\n\r\n").nth(1).expect("a body")).expect("json");
+    let theirs = own.as_array().expect("messages").iter().flat_map(|one| {
+        let parts = one["parts"].as_array().expect("parts").clone();
+        parts
+            .into_iter()
+            .filter(|part| part["type"] == "text")
+            .map(|part| (one["info"]["id"].clone(), part["id"].clone(), part["text"].clone()))
+    });
+    let ours = after.as_array().expect("messages").iter().flat_map(|one| {
+        let parts = one["parts"].as_array().expect("parts").clone();
+        parts
+            .into_iter()
+            .filter(|part| part["kind"] == "text")
+            .map(|part| (one["id"].clone(), part["id"].clone(), part["text"].clone()))
+    });
+    let (theirs, ours): (Vec<_>, Vec<_>) = (theirs.collect(), ours.collect());
+    // Of the word in the middle of which it was killed OpenCode kept nothing; people keep what they saw.
+    let cut = |all: &[(Value, Value, Value)]| {
+        all.iter().map(|(message, part, _)| (message.clone(), part.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(cut(&ours), cut(&theirs));
+    let differ: Vec<_> = ours.iter().zip(&theirs).filter(|(ours, theirs)| ours != theirs).collect();
+    assert!(
+        differ.len() <= 1
+            && differ.iter().all(|(ours, theirs)| {
+                ours.2.as_str().expect("text").starts_with(theirs.2.as_str().expect("text"))
+            }),
+        "{differ:#?}"
+    );
 }

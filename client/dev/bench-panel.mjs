@@ -32,7 +32,7 @@ const round = value => Math.round(value * 10) / 10;
 const weigh = names =>
   names.reduce((sum, name) => sum + gzipSync(readFileSync(join(dist, name))).length, 0);
 const assets = readdirSync(join(dist, "assets")).map(name => `assets/${name}`);
-const lazy = assets.filter(name => /\/(panel|palette)-/.test(name));
+const lazy = assets.filter(name => /\/(panels|palette)-/.test(name));
 
 const server = createServer((request, response) => {
   const path = new URL(request.url, "http://x").pathname;

@@ -14,6 +14,7 @@ mod feed;
 mod http;
 pub mod model;
 mod opencode;
+mod place;
 pub mod port;
 mod teller;
 

@@ -286,4 +286,28 @@ mod tests {
             assert_eq!(mode & 0o077, 0, "{:?} is {mode:o}", entry.path());
         }
     }
+
+    #[tokio::test]
+    async fn a_calls_line_is_found_by_its_session_and_name_and_goes_with_the_line() {
+        let dir = tempfile::tempdir().expect("dir");
+        let store = Store::open(dir.path()).expect("opens");
+        let line = |at: i64, kind: &str, call: &str| NewLine {
+            at,
+            line: serde_json::json!({ "kind": kind, "details": { "session": "s", "call": call } })
+                .as_object()
+                .cloned()
+                .expect("an object"),
+        };
+        let lines =
+            vec![line(1, "approval", "a"), line(2, "act", "a"), line(3, "act", "a"), line(4, "look", "b")];
+        store.append_record(RoomId::main(), lines).await.expect("added");
+        let find = |session: &str| {
+            let calls = ["a", "b", "c"].map(str::to_owned).to_vec();
+            store.lines_of_calls(RoomId::main(), session.to_owned(), calls)
+        };
+        assert_eq!(find("s").await.expect("asked"), [("a".to_owned(), 2), ("b".to_owned(), 4)]);
+        assert_eq!(find("other").await.expect("asked"), []);
+        while store.trim_record(RoomId::main(), 4, u64::MAX).await.expect("trimmed") {}
+        assert_eq!(find("s").await.expect("asked"), [("b".to_owned(), 4)]);
+    }
 }

@@ -8,12 +8,13 @@
 //   stamp N MS              the same, and each word is when it was written, in ms since 1970
 //   think WORDS             streams reasoning, then one word
 //   call NAME JSON [&& …]   calls tools, all in one step
-//   fail STATUS             an HTTP error
+//   fail STATUS [SECONDS]   an HTTP error, with the time after which to ask again
+//   overflow                the error of a conversation that is too long
 //   hold                    one word, and then nothing more
 // After the last line it says how many tools answered, and what the last one said.
 import http from 'node:http'
 
-const VERBS = /^(say|slow|stamp|think|call|fail|hold)\b/
+const VERBS = /^(say|slow|stamp|think|call|fail|overflow|hold)\b/
 const text = content =>
   typeof content === 'string' ? content : (content ?? []).map(part => part.text ?? '').join('\n')
 const pause = ms => new Promise(done => setTimeout(done, ms))
@@ -56,8 +57,14 @@ function plan(body) {
           return { name, json: json || '{}' }
         }),
       }
-    case 'fail':
-      return { status: Number(rest) }
+    case 'fail': {
+      const [status, after] = rest.split(' ')
+      return { status: Number(status), after }
+    }
+    case 'overflow': {
+      const message = "This model's maximum context length is 100 tokens. Please reduce the length of the messages."
+      return { status: 400, fault: { message, type: 'invalid_request_error', code: 'context_length_exceeded' } }
+    }
     default:
       return { words: ['Held'], hold: true }
   }
@@ -67,11 +74,13 @@ async function answer(request, response) {
   let raw = ''
   for await (const piece of request) raw += piece
   const body = JSON.parse(raw)
-  const { words = [], thoughts = [], calls = [], ms = 1, status, hold } = plan(body)
+  const { words = [], thoughts = [], calls = [], ms = 1, status, after, fault, hold } = plan(body)
   const id = `chatcmpl-${++served}`
   if (status) {
-    response.writeHead(status, { 'content-type': 'application/json' })
-    return response.end(JSON.stringify({ error: { message: `the model answers ${status}`, type: 'scripted' } }))
+    const more = after ? { 'retry-after': after } : {}
+    response.writeHead(status, { 'content-type': 'application/json', ...more })
+    const error = fault ?? { message: `the model answers ${status}`, type: 'scripted' }
+    return response.end(JSON.stringify({ error }))
   }
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   const usage = { prompt_tokens: 100, completion_tokens: words.length, total_tokens: 100 + words.length }

@@ -3,7 +3,7 @@
 
 use super::*;
 
-fn opencode() -> std::path::PathBuf {
+pub(super) fn opencode() -> std::path::PathBuf {
     Path::new(CHECKOUT).join("client/node_modules/.bin/opencode")
 }
 
@@ -64,6 +64,88 @@ async fn an_agent_over_the_agent_client_protocol_has_the_same_sessions_and_stand
     let (_, pending) = ask(&house, "GET", "/pending", Value::Null).await;
     assert_eq!(pending["permissions"], json!([]));
     assert!(project.path().join("made.txt").exists());
+
+    // What there is to choose, and a file by its place.
+    let (_, choices) = ask(&house, "GET", "/choices", Value::Null).await;
+    let model =
+        choices["models"].as_array().expect("models").iter().find(|one| one["default"] == true).cloned();
+    assert_eq!(model.expect("a default")["id"], "scripted/scripted", "{choices:#}");
+    let (_, agent) = ask(&house, "GET", "/agent", Value::Null).await;
+    assert_eq!(agent["can"]["models"], true, "{agent}");
+    std::fs::write(project.path().join("notes.txt"), "a note").expect("written");
+    std::os::unix::fs::symlink("/etc/passwd", project.path().join("out.txt")).expect("link");
+    let file = |path: &str| json!([{ "name": "notes.txt", "mime": "text/plain", "path": path }]);
+    let messages = format!("/{session}/messages");
+    for wrong in [
+        json!({ "text": "say x", "model": "scripted/none" }),
+        json!({ "text": "say x", "agent": "nobody" }),
+        json!({ "text": "say x", "files": file("out.txt") }),
+    ] {
+        let (status, told) = ask(&house, "POST", &messages, wrong.clone()).await;
+        assert_eq!(status, 400, "{wrong} {told}");
+    }
+    let said_so = json!({ "text": "say planned", "agent": "plan", "model": "scripted/scripted", "files": file("notes.txt") });
+    let (status, told) = ask(&house, "POST", &messages, said_so).await;
+    assert_eq!(status, 202, "{told}");
+    reader.until_turned(&session).await;
+    let (_, now) = ask(&house, "GET", &format!("/{session}"), Value::Null).await;
+    assert_eq!((&now["agent"], &now["model"]), (&json!("plan"), &json!("scripted/scripted")), "{now}");
+    assert!(said(&transcript(&house, &session).await).ends_with("planned"));
+
+    // Killed, it takes the session up again, and nothing is said twice.
+    let before = transcript(&house, &session).await;
+    assert!(
+        before.as_array().expect("messages").is_sorted_by_key(|one| one["id"].as_str().map(str::to_owned))
+    );
+    kill_process(Pid::from_raw(own_acp(&house)).expect("a pid"), Signal::KILL).expect("killed");
+    reader.until("ended", |update| update["agent"]["state"] == "failed").await;
+    prompt(&house, &session, "say again").await;
+    reader.until_turned(&session).await;
+    let after = transcript(&house, &session).await;
+    let count = before.as_array().expect("messages").len();
+    let (kept, new) = after.as_array().expect("messages").split_at(count);
+    assert_eq!(kept, before.as_array().expect("messages").as_slice());
+    assert_eq!((new.len(), said(&json!(new)).as_str()), (2, "again"), "{after:#}");
+
+    // A server that is started anew knows it by the agent, with all that was said.
+    drop((reader, page));
+    let house = house.restarted(&["--opencode-dir", &dir, "--acp-command", &command]).await;
+    let told = until_there(&house, &session).await;
+    let words = |told: &Value| {
+        let parts = told.as_array().expect("messages").iter().flat_map(|one| {
+            let role = one["role"].clone();
+            one["parts"].as_array().expect("parts").iter().map(move |part| (role.clone(), part.clone()))
+        });
+        let texts = parts.filter(|(_, part)| part["kind"] == "text");
+        texts.map(|(role, part)| (role, part["text"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(words(&told), words(&after), "{told:#}");
+    let (_, list) = ask(&house, "GET", "", Value::Null).await;
+    assert!(list.as_array().expect("a list").iter().any(|one| one["id"] == json!(session)), "{list:#}");
+    let lines = |told: &Value| {
+        told.to_string().matches("\"record\":").count() - told.to_string().matches("\"record\":null").count()
+    };
+    assert_eq!((lines(&told), lines(&after)), (1, 1), "the call's line is known by the record");
+    let mut reader = Reader::open(&house, None).await;
+    prompt(&house, &session, "say third").await;
+    reader.until_turned(&session).await;
+    assert!(said(&transcript(&house, &session).await).ends_with("againthird"));
+    let (status, refused) = ask(&house, "DELETE", &format!("/{session}"), Value::Null).await;
+    assert_eq!((status, &refused["error"]["code"]), (409, &json!("unsupported")), "{refused}");
+}
+
+/// The process of this house's agent.
+fn own_acp(house: &House) -> i32 {
+    let mark = format!("TANDEM_RUN={}", house.data_dir().join("run").display());
+    let is = |pid: i32| {
+        let read = |what: &str| std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+        let (line, environ) = (read("cmdline"), read("environ"));
+        line.split(|byte| *byte == 0).any(|word| word == b"acp")
+            && environ.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
+    };
+    let entries = std::fs::read_dir("/proc").expect("proc").flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.find(|pid| is(*pid)).expect("it runs")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -125,13 +125,13 @@ async fn read_through(house: &House, text: &str) -> usize {
         }
         assert_eq!(holder.seen(), last["messages"], "read at {}", read["at"]);
     }
-    assert!(count > 20 && states.len() > 10, "{count} pages, {} moments", states.len());
+    assert!(count > 12 && states.len() > 8, "{count} pages, {} moments", states.len());
     count
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_read_at_any_moment_of_a_stream_says_exactly_which_updates_are_in_it() {
     let (house, _model, _project) = house().await;
-    let count = read_through(&house, "think a b c d\nslow 300 4\nslow 100 4").await;
+    let count = read_through(&house, "slow 700 6").await;
     println!("opencode: {count} pages");
 }

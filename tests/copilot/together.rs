@@ -5,7 +5,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_follow_the_sessions_and_the_agent_learns_what_a_person_did_and_where_its_calls_are_recorded() {
-    let (house, _model, _project) = house().await;
+    let (house, _model, project) = house().await;
     let mut reader = Reader::open(&house, None).await;
     let mut page = house.person_socket().await;
     page.send(json!({ "type": "sessions", "on": true })).await;
@@ -85,4 +85,19 @@ async fn pages_follow_the_sessions_and_the_agent_learns_what_a_person_did_and_wh
     reader.until_turned(&session).await;
     let told = transcript(&house, &session).await;
     assert!(super::said(&told).ends_with("ready"), "{told:#}");
+
+    // After a restart of the server, its calls still stand where they stood.
+    let lines = |told: &Value| {
+        let parts =
+            told.as_array().expect("messages").iter().flat_map(|one| one["parts"].as_array().expect("parts"));
+        parts
+            .filter_map(|part| part["record"].as_u64().map(|line| (part["call"].clone(), line)))
+            .collect::<Vec<_>>()
+    };
+    let before = lines(&told);
+    assert_eq!(before.len(), 2, "{told:#}");
+    drop((page, viewer, again, person, reader));
+    let house = house.restarted(&["--opencode-dir", &project.path().display().to_string()]).await;
+    let told = until_there(&house, &session).await;
+    assert_eq!(lines(&told), before, "{told:#}");
 }

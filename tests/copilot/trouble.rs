@@ -47,7 +47,7 @@ async fn a_program_that_is_not_there_or_a_broken_configuration_is_told_with_what
 }
 
 /// A request to OpenCode itself, with its password.
-async fn behind(house: &House, method: &str, path: &str, project: &Path) -> String {
+pub(super) async fn behind(house: &House, method: &str, path: &str, project: &Path) -> String {
     use base64::Engine as _;
     let (pid, port) = own(house);
     let environ = std::fs::read(format!("/proc/{pid}/environ")).expect("readable");
@@ -90,10 +90,13 @@ async fn faults_of_the_model_and_sessions_deleted_elsewhere_are_shown_and_the_re
     assert!(reason.as_str().is_some_and(|reason| reason.contains("400")), "{reason}");
 
     // It is asked again at a time that is told, and stopped meanwhile.
-    prompt(&house, &session, "fail 429").await;
+    prompt(&house, &session, "fail 429 40").await;
     let seen = reader.until("tried again", state("retrying")).await;
     let retry = &seen.last().expect("one")["session"];
-    assert!(retry["until"].as_u64().is_some_and(|until| until > 1_700_000_000_000), "{retry}");
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+    let wait = u128::from(retry["until"].as_u64().expect("a time")).saturating_sub(now);
+    assert!((20_000..=45_000).contains(&wait), "the provider said 40 s: {retry}");
     assert!(retry["reason"].as_str().is_some_and(|reason| reason.contains("429")), "{retry}");
     let (status, _) = ask(&house, "POST", &format!("/{session}/abort"), Value::Null).await;
     assert_eq!(status, 204);
@@ -146,4 +149,91 @@ async fn faults_of_the_model_and_sessions_deleted_elsewhere_are_shown_and_the_re
     prompt(&house, &other, "say well").await;
     reader.until_turned(&other).await;
     assert_eq!(said(&transcript(&house, &other).await), "well");
+}
+
+/// The reason of a turn that failed.
+async fn failure(reader: &mut Reader, session: &str) -> String {
+    let failed = |update: &Value| {
+        update["type"] == "session"
+            && update["session"]["id"] == json!(session)
+            && update["session"]["state"] == "failed"
+    };
+    let seen = reader.until("failed", failed).await;
+    seen.last().expect("one")["session"]["reason"].as_str().expect("words").to_owned()
+}
+
+fn changed(project: &Path, change: impl FnOnce(&mut Value)) {
+    let path = project.join("opencode.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).expect("there")).expect("json");
+    change(&mut config);
+    std::fs::write(&path, config.to_string()).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_is_too_slow_a_talk_that_is_too_long_and_a_directory_that_is_gone_are_told_in_words() {
+    let model = Model::start();
+    let project = project(&model);
+    changed(project.path(), |config| {
+        let server = Path::new(CHECKOUT).join("tests/copilot/slow-mcp.mjs");
+        config["mcp"] =
+            json!({ "slow": { "type": "local", "command": ["node", server], "timeout": 10_000 } });
+        config["compaction"] = json!({ "auto": false });
+    });
+    let dir = project.path().display().to_string();
+    let house = House::open_with(&["--opencode-dir", &dir]).await;
+    let mut reader = Reader::open(&house, None).await;
+    let session = begin(&house).await;
+
+    prompt(&house, &session, "call slow_wait {}\nsay on").await;
+    let failed =
+        |update: &Value| update["part"]["name"] == "slow_wait" && update["part"]["state"] == "failed";
+    let seen = reader.until("too slow", failed).await;
+    let output = seen.last().expect("one")["part"]["output"].as_str().expect("words").to_owned();
+    assert!(output.contains("did not answer in time") && output.contains("`timeout`"), "{output}");
+    reader.until_idle(&session).await;
+    assert!(said(&transcript(&house, &session).await).ends_with("on"), "the turn goes on");
+
+    prompt(&house, &session, "overflow").await;
+    let reason = failure(&mut reader, &session).await;
+    assert!(reason.contains("too long for the model") && reason.contains("Summarise"), "{reason}");
+
+    // Another session goes on until the directory is taken away.
+    let other = begin(&house).await;
+    prompt(&house, &other, "say well").await;
+    reader.until_turned(&other).await;
+    std::fs::remove_dir_all(project.path()).expect("removed");
+    let (status, told) = ask(&house, "POST", &format!("/{other}/messages"), json!({ "text": "say x" })).await;
+    let text = told["error"]["message"].as_str().unwrap_or_default();
+    assert!(status == 400 && text.contains(&dir) && text.contains("make it again"), "{told}");
+    assert_eq!(said(&transcript(&house, &other).await), "well", "it can still be read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_model_or_with_ports_that_are_taken_it_is_told_what_to_do() {
+    let model = Model::start();
+    let project = project(&model);
+    changed(project.path(), |config| *config = json!({ "disabled_providers": ["opencode"] }));
+    let house = House::open_with(&["--opencode-dir", &project.path().display().to_string()]).await;
+    let mut reader = Reader::open(&house, None).await;
+    let session = begin(&house).await;
+    prompt(&house, &session, "say x").await;
+    let reason = failure(&mut reader, &session).await;
+    assert!(reason.contains("no model") && reason.contains("opencode auth login"), "{reason}");
+    drop((reader, house));
+
+    // The real program, on a port that somebody has.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = taken.local_addr().expect("address").port();
+    let program = project.path().join("opencode");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && exec {0} --version\nexec {0} serve --hostname 127.0.0.1 --port {port}\n",
+        others::opencode().display()
+    );
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    let house = House::open_with(&["--opencode", &program.display().to_string()]).await;
+    let text = refused(&house).await;
+    assert!(text.contains("cannot listen") && text.contains("ask again"), "{text}");
+    let (_, agent) = ask(&house, "GET", "/agent", Value::Null).await;
+    assert_eq!((&agent["state"], &agent["reason"]), (&json!("failed"), &json!(text)));
 }

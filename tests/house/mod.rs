@@ -83,6 +83,18 @@ impl House {
     pub async fn open_with(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("dir");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("mode");
+        Self::open_in(dir, args).await
+    }
+
+    /// The server is ended, and another one started on what it kept.
+    #[allow(dead_code, reason = "not every test starts it again")]
+    pub async fn restarted(self, args: &[&str]) -> Self {
+        let Self { _server, dir, .. } = self;
+        drop(_server);
+        Self::open_in(dir, args).await
+    }
+
+    async fn open_in(dir: tempfile::TempDir, args: &[&str]) -> Self {
         let (http, rtc) = (port(), port());
         let mut command = tandem();
         command.args(["serve", "--start-url", "about:blank"]);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// One message; it may carry a picture.
 const LONGEST_LINE: u64 = 32 << 20;
@@ -38,7 +38,9 @@ pub(super) enum LineError {
     Refused { code: i64, message: String },
 }
 
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Value, LineError>>>>>;
+/// An answer, and how much had been told before it.
+type Answer = (u64, Result<Value, LineError>);
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>;
 
 /// The line to one process. Cheap to clone; it ends when the process closes it.
 #[derive(Clone)]
@@ -46,15 +48,33 @@ pub(super) struct Line {
     out: mpsc::Sender<String>,
     waiting: Waiting,
     next: Arc<AtomicU64>,
+    /// How much of what was told has been handled.
+    handled: watch::Receiver<u64>,
+}
+
+/// What the other side says by itself, in order.
+pub(super) struct Told {
+    queue: mpsc::Receiver<Incoming>,
+    handled: watch::Sender<u64>,
+    given: u64,
+}
+
+impl Told {
+    /// The next one. Asking for it says that the one before has been handled.
+    pub(super) async fn next(&mut self) -> Option<Incoming> {
+        self.handled.send_replace(self.given);
+        let next = self.queue.recv().await;
+        self.given += u64::from(next.is_some());
+        next
+    }
 }
 
 impl Line {
-    /// Opens a line; what the other side says by itself comes by the receiver,
-    /// which ends with the line.
+    /// Opens a line; what the other side says by itself ends with the line.
     pub(super) fn open(
         from: impl AsyncRead + Unpin + Send + 'static,
         mut to: impl AsyncWrite + Unpin + Send + 'static,
-    ) -> (Self, mpsc::Receiver<Incoming>) {
+    ) -> (Self, Told) {
         let (out, mut queue) = mpsc::channel::<String>(OUTGOING);
         let (sender, incoming) = mpsc::channel(INCOMING);
         let waiting = Waiting::default();
@@ -67,10 +87,29 @@ impl Line {
             }
         });
         tokio::spawn(read(from, sender, Arc::clone(&waiting)));
-        (Self { out, waiting, next: Arc::default() }, incoming)
+        let (handled, handled_seen) = watch::channel(0);
+        let told = Told { queue: incoming, handled, given: 0 };
+        (Self { out, waiting, next: Arc::default(), handled: handled_seen }, told)
+    }
+
+    /// Asks, and waits until also what was told before the answer is handled.
+    pub(super) async fn ask_in_order(
+        &self,
+        method: &str,
+        params: Value,
+        limit: Duration,
+    ) -> Result<Value, LineError> {
+        let (before, answer) = self.ask_and_count(method, params, limit).await?;
+        // Nobody handles anything any more once the line has ended.
+        let _ = self.handled.clone().wait_for(|handled| *handled >= before).await;
+        answer
     }
 
     pub(super) async fn ask(&self, method: &str, params: Value, limit: Duration) -> Result<Value, LineError> {
+        self.ask_and_count(method, params, limit).await?.1
+    }
+
+    async fn ask_and_count(&self, method: &str, params: Value, limit: Duration) -> Result<Answer, LineError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         let (reply, answer) = oneshot::channel();
         lock(&self.waiting).insert(id, reply);
@@ -78,7 +117,7 @@ impl Line {
         let _forget = Forget(Arc::clone(&self.waiting), id);
         self.send(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).await?;
         match tokio::time::timeout(limit, answer).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(LineError::Closed),
             Err(_) => Err(LineError::Slow),
         }
@@ -110,15 +149,14 @@ impl Drop for Forget {
     }
 }
 
-fn lock(
-    waiting: &Waiting,
-) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<Value, LineError>>>> {
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn read(from: impl AsyncRead + Unpin, sender: mpsc::Sender<Incoming>, waiting: Waiting) {
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
+    let mut told = 0;
     loop {
         line.clear();
         let got = (&mut from).take(LONGEST_LINE).read_until(b'\n', &mut line).await;
@@ -135,7 +173,7 @@ async fn read(from: impl AsyncRead + Unpin, sender: mpsc::Sender<Incoming>, wait
             (Some(id), None) => {
                 let reply = id.as_u64().and_then(|id| lock(&waiting).remove(&id));
                 if let Some(reply) = reply {
-                    let _ = reply.send(answer(&message));
+                    let _ = reply.send((told, answer(&message)));
                 }
                 continue;
             }
@@ -144,6 +182,7 @@ async fn read(from: impl AsyncRead + Unpin, sender: mpsc::Sender<Incoming>, wait
         if sender.send(incoming).await.is_err() {
             break;
         }
+        told += 1;
     }
     // Whoever waits is told that there will be no answer.
     lock(&waiting).clear();
@@ -198,12 +237,35 @@ mod tests {
             json!({ "jsonrpc": "2.0", "id": ids["a"], "error": { "code": -32000, "message": "no\nstack" } }),
         );
         their_to.write_all(said.as_bytes()).await.expect("written");
-        let Some(Incoming::Notice { method, params }) = incoming.recv().await else { panic!("a notice") };
+        let Some(Incoming::Notice { method, params }) = incoming.next().await else { panic!("a notice") };
         assert_eq!((method.as_str(), &params["x"]), ("told", &json!(1)));
         drop((their_to, lines));
         let (a, b, c) = asked.await.expect("answered");
         assert_eq!(a, Err(LineError::Refused { code: -32000, message: "no".into() }));
         assert_eq!((b, c), (Ok(json!(2)), Err(LineError::Closed)));
-        assert!(incoming.recv().await.is_none());
+        assert!(incoming.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_waits_for_what_was_told_before_it() {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let (from, to) = tokio::io::split(ours);
+        let (line, mut incoming) = Line::open(from, to);
+        let (their_from, mut their_to) = tokio::io::split(theirs);
+        let asked =
+            tokio::spawn(async move { line.ask_in_order("a", json!({}), Duration::from_secs(20)).await });
+        let mut lines = BufReader::new(their_from).lines();
+        let text = lines.next_line().await.expect("read").expect("a line");
+        let id = serde_json::from_str::<Value>(&text).expect("json")["id"].clone();
+        let notice = json!({ "jsonrpc": "2.0", "method": "told", "params": {} });
+        let said = format!("{notice}\n{notice}\n{}\n", json!({ "jsonrpc": "2.0", "id": id, "result": 1 }));
+        their_to.write_all(said.as_bytes()).await.expect("written");
+        for _ in 0..2 {
+            assert!(incoming.next().await.is_some() && !asked.is_finished());
+        }
+        let rest = tokio::spawn(async move { incoming.next().await.is_some() });
+        assert_eq!(asked.await.expect("asked"), Ok(json!(1)));
+        drop((their_to, lines));
+        assert!(!rest.await.expect("ended"));
     }
 }

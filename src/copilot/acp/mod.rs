@@ -7,7 +7,10 @@
 //! program, and with it the order in which records and documents are written.
 
 mod agent;
+mod content;
+mod inner;
 mod line;
+mod process;
 mod state;
 
 pub(super) use agent::Acp;

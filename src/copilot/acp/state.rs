@@ -1,41 +1,91 @@
 //! The transcripts of an agent's sessions, from what it says on the line: a
-//! machine without IO. The protocol keeps none for its client.
+//! machine without IO, with the time as an argument. The protocol keeps none
+//! for its client; of sessions of before, the agent tells the past when they
+//! are loaded.
+
+#[cfg(test)]
+mod tests;
+mod transcript;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::copilot::facilities::CommandChoice;
+use self::transcript::interrupt;
+use super::content::{self, By, Listed, Setting, Settings};
+use crate::copilot::facilities::{AgentChoice, Choices, CommandChoice, ModelChoice};
 use crate::copilot::model::{
-    Author, Content, ContextUse, FileView, Gone, Id, Message, MessageHead, Origin, Part, Permission, Session,
-    SessionState, Todo, Tokens, ToolCall, ToolState, Update,
+    Author, Content, FileView, Gone, Id, Message, MessageHead, Origin, Part, Permission, Session,
+    SessionState, Todo, Tokens, ToolState, Update,
 };
 
 /// Sessions, messages of one, parts of one message, permissions at once.
-const MOST_SESSIONS: usize = 200;
+const MOST_SESSIONS: usize = 1000;
 const MOST_MESSAGES: usize = 400;
 const MOST_PARTS: usize = 2000;
 const MOST_PENDING: usize = 200;
 const LONGEST_TEXT: usize = 2 << 20;
+/// A permission that nobody answers so long is withdrawn, in milliseconds.
+const PATIENCE: u64 = 30 * 60 * 1000;
 
 #[derive(Default)]
 pub(super) struct State {
     sessions: BTreeMap<Id, Talk>,
-    permissions: BTreeMap<Id, Permission>,
+    /// With the time of each, in milliseconds since 1970.
+    permissions: BTreeMap<Id, (u64, Permission)>,
     /// Counts messages, parts and permissions; their ids rise with time.
     count: u64,
     commands: Vec<CommandChoice>,
+    /// What can be chosen, as the newest session told it, and what new ones begin with.
+    settings: Settings,
+    usual_model: Option<String>,
 }
 
 /// One session.
 struct Talk {
     session: Session,
-    messages: Vec<Message>,
+    messages: Vec<Said>,
     todos: Vec<Todo>,
-    /// Which start of the process knows it.
+    /// Which start of the process knows it; none has number 0.
     run: u64,
     /// Told with the next prompt.
     context: Vec<String>,
+    past: Past,
+}
+
+/// Where the messages of before are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    Here,
+    /// The agent has them; it tells them when the session is loaded.
+    Elsewhere,
+    /// They are being told.
+    Told,
+    /// They are told though they are here: nobody listens.
+    ToldAgain,
+}
+
+/// A message, and what the agent calls it.
+struct Said {
+    name: Option<String>,
+    message: Message,
+}
+
+/// What there is to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Model,
+    Mode,
+}
+
+/// How a choice is made on the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Switch {
+    /// It is so already.
+    Same,
+    By(By),
+    /// There is no such choice; these there are.
+    None(Vec<String>),
 }
 
 impl State {
@@ -60,12 +110,12 @@ impl State {
     ) -> Option<(Vec<Message>, Option<String>)> {
         let talk = self.sessions.get(id)?;
         let end = match before {
-            Some(before) => talk.messages.iter().position(|one| one.head.id.as_str() == before)?,
+            Some(before) => talk.messages.iter().position(|one| one.message.head.id.as_str() == before)?,
             None => talk.messages.len(),
         };
         let begin = end.saturating_sub(limit);
-        let older = (begin > 0).then(|| talk.messages[begin].head.id.to_string());
-        let shown = |message: &Message| self.shown(id, message);
+        let older = (begin > 0).then(|| talk.messages[begin].message.head.id.to_string());
+        let shown = |said: &Said| self.shown(id, &said.message);
         Some((talk.messages[begin..end].iter().map(shown).collect(), older))
     }
 
@@ -74,11 +124,61 @@ impl State {
     }
 
     pub fn permissions(&self) -> Vec<Permission> {
-        self.permissions.values().cloned().collect()
+        self.permissions.values().map(|(_, permission)| permission.clone()).collect()
+    }
+
+    pub fn has_choices(&self) -> bool {
+        self.settings.model.is_some() || self.settings.mode.is_some()
+    }
+
+    pub fn choices(&self) -> Choices {
+        let of = |setting: &Option<Setting>| {
+            setting.as_ref().map(|setting| setting.choices.clone()).unwrap_or_default()
+        };
+        let model = |choice: content::Choice| {
+            // As far as agents tell a provider, they put it before the name.
+            let (provider, name) = match choice.name.split_once('/') {
+                Some((provider, name)) => (provider.to_owned(), name.to_owned()),
+                None => (String::new(), choice.name),
+            };
+            ModelChoice {
+                default: self.usual_model.as_ref() == Some(&choice.value),
+                id: choice.value,
+                name,
+                provider,
+            }
+        };
+        let agent =
+            |choice: content::Choice| AgentChoice { name: choice.value, description: choice.description };
+        Choices {
+            agents: of(&self.settings.mode).into_iter().map(agent).collect(),
+            models: of(&self.settings.model).into_iter().map(model).collect(),
+            commands: self.commands.clone(),
+        }
     }
 
     pub fn commands(&self) -> &[CommandChoice] {
         &self.commands
+    }
+
+    /// What is to be said on the line so that the session goes on with this choice.
+    pub fn switch(&self, id: &Id, kind: Kind, value: &str) -> Switch {
+        let (setting, now) = match kind {
+            Kind::Model => {
+                (&self.settings.model, self.sessions.get(id).and_then(|talk| talk.session.model.as_ref()))
+            }
+            Kind::Mode => {
+                (&self.settings.mode, self.sessions.get(id).and_then(|talk| talk.session.agent.as_ref()))
+            }
+        };
+        let choices = setting.as_ref().map(|setting| setting.choices.as_slice()).unwrap_or_default();
+        match setting {
+            Some(_) if now.is_some_and(|now| now == value) => Switch::Same,
+            Some(setting) if choices.iter().any(|choice| choice.value == value) => {
+                Switch::By(setting.by.clone())
+            }
+            _ => Switch::None(choices.iter().take(5).map(|choice| choice.value.clone()).collect()),
+        }
     }
 
     pub fn works(&self, id: &Id) -> bool {
@@ -90,6 +190,16 @@ impl State {
         self.sessions.get(id).is_some_and(|talk| talk.run == run)
     }
 
+    /// Whether its messages are still to be loaded; nothing for one that is not known.
+    pub fn is_elsewhere(&self, id: &Id) -> Option<bool> {
+        self.sessions.get(id).map(|talk| talk.past == Past::Elsewhere)
+    }
+
+    /// When something will be overdue next.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        self.permissions.values().map(|(since, _)| since + PATIENCE).min()
+    }
+
     fn shown(&self, session: &Id, message: &Message) -> Message {
         let mut message = message.clone();
         message.parts.iter_mut().for_each(|part| self.show_waiting(session, part));
@@ -97,12 +207,13 @@ impl State {
     }
 
     fn show_waiting(&self, session: &Id, part: &mut Part) {
+        let waits = |call: &String| {
+            let mut all = self.permissions.values();
+            all.any(|(_, one)| one.session == *session && one.call.as_ref() == Some(call))
+        };
         if let Content::Tool(tool) = &mut part.content
             && !tool.state.has_ended()
-            && self
-                .permissions
-                .values()
-                .any(|one| one.session == *session && one.call.as_ref() == Some(&tool.call))
+            && waits(&tool.call)
         {
             tool.state = ToolState::Waiting;
         }
@@ -110,26 +221,53 @@ impl State {
 
     // Handlers.
 
+    /// A new session.
     pub fn handle_session(&mut self, now: u64, id: &Id, title: Option<String>, run: u64) -> Vec<Update> {
         if let Some(talk) = self.sessions.get_mut(id) {
             talk.run = run;
             return vec![];
         }
+        let session = self.add(id, title.unwrap_or_default(), now, run, Past::Here);
+        vec![Update::Session { session }]
+    }
+
+    /// The sessions that the agent has; `whole` says that it has no others.
+    pub fn handle_listed(&mut self, now: u64, listed: Vec<Listed>, whole: bool) -> Vec<Update> {
+        let mut updates = vec![];
+        if whole {
+            let gone = |id: &&Id, talk: &Talk| {
+                talk.past == Past::Elsewhere && !listed.iter().any(|one| one.id == **id)
+            };
+            let gone: Vec<_> =
+                self.sessions.iter().filter(|(id, talk)| gone(id, talk)).map(|(id, _)| id.clone()).collect();
+            updates.extend(gone.iter().flat_map(|id| self.handle_gone(id)));
+        }
+        for Listed { id, title, updated } in listed {
+            match self.sessions.contains_key(&id) {
+                true if title.is_empty() => {}
+                true => updates.extend(self.handle_title(&id, &title)),
+                false => {
+                    let session = self.add(&id, title, updated.unwrap_or(now), 0, Past::Elsewhere);
+                    updates.push(Update::Session { session });
+                }
+            }
+        }
+        updates
+    }
+
+    fn add(&mut self, id: &Id, title: String, at: u64, run: u64, past: Past) -> Session {
         if self.sessions.len() >= MOST_SESSIONS {
             let idle = self.sessions.values().filter(|talk| !talk.session.state.is_working());
-            if let Some(oldest) =
-                idle.min_by_key(|talk| talk.session.updated).map(|talk| talk.session.id.clone())
-            {
-                self.sessions.remove(&oldest);
-            }
+            let oldest = idle.min_by_key(|talk| talk.session.updated).map(|talk| talk.session.id.clone());
+            oldest.and_then(|oldest| self.sessions.remove(&oldest));
         }
         let session = Session {
             id: id.clone(),
-            title: title.unwrap_or_default(),
+            title,
             state: SessionState::Idle,
             parent: None,
-            created: now,
-            updated: now,
+            created: at,
+            updated: at,
             cost: 0.0,
             tokens: Tokens::default(),
             model: None,
@@ -137,9 +275,42 @@ impl State {
             context: None,
             reverted: None,
         };
-        let talk = Talk { session: session.clone(), messages: vec![], todos: vec![], run, context: vec![] };
+        let talk =
+            Talk { session: session.clone(), messages: vec![], todos: vec![], run, context: vec![], past };
         self.sessions.insert(id.clone(), talk);
-        vec![Update::Session { session }]
+        session
+    }
+
+    /// The agent is asked to load it, and will tell what was said before.
+    pub fn handle_loading(&mut self, id: &Id) {
+        if let Some(talk) = self.sessions.get_mut(id) {
+            talk.past = if talk.past == Past::Elsewhere { Past::Told } else { Past::ToldAgain };
+        }
+    }
+
+    /// It has told all of it, or could not.
+    pub fn handle_loaded(&mut self, id: &Id, run: Option<u64>) -> Vec<Update> {
+        let Some(talk) = self.sessions.get_mut(id) else { return vec![] };
+        let was = std::mem::replace(&mut talk.past, Past::Here);
+        match run {
+            Some(run) => talk.run = run,
+            None if was == Past::Told => {
+                talk.messages.clear();
+                talk.past = Past::Elsewhere;
+            }
+            None => {}
+        }
+        if was == Past::Told {
+            // What was told of the past goes on no more, and nobody has seen it yet.
+            interrupt(talk, None);
+        }
+        vec![Update::Session { session: talk.session.clone() }]
+    }
+
+    pub fn handle_gone(&mut self, id: &Id) -> Vec<Update> {
+        let mut updates = self.end_permissions(Some(id), Gone::Ended);
+        updates.extend(self.sessions.remove(id).map(|_| Update::SessionGone { session: id.clone() }));
+        updates
     }
 
     pub fn handle_title(&mut self, id: &Id, title: &str) -> Vec<Update> {
@@ -147,6 +318,40 @@ impl State {
             return vec![];
         };
         title.clone_into(&mut talk.session.title);
+        vec![Update::Session { session: talk.session.clone() }]
+    }
+
+    /// What a session is set to, and what else there is. `is_new` says that nobody chose it.
+    pub fn handle_settings(&mut self, id: &Id, told: Settings, is_new: bool) -> Vec<Update> {
+        let Settings { model, mode } = told;
+        if is_new && let Some(model) = &model {
+            self.usual_model = Some(model.current.clone());
+        }
+        let mut updates = vec![];
+        if let Some(talk) = self.sessions.get_mut(id) {
+            let before = (talk.session.model.clone(), talk.session.agent.clone());
+            talk.session.model = model.as_ref().map(|model| model.current.clone()).or(before.0.clone());
+            talk.session.agent = mode.as_ref().map(|mode| mode.current.clone()).or(before.1.clone());
+            if before != (talk.session.model.clone(), talk.session.agent.clone()) {
+                updates.push(Update::Session { session: talk.session.clone() });
+            }
+        }
+        self.settings.model = model.or(self.settings.model.take());
+        self.settings.mode = mode.or(self.settings.mode.take());
+        updates
+    }
+
+    /// A choice was made, and the agent said no more than that.
+    pub fn handle_switched(&mut self, id: &Id, kind: Kind, value: &str) -> Vec<Update> {
+        let Some(talk) = self.sessions.get_mut(id) else { return vec![] };
+        let place = match kind {
+            Kind::Model => &mut talk.session.model,
+            Kind::Mode => &mut talk.session.agent,
+        };
+        if place.as_deref() == Some(value) {
+            return vec![];
+        }
+        *place = Some(value.to_owned());
         vec![Update::Session { session: talk.session.clone() }]
     }
 
@@ -178,7 +383,7 @@ impl State {
             message: message.clone(),
             part: part.clone(),
         }));
-        talk.push(Message { head, parts });
+        talk.push(Message { head, parts }, None);
         talk.session.updated = now;
         if quiet {
             talk.context.push(text.to_owned());
@@ -209,28 +414,7 @@ impl State {
             Some(reason) => SessionState::Failed { reason },
             None => SessionState::Idle,
         };
-        for message in talk.messages.iter_mut().filter(|message| !message.head.done) {
-            message.head.done = true;
-            message.head.error.clone_from(&fault);
-            for part in &mut message.parts {
-                let changed = match &mut part.content {
-                    Content::Text { done, .. } | Content::Reasoning { done, .. } => {
-                        !std::mem::replace(done, true)
-                    }
-                    Content::Tool(tool) if !tool.state.has_ended() => {
-                        tool.state = ToolState::Failed;
-                        tool.output = "It was interrupted.".into();
-                        true
-                    }
-                    _ => false,
-                };
-                if changed {
-                    let (message, part) = (message.head.id.clone(), part.clone());
-                    updates.push(Update::Part { session: id.clone(), message, part });
-                }
-            }
-            updates.push(Update::Message { session: id.clone(), message: message.head.clone() });
-        }
+        updates.extend(interrupt(talk, fault));
         updates.push(Update::Session { session: talk.session.clone() });
         updates
     }
@@ -249,8 +433,16 @@ impl State {
         updates
     }
 
+    /// Withdraws what nobody answered in time, and says what to refuse.
+    pub fn handle_timeout(&mut self, now: u64) -> (Vec<Id>, Vec<Update>) {
+        let over = self.permissions.iter().filter(|(_, (since, _))| since + PATIENCE <= now);
+        let over: Vec<_> = over.map(|(id, _)| id.clone()).collect();
+        let updates = over.iter().filter_map(|id| self.handle_answer(id, Gone::Expired)).flatten().collect();
+        (over, updates)
+    }
+
     /// The agent wants a yes.
-    pub fn handle_permission(&mut self, session: &Id, params: &Value) -> Option<(Id, Vec<Update>)> {
+    pub fn handle_permission(&mut self, now: u64, session: &Id, params: &Value) -> Option<(Id, Vec<Update>)> {
         if self.permissions.len() >= MOST_PENDING || !self.works(session) {
             return None;
         }
@@ -275,7 +467,7 @@ impl State {
             always: always.map(|_| title.clone()).collect(),
         };
         let id = permission.id.clone();
-        self.permissions.insert(id.clone(), permission.clone());
+        self.permissions.insert(id.clone(), (now, permission.clone()));
         let mut updates = vec![Update::Permission { permission }];
         updates.extend(name.and_then(|name| self.show_call(session, &name)));
         Some((id, updates))
@@ -283,8 +475,7 @@ impl State {
 
     /// It does not wait any more; nothing if it did not.
     pub fn handle_answer(&mut self, id: &Id, why: Gone) -> Option<Vec<Update>> {
-        let permission = self.permissions.remove(id)?;
-        let Permission { session, call, .. } = permission;
+        let (_, Permission { session, call, .. }) = self.permissions.remove(id)?;
         let mut updates =
             vec![Update::PermissionGone { session: session.clone(), permission: id.clone(), why }];
         updates.extend(call.and_then(|call| self.show_call(&session, &call)));
@@ -300,214 +491,44 @@ impl State {
 
     /// A `session/update`. A kind that is not known says nothing.
     pub fn handle_update(&mut self, now: u64, session: &Id, update: &Value) -> Vec<Update> {
-        if !self.sessions.contains_key(session) {
-            return vec![];
+        let Some(talk) = self.sessions.get(session) else { return vec![] };
+        let past = talk.past;
+        let kind = update["sessionUpdate"].as_str().unwrap_or_default();
+        let of_transcript = kind.ends_with("_chunk") || kind.starts_with("tool_call") || kind == "plan";
+        match past {
+            Past::ToldAgain if of_transcript => return vec![],
+            // Whoever reads the session waits for the end of it.
+            Past::Told if of_transcript => {
+                let at = talk.session.updated;
+                self.see_transcript(at, session, kind, update);
+                return vec![];
+            }
+            _ => {}
         }
-        let text = update.pointer("/content/text").and_then(Value::as_str).unwrap_or_default();
-        match update["sessionUpdate"].as_str().unwrap_or_default() {
-            "agent_message_chunk" => self.add_text(now, session, update, text, false),
-            "agent_thought_chunk" => self.add_text(now, session, update, text, true),
-            "tool_call" | "tool_call_update" => self.see_call(now, session, update),
-            "plan" => self.see_plan(session, update),
+        match kind {
+            // Our own words, which are here already.
+            "user_message_chunk" => vec![],
             "usage_update" => self.see_usage(session, update),
             "session_info_update" => match update["title"].as_str() {
                 Some(title) => self.handle_title(session, &title.chars().take(200).collect::<String>()),
                 None => vec![],
             },
+            "config_option_update" => self.handle_settings(session, content::settings(update), false),
+            "current_mode_update" => match update["currentModeId"].as_str() {
+                Some(mode) => self.handle_switched(session, Kind::Mode, mode),
+                None => vec![],
+            },
             "available_commands_update" => {
-                let all = update["availableCommands"].as_array().into_iter().flatten().take(500);
-                let text = |value: &Value| value.as_str().unwrap_or_default().chars().take(500).collect();
-                let choice = |one: &Value| CommandChoice {
-                    name: text(&one["name"]),
-                    description: text(&one["description"]),
-                };
-                self.commands = all.map(choice).collect();
+                self.commands = content::commands(update);
                 vec![]
             }
-            _ => vec![],
+            kind => self.see_transcript(now, session, kind, update),
         }
-    }
-
-    fn add_text(&mut self, now: u64, session: &Id, update: &Value, text: &str, thought: bool) -> Vec<Update> {
-        let mut updates = self.open_message(now, session, update["messageId"].as_str());
-        let part_id = self.next_id("p");
-        let Some(message) = self.newest(session) else { return updates };
-        let head = message.head.id.clone();
-        let open = message.parts.last_mut().filter(|part| match &part.content {
-            Content::Text { done: false, .. } => !thought,
-            Content::Reasoning { done: false, .. } => thought,
-            _ => false,
-        });
-        if let Some(Part {
-            id,
-            content: Content::Text { text: held, .. } | Content::Reasoning { text: held, .. },
-            ..
-        }) = open
-        {
-            if held.len() + text.len() <= LONGEST_TEXT {
-                held.push_str(text);
-                let (part, text) = (id.clone(), text.to_owned());
-                updates.push(Update::Piece { session: session.clone(), message: head, part, text });
-            }
-            return updates;
-        }
-        updates.extend(close_last(session, message));
-        if message.parts.len() >= MOST_PARTS {
-            return updates;
-        }
-        let empty = match thought {
-            true => Content::Reasoning { text: String::new(), done: false },
-            false => Content::Text { text: String::new(), done: false },
-        };
-        let mut part = Part { id: part_id.clone(), origin: None, content: empty };
-        updates.push(Update::Part { session: session.clone(), message: head.clone(), part: part.clone() });
-        if let Content::Text { text: held, .. } | Content::Reasoning { text: held, .. } = &mut part.content {
-            held.push_str(text);
-        }
-        message.parts.push(part);
-        updates.push(Update::Piece {
-            session: session.clone(),
-            message: head,
-            part: part_id,
-            text: text.to_owned(),
-        });
-        updates
-    }
-
-    fn see_call(&mut self, now: u64, session: &Id, update: &Value) -> Vec<Update> {
-        let Some(call) = update["toolCallId"].as_str() else { return vec![] };
-        let mut updates = vec![];
-        if self.call_mut(session, call).is_none() {
-            updates.extend(self.open_message(now, session, None));
-            let id = self.next_id("p");
-            let Some(message) = self.newest(session) else { return updates };
-            updates.extend(close_last(session, message));
-            if message.parts.len() >= MOST_PARTS {
-                return updates;
-            }
-            let tool = ToolCall {
-                call: call.to_owned(),
-                name: update["title"].as_str().unwrap_or("tool").chars().take(200).collect(),
-                title: String::new(),
-                state: ToolState::Pending,
-                input: Value::Null,
-                output: String::new(),
-                started: None,
-                ended: None,
-                images: vec![],
-                record: None,
-                child: None,
-            };
-            message.parts.push(Part { id, origin: None, content: Content::Tool(tool) });
-        }
-        if let Some(tool) = self.call_mut(session, call) {
-            if let Some(title) = update["title"].as_str() {
-                tool.title = title.chars().take(500).collect();
-            }
-            if update["rawInput"].as_object().is_some_and(|input| !input.is_empty()) {
-                tool.input = update["rawInput"].clone();
-            }
-            if let Some(content) = update["content"].as_array() {
-                (tool.output, tool.images) = outputs(content);
-            }
-            match update["status"].as_str() {
-                Some("in_progress") => {
-                    tool.state = ToolState::Running;
-                    tool.started.get_or_insert(now);
-                }
-                Some("completed") => (tool.state, tool.ended) = (ToolState::Done, Some(now)),
-                Some("failed") => (tool.state, tool.ended) = (ToolState::Failed, Some(now)),
-                _ => {}
-            }
-        }
-        updates.extend(self.show_call(session, call));
-        updates
-    }
-
-    fn see_plan(&mut self, session: &Id, update: &Value) -> Vec<Update> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().chars().take(1000).collect::<String>();
-        let entries = update["entries"].as_array().into_iter().flatten().take(200);
-        let todos: Vec<_> = entries
-            .map(|one| Todo {
-                text: text(&one["content"]),
-                state: text(&one["status"]),
-                priority: text(&one["priority"]),
-            })
-            .collect();
-        if let Some(talk) = self.sessions.get_mut(session) {
-            talk.todos.clone_from(&todos);
-        }
-        vec![Update::Todos { session: session.clone(), todos }]
-    }
-
-    fn see_usage(&mut self, session: &Id, update: &Value) -> Vec<Update> {
-        let Some(talk) = self.sessions.get_mut(session) else { return vec![] };
-        if let Some(used) = update["used"].as_u64() {
-            talk.session.context = Some(ContextUse { used, limit: update["size"].as_u64() });
-        }
-        if let Some(cost) = update.pointer("/cost/amount").and_then(Value::as_f64) {
-            talk.session.cost = cost;
-        }
-        vec![Update::Session { session: talk.session.clone() }]
-    }
-
-    /// The agent's message that is being said; another one when it has another name.
-    fn open_message(&mut self, now: u64, session: &Id, name: Option<&str>) -> Vec<Update> {
-        let name = name.and_then(Id::new);
-        let own = self.next_id("m");
-        let Some(talk) = self.sessions.get_mut(session) else { return vec![] };
-        let last = talk.messages.last();
-        let open = last.filter(|last| last.head.role == Author::Agent && !last.head.done);
-        if open.is_some_and(|open| {
-            name.as_ref().is_none_or(|name| open.head.id == *name || is_own(&open.head.id))
-        }) {
-            return vec![];
-        }
-        let mut updates = vec![];
-        if let Some(last) = talk.messages.last_mut().filter(|last| !last.head.done) {
-            updates.extend(close_last(session, last));
-            last.head.done = true;
-            updates.push(Update::Message { session: session.clone(), message: last.head.clone() });
-        }
-        let taken = |id: &Id| talk.messages.iter().any(|one| one.head.id == *id);
-        let id = name.filter(|id| !taken(id)).unwrap_or(own);
-        let head = MessageHead { id, role: Author::Agent, error: None, created: now, done: false };
-        talk.push(Message { head: head.clone(), parts: vec![] });
-        updates.push(Update::Message { session: session.clone(), message: head });
-        updates
-    }
-
-    fn newest(&mut self, session: &Id) -> Option<&mut Message> {
-        self.sessions.get_mut(session)?.messages.last_mut()
-    }
-
-    fn call(&self, session: &Id, call: &str) -> Option<&ToolCall> {
-        let parts = self.sessions.get(session)?.messages.iter().rev().flat_map(|message| &message.parts);
-        parts
-            .filter_map(|part| if let Content::Tool(tool) = &part.content { Some(tool) } else { None })
-            .find(|tool| tool.call == call)
-    }
-
-    fn call_mut(&mut self, session: &Id, call: &str) -> Option<&mut ToolCall> {
-        let parts =
-            self.sessions.get_mut(session)?.messages.iter_mut().rev().flat_map(|message| &mut message.parts);
-        parts
-            .filter_map(|part| if let Content::Tool(tool) = &mut part.content { Some(tool) } else { None })
-            .find(|tool| tool.call == call)
-    }
-
-    fn show_call(&self, session: &Id, call: &str) -> Option<Update> {
-        let messages = self.sessions.get(session)?.messages.iter().rev();
-        let is = |part: &&Part| matches!(&part.content, Content::Tool(tool) if tool.call == call);
-        let (message, part) =
-            messages.filter_map(|message| Some((&message.head.id, message.parts.iter().find(is)?))).next()?;
-        let mut part = part.clone();
-        self.show_waiting(session, &mut part);
-        Some(Update::Part { session: session.clone(), message: message.clone(), part })
     }
 
     fn end_permissions(&mut self, session: Option<&Id>, why: Gone) -> Vec<Update> {
-        let theirs = self.permissions.values().filter(|one| session.is_none_or(|id| one.session == *id));
+        let all = self.permissions.values().map(|(_, permission)| permission);
+        let theirs = all.filter(|one| session.is_none_or(|id| one.session == *id));
         let theirs: Vec<_> = theirs.map(|one| one.id.clone()).collect();
         theirs.iter().filter_map(|id| self.handle_answer(id, why)).flatten().collect()
     }
@@ -515,142 +536,5 @@ impl State {
     fn next_id(&mut self, kind: &str) -> Id {
         self.count += 1;
         Id::new(&format!("{kind}{:012}", self.count)).expect("a letter and digits are an id")
-    }
-}
-
-impl Talk {
-    fn push(&mut self, message: Message) {
-        self.messages.push(message);
-        if self.messages.len() > MOST_MESSAGES {
-            self.messages.remove(0);
-        }
-    }
-}
-
-/// A name of ours, for a message that the agent gave none.
-fn is_own(id: &Id) -> bool {
-    id.as_str().len() == 13 && id.as_str().starts_with('m')
-}
-
-/// A text before something else is complete.
-fn close_last(session: &Id, message: &mut Message) -> Option<Update> {
-    let head = message.head.id.clone();
-    let part = message.parts.last_mut()?;
-    match &mut part.content {
-        Content::Text { done, .. } | Content::Reasoning { done, .. } if !*done => *done = true,
-        _ => return None,
-    }
-    Some(Update::Part { session: session.clone(), message: head, part: part.clone() })
-}
-
-/// What a tool shows: texts, pictures, files that it changed.
-fn outputs(content: &[Value]) -> (String, Vec<FileView>) {
-    let (mut text, mut images) = (vec![], vec![]);
-    for one in content.iter().take(200) {
-        match one["type"].as_str() {
-            Some("content") => {
-                let inner = &one["content"];
-                if let Some(said) = inner["text"].as_str() {
-                    text.push(said.chars().take(200_000).collect());
-                } else if let (Some(data), Some(mime)) = (inner["data"].as_str(), inner["mimeType"].as_str())
-                {
-                    let url = format!("data:{mime};base64,{data}");
-                    images.push(FileView { name: String::new(), mime: mime.to_owned(), url });
-                }
-            }
-            Some("diff") => text.push(format!("changed {}", one["path"].as_str().unwrap_or_default())),
-            _ => {}
-        }
-    }
-    (text.join("\n"), images)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn talk() -> (State, Id) {
-        let mut state = State::default();
-        let id = Id::new("s").expect("an id");
-        state.handle_session(1, &id, None, 1);
-        let (said, _) = state.handle_prompt(1, &id, "do it", false, None, vec![]);
-        assert_eq!(said, ["do it"]);
-        (state, id)
-    }
-
-    #[test]
-    fn a_turn_with_a_tool_and_a_permission_becomes_a_transcript() {
-        let (mut state, id) = talk();
-        let told = |state: &mut State, update: Value| state.handle_update(2, &id, &update);
-        let chunk = |text: &str| json!({ "sessionUpdate": "agent_message_chunk", "content": { "type": "text", "text": text } });
-        told(&mut state, chunk("one "));
-        told(&mut state, chunk("two"));
-        told(
-            &mut state,
-            json!({ "sessionUpdate": "tool_call", "toolCallId": "c", "title": "bash", "kind": "execute", "status": "pending", "rawInput": {} }),
-        );
-        told(
-            &mut state,
-            json!({ "sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "in_progress", "rawInput": { "command": "ls", "description": "d" } }),
-        );
-        let ask = json!({ "toolCall": { "toolCallId": "c", "kind": "execute", "title": "ls", "rawInput": { "command": "ls" } },
-            "options": [{ "optionId": "o", "kind": "allow_once" }, { "optionId": "a", "kind": "allow_always" }] });
-        let (permission, _) = state.handle_permission(&id, &ask).expect("asked");
-        assert_eq!(state.permissions()[0].input["description"], "d", "all of its arguments");
-        let tool = |state: &State| match &state.page(&id, None, 9).expect("a page").0[1].parts[1].content {
-            Content::Tool(tool) => tool.clone(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(tool(&state).state, ToolState::Waiting);
-        assert!(state.handle_answer(&permission, Gone::Answered).is_some());
-        assert!(state.handle_answer(&permission, Gone::Answered).is_none(), "the first answer counts");
-        told(
-            &mut state,
-            json!({ "sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed",
-            "content": [{ "type": "content", "content": { "type": "text", "text": "a.txt" } }] }),
-        );
-        told(&mut state, json!({ "sessionUpdate": "of_the_future", "x": 1 }));
-        told(&mut state, chunk("three"));
-        state.handle_end(3, &id, None);
-        let (messages, older) = state.page(&id, None, 9).expect("a page");
-        assert!(older.is_none() && messages.len() == 2 && messages[1].head.done);
-        let texts = messages[1].parts.iter().map(|part| match &part.content {
-            Content::Text { text, done } => format!("{text}/{done}"),
-            Content::Tool(tool) => format!("{}/{:?}", tool.output, tool.state),
-            _ => String::new(),
-        });
-        assert_eq!(texts.collect::<Vec<_>>(), ["one two/true", "a.txt/Done", "three/true"]);
-    }
-
-    #[test]
-    fn what_the_end_of_the_process_leaves_open_is_told_as_interrupted() {
-        let (mut state, id) = talk();
-        state.handle_update(
-            2,
-            &id,
-            &json!({ "sessionUpdate": "tool_call", "toolCallId": "c", "status": "in_progress" }),
-        );
-        state
-            .handle_permission(&id, &json!({ "toolCall": { "toolCallId": "c" }, "options": [] }))
-            .expect("asked");
-        let updates = state.handle_restart(3);
-        assert!(
-            updates
-                .iter()
-                .any(|update| matches!(update, Update::PermissionGone { why: Gone::Restarted, .. }))
-        );
-        assert!(matches!(state.session(&id).expect("there").state, SessionState::Failed { .. }));
-        assert!(state.permissions().is_empty());
-    }
-
-    #[test]
-    fn quiet_words_go_with_the_next_prompt() {
-        let (mut state, id) = talk();
-        state.handle_end(2, &id, None);
-        let (now, _) = state.handle_prompt(3, &id, "Ada had it", true, Some(Origin::Room), vec![]);
-        assert!(now.is_empty() && !state.works(&id));
-        let (now, _) = state.handle_prompt(4, &id, "go on", false, None, vec![]);
-        assert_eq!(now, ["Ada had it", "go on"]);
     }
 }

@@ -13,12 +13,13 @@ use super::client::Client;
 use super::convert;
 use super::driver::{Command, Driver, Told, told};
 use super::events::SessionInfo;
-use super::facilities::{ModelName, command_body, file_url};
+use super::facilities::{ModelName, command_body};
 use super::process::Setup;
 use super::reducer::Reducer;
 use crate::base::{Actor, RoomId};
 use crate::copilot::facilities::{Can, Choices, Diff};
 use crate::copilot::model::{AgentState, Id, Origin, Session, Update};
+use crate::copilot::place::{file_url, homeless};
 use crate::copilot::port::{Agent, Page, Pending, PortError, Prompt, Updates, Yes};
 use crate::copilot::teller::Teller;
 
@@ -367,6 +368,9 @@ impl Agent for OpenCode {
     fn prompt(&self, session: Id, prompt: Prompt) -> BoxFuture<'_, Result<(), PortError>> {
         Box::pin(async move {
             let client = self.ready().await?;
+            if client.is_homeless().await {
+                return Err(homeless(&client.directory().display()));
+            }
             // Nothing of the answer may come before it is followed.
             self.follow(&session).await?;
             let mut text = json!({ "type": "text", "text": prompt.text });
@@ -376,7 +380,7 @@ impl Agent for OpenCode {
             let mut parts = vec![text];
             for file in prompt.files {
                 let url = match (file.path, file.data) {
-                    (Some(path), _) => file_url(client.directory(), &path)?,
+                    (Some(path), _) => file_url(client.directory(), &path).await?,
                     (None, data) => format!("data:{};base64,{}", file.mime, data.unwrap_or_default()),
                 };
                 parts.push(json!({ "type": "file", "mime": file.mime, "filename": file.name, "url": url }));

@@ -66,6 +66,8 @@ pub(super) struct Client {
     directory: Arc<Path>,
     /// Without links on the way.
     real: Arc<Path>,
+    /// Whether it is on this machine, where it can go.
+    is_here: bool,
     /// The same as a header has it.
     encoded: Arc<str>,
 }
@@ -104,6 +106,7 @@ impl Client {
         Self {
             server: Arc::new(server),
             directory: directory.into(),
+            is_here: directory.is_dir(),
             real: real.into(),
             encoded: encoded.into(),
         }
@@ -193,6 +196,11 @@ impl Client {
 
     pub(super) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Whether the project's directory was taken away; OpenCode itself does not say so.
+    pub(super) async fn is_homeless(&self) -> bool {
+        self.is_here && !tokio::fs::metadata(&self.directory).await.is_ok_and(|found| found.is_dir())
     }
 
     /// The messages before `before`, oldest first, and whether there are older ones.

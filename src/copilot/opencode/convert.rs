@@ -57,23 +57,49 @@ pub(super) fn error(error: &ErrorInfo) -> String {
     let said = error.data.get("message").and_then(Value::as_str).unwrap_or_default();
     // Below the first line there may be a stack with paths.
     let said: String = said.lines().next().unwrap_or_default().chars().take(600).collect();
+    let lower = said.to_lowercase();
     match error.name.as_str() {
         "MessageAbortedError" => STOPPED.into(),
         "ProviderAuthError" => {
             format!("The model's provider refused the key: {said}. Check it in OpenCode's configuration.")
         }
-        "ContextOverflowError" => format!(
-            "The conversation is too long for the model: {said}. Summarise it or begin a new session."
-        ),
+        "ContextOverflowError" => too_long(&said),
         "MessageOutputLengthError" => {
             "The answer was longer than the model may give; ask it to go on.".into()
         }
         "ContentFilterError" => format!("The model's provider refused this: {said}"),
         _ if said.is_empty() => format!("The turn ended by a fault that is called {}.", error.name),
-        _ if said.contains("Model not found") || said.contains("no providers") => {
+        _ if lower.contains("no providers") => {
+            "There is no model: OpenCode has no provider that it may use. \
+             Give it the key of one with `opencode auth login`, or name one in opencode.json."
+                .into()
+        }
+        _ if lower.contains("model not found") => {
             format!("{said}. Choose a model in opencode.json or give the key of a provider.")
         }
+        // A provider that OpenCode does not know says it in words of its own.
+        _ if ["context length", "context_length", "context window"]
+            .iter()
+            .any(|words| lower.contains(words)) =>
+        {
+            too_long(&said)
+        }
         _ => said,
+    }
+}
+
+fn too_long(said: &str) -> String {
+    format!("The conversation is too long for the model: {said}. Summarise it or begin a new session.")
+}
+
+/// Why a tool failed, in words that say what to do, where we know it.
+fn failed(said: String) -> String {
+    match said.contains("-32001") && said.contains("timed out") {
+        true => format!(
+            "The tool did not answer in time ({said}). Ask for less at once, or raise `timeout` of its MCP \
+             server in opencode.json."
+        ),
+        false => said,
     }
 }
 
@@ -141,7 +167,7 @@ pub(super) fn part(info: PartInfo) -> Option<Part> {
                 CallStatus::Error => ToolState::Failed,
             },
             input: state.input,
-            output: if state.error.is_empty() { state.output } else { state.error },
+            output: if state.error.is_empty() { state.output } else { failed(state.error) },
             started: millis(state.time.start),
             ended: millis(state.time.end),
             images: state.attachments.into_iter().map(file).collect(),
@@ -209,6 +235,8 @@ mod tests {
                 "ProviderModelNotFoundError: Model not found: a/b\n    at x.js",
                 "Choose a model",
             ),
+            ("UnknownError", "ProviderNoProvidersError: No providers are available", "opencode auth login"),
+            ("APIError", "This model's maximum context length is 9 tokens", "begin a new session"),
             ("APIError", "MCP error -32001: Request timed out", "timed out"),
             ("NewError", "", "called NewError"),
         ] {

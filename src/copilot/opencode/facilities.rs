@@ -283,21 +283,6 @@ fn shortened(mut patch: String) -> String {
     patch
 }
 
-/// A path below the project's directory, as the address of a file there.
-pub(super) fn file_url(directory: &std::path::Path, path: &str) -> Result<String, PortError> {
-    let relative = std::path::Path::new(path);
-    let inside = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    if path.is_empty() || path.contains('\0') || !inside {
-        let path: String = path.chars().take(80).collect();
-        return Err(PortError::Refused(format!(
-            "{path:?} is no path below the project's directory; give it relative to that, without .."
-        )));
-    }
-    url::Url::from_file_path(directory.join(relative))
-        .map(String::from)
-        .map_err(|()| PortError::Refused("the project's directory has no absolute path".into()))
-}
-
 /// A body for a slash command.
 pub(super) fn command_body(name: &str, arguments: &str) -> Value {
     json!({ "command": name, "arguments": arguments })
@@ -306,15 +291,6 @@ pub(super) fn command_body(name: &str, arguments: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_is_named_below_the_project_only() {
-        let dir = std::path::Path::new("/srv/a b");
-        assert_eq!(file_url(dir, "src/ü.rs").expect("inside"), "file:///srv/a%20b/src/%C3%BC.rs");
-        for wrong in ["", "/etc/passwd", "../x", "a/../../x", ".", "a\0b"] {
-            assert!(file_url(dir, wrong).is_err(), "{wrong:?}");
-        }
-    }
 
     #[test]
     fn a_models_own_name_may_have_slashes() {

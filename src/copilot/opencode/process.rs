@@ -142,6 +142,11 @@ pub(super) enum StartError {
     Spawn(String),
     #[error("OpenCode did not start within 60 seconds; the machine may be too busy, try again")]
     Slow,
+    #[error(
+        "OpenCode cannot listen on 127.0.0.1: {PORTS} ports that were free a moment before were taken. \
+         End what takes them, and ask again"
+    )]
+    Ports,
     /// With what it said.
     #[error("OpenCode {exit} before it listened{said}")]
     Ended { exit: String, said: String },
@@ -150,7 +155,10 @@ pub(super) enum StartError {
 impl StartError {
     /// True when only a person can change it.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::Version { .. } | Self::NoDirectory(_) | Self::Login(_))
+        matches!(
+            self,
+            Self::Missing(_) | Self::Version { .. } | Self::NoDirectory(_) | Self::Login(_) | Self::Ports
+        )
     }
 }
 
@@ -249,7 +257,12 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
             _ = child.exited() => {}
         }
         let exit = child.terminate(Duration::from_secs(1)).await.to_string();
-        last = StartError::Ended { exit, said: last_words(&logs.join("serve.log")) };
+        let said = last_words(&logs.join("serve.log"));
+        // All that it says when it cannot bind.
+        last = match said.contains("ServeError") {
+            true => StartError::Ports,
+            false => StartError::Ended { exit, said },
+        };
     }
     Err(last)
 }

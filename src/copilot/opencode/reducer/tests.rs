@@ -5,8 +5,11 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
+use serde_json::Value;
 
+use super::records::INTERRUPTED;
 use super::*;
+use crate::copilot::model::{Message, MessageHead, Session, Todo, ToolState};
 
 /// What OpenCode itself keeps of a stream, to take snapshots of: raw values,
 /// each replaced by its successor. Pieces of text are not kept, and what a
@@ -394,4 +397,81 @@ fn a_fault_is_told_in_words_and_ends_with_the_next_turn() {
     let idle = serde_json::json!({ "type": "session.idle", "properties": { "sessionID": session.id } });
     reducer.handle(event(&idle), now);
     assert_eq!(reducer.session(&session.id).expect("there").state, SessionState::Idle);
+}
+
+#[test]
+fn a_call_for_a_subagent_names_its_session_from_when_it_runs_on() {
+    let (mut reducer, now) = (Reducer::default(), Instant::now());
+    let mut told = vec![];
+    for value in stream("subagent") {
+        for update in reducer.handle(event(value), now) {
+            if let Update::Part { part: Part { content: Content::Tool(tool), .. }, session, .. } = update
+                && tool.name == "task"
+            {
+                told.push((tool.state, session, tool.child));
+            }
+        }
+    }
+    let (last, parent, child) = told.last().cloned().expect("told");
+    let child = child.expect("a session");
+    assert_eq!((last, reducer.session(&child).expect("there").parent), (ToolState::Done, Some(parent)));
+    assert!(told.iter().all(|(state, _, of)| *state == ToolState::Pending || of.as_ref() == Some(&child)));
+    assert!(told.iter().any(|(state, ..)| *state == ToolState::Running), "{told:?}");
+}
+
+#[test]
+fn a_page_from_an_answer_of_before_or_after_is_what_all_updates_say() {
+    for (name, events) in streams().iter().filter(|(name, _)| name != "samples") {
+        let now = Instant::now();
+        let mut reducer = Reducer::default();
+        let mut servers = vec![Server::default()];
+        for value in events {
+            let mut server = servers.last().expect("one").clone();
+            server.take(value);
+            servers.push(server);
+        }
+        for (at, value) in events.iter().enumerate() {
+            reducer.handle(event(value), now);
+            // OpenCode answered a moment ago, or is ahead of its own events.
+            for moment in [at.saturating_sub(3), at, at + 1, (at + 4).min(events.len())] {
+                for transcript in servers[moment].snapshot().transcripts {
+                    let id = transcript.session;
+                    let held = reducer.messages(&id);
+                    if !held.is_empty() {
+                        assert_eq!(
+                            reducer.newest_page(&id, transcript.messages),
+                            held,
+                            "{name} {at} {moment}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_of_the_record_are_in_pages_that_are_read_again() {
+    let (mut reducer, now) = (Reducer::default(), Instant::now());
+    run(&mut reducer, stream("permission"), now);
+    let (id, call) = reducer
+        .sessions()
+        .find_map(|session| {
+            let messages = reducer.messages(&session.id);
+            let mut parts = messages.into_iter().flat_map(|message| message.parts);
+            parts.find_map(|part| match part.content {
+                Content::Tool(tool) => Some((session.id.clone(), tool.call)),
+                _ => None,
+            })
+        })
+        .expect("a call");
+    assert!(matches!(reducer.handle_line(&id, &call, 7)[..], [Update::Part { .. }]));
+    let mut server = Server::default();
+    stream("permission").iter().for_each(|value| server.take(value));
+    reducer.restore(server.snapshot(), true, now);
+    let transcript = server.snapshot().transcripts.into_iter().find(|one| one.session == id).expect("one");
+    for page in [reducer.newest_page(&id, vec![]), Reducer::older_page(&reducer, &id, transcript.messages)] {
+        let text = serde_json::to_string(&page).expect("json");
+        assert!(text.contains("\"record\":7"), "{text}");
+    }
 }
