@@ -2,6 +2,9 @@
  * Numbers of the panel, printed as JSON: what the first load weighs, how long
  * an update takes from the server's write to the pixels, and how ten thousand
  * messages scroll. `npm run build && node dev/bench-panel.mjs`
+ *
+ * With the address of a real room in TANDEM_BENCH_ROOM, whose agent has the
+ * scripted model: how long a word takes from there to the pixels.
  */
 import { createReadStream, existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -29,7 +32,7 @@ const round = value => Math.round(value * 10) / 10;
 const weigh = names =>
   names.reduce((sum, name) => sum + gzipSync(readFileSync(join(dist, name))).length, 0);
 const assets = readdirSync(join(dist, "assets")).map(name => `assets/${name}`);
-const lazy = assets.filter(name => /\/(panel|palette)-/.test(name));
+const lazy = assets.filter(name => /\/(panels|palette)-/.test(name));
 
 const server = createServer((request, response) => {
   const path = new URL(request.url, "http://x").pathname;
@@ -143,15 +146,88 @@ async function manyMessages() {
   };
 }
 
-const numbers = {
-  first_load_gzip_bytes: {
-    with_panel: weigh(["index.html", ...assets.filter(name => !/palette/.test(name))]),
-    without_panel: weigh(["index.html", ...assets.filter(name => !lazy.includes(name))]),
-    everything: weigh(["index.html", ...assets]),
-  },
-  event_to_pixels: await eventToPixels(),
-  ten_thousand: await manyMessages(),
-};
+/** Notes when each word with a time in it was told to the page, and when it was drawn. Runs in the page. */
+function watchStamps() {
+  const now = () => performance.timeOrigin + performance.now();
+  const stamps = text => [...text.matchAll(/\b(\d{13}\.\d\d)(?= )/g)].map(found => found[1]);
+  window.drawn = new Map();
+  window.told = new Map();
+  let words = "";
+  document.querySelector("tandem-room").addEventListener("session", ({ detail: { update } }) => {
+    const text = update.type === "piece" ? update.text : update.part?.text;
+    if (typeof text !== "string") return;
+    // A word may come in two pieces; it is told when it is whole.
+    words = update.type === "piece" ? words + text : text;
+    for (const stamp of stamps(words)) if (!window.told.has(stamp)) window.told.set(stamp, now());
+  });
+  new MutationObserver(() => {
+    const said = document.querySelector(".message.agent:last-of-type .markdown")?.textContent ?? "";
+    const news = stamps(`${said} `).filter(stamp => !window.drawn.has(stamp));
+    if (news.length === 0) return;
+    for (const stamp of news) window.drawn.set(stamp, null);
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      for (const stamp of news) window.drawn.set(stamp, now());
+    };
+    port2.postMessage(null);
+  }).observe(document.querySelector(".panel"), {
+    subtree: true,
+    childList: true,
+    characterData: true,
+  });
+}
+
+/** From the event with a word of the model's to the first frame with it; and from the model's write of it, through OpenCode and the server. */
+async function throughOpenCode(room) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  await page.goto(room);
+  const field = page.getByLabel("Message to the agent");
+  const say = async words => {
+    await field.fill(words);
+    await field.press("Enter");
+  };
+  const stop = page.getByRole("button", { name: "Stop the agent" });
+  // The first start makes OpenCode's database, and is none of what is measured.
+  await say("say ready");
+  const answer = page.locator(".message.agent .markdown", { hasText: "ready" });
+  const why = page.locator(".intro .why");
+  await answer.or(why).first().waitFor({ timeout: 180_000 });
+  if (await why.isVisible()) throw new Error(await why.innerText());
+  await stop.waitFor({ state: "detached" });
+  await page.evaluate(watchStamps);
+  await say(`stamp ${SAMPLES} 29`);
+  await page.waitForFunction(
+    many => [...window.drawn.values()].filter(Boolean).length >= many,
+    SAMPLES - 1,
+    { timeout: 120_000 },
+  );
+  const [drawn, told] = await page.evaluate(() => [[...window.drawn], [...window.told]]);
+  await page.close();
+  const toldAt = new Map(told);
+  const shown = drawn.filter(([stamp, when]) => when !== null && toldAt.has(stamp));
+  const pixels = sorted(shown.map(([stamp, when]) => when - toldAt.get(stamp)));
+  const whole = sorted(shown.map(([stamp, when]) => when - Number(stamp)));
+  return {
+    p50_ms: round(at(pixels, 0.5)),
+    p95_ms: round(at(pixels, 0.95)),
+    from_model_p50_ms: round(at(whole, 0.5)),
+    from_model_p95_ms: round(at(whole, 0.95)),
+    samples: shown.length,
+  };
+}
+
+const room = process.env.TANDEM_BENCH_ROOM;
+const numbers = room
+  ? { through_opencode: await throughOpenCode(room) }
+  : {
+      first_load_gzip_bytes: {
+        with_panel: weigh(["index.html", ...assets.filter(name => !/palette/.test(name))]),
+        without_panel: weigh(["index.html", ...assets.filter(name => !lazy.includes(name))]),
+        everything: weigh(["index.html", ...assets]),
+      },
+      event_to_pixels: await eventToPixels(),
+      ten_thousand: await manyMessages(),
+    };
 console.log(JSON.stringify(numbers, null, 2));
 await browser.close();
 server.close();

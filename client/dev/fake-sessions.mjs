@@ -44,6 +44,7 @@ const tool = (name, input, more = {}) => ({
   ended: NOW - 58_700,
   images: [],
   record: null,
+  child: null,
   ...more,
 });
 const message = (role, parts, past, more = {}) => ({
@@ -125,7 +126,7 @@ const conversation = () => [
       tool(
         "task",
         { description: "Compare addresses", subagent_type: "general" },
-        { ended: NOW - 30_000 },
+        { ended: NOW - 30_000, child: "ses_child" },
       ),
       tool(
         "webfetch",
@@ -391,9 +392,26 @@ export function tell(update) {
 
 export const made = { message, text, tool, session };
 
-/** True when it was a request for sessions. */
+/** What lies under every press. */
+const PICKED = {
+  role: "button",
+  name: "Ship them all",
+  locator: "getByRole('button', { name: 'Ship them all' })",
+  text: "Ship them all",
+  html: "<button>Ship them all</button>",
+  box: { x: 30, y: 612, width: 150, height: 40 },
+  url: "https://shop.example/orders",
+  title: "Orders",
+  frame: null,
+};
+
+/** True when it was a request for sessions, or for what is picked. */
 export function answer(request, response) {
   const url = new URL(request.url, "http://x");
+  if (url.pathname.endsWith("/pick")) {
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(PICKED));
+    return true;
+  }
   const [, rest] = /\/sessions(.*)$/.exec(url.pathname) ?? [];
   if (rest === undefined) return false;
   const json = (body, status = 200) =>
@@ -442,7 +460,12 @@ export function answer(request, response) {
     const files = ["src/total.ts", "src/orders.ts", "labels.pdf", "orders.csv", "README.md"];
     json({ files: files.filter(file => file.includes(query)) });
   } else if (what === "messages" && request.method === "GET") {
-    json({ messages: scene.messages[one] ?? [], todos: scene.todos, before: scene.before });
+    json({
+      messages: scene.messages[one] ?? [],
+      todos: scene.todos,
+      before: scene.before,
+      at: `r.${last}`,
+    });
   } else if (what === "messages") {
     json(null, 202);
     scene.onPrompt?.(one);

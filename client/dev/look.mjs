@@ -1,10 +1,11 @@
 /**
  * Takes pictures of the built client in all its states, with a room that is
- * only in the page: `npm run build && npm run look [folder]`.
+ * only in the page, and asks axe about each: `npm run build && npm run look [folder]`.
  */
 import { createReadStream, existsSync, mkdirSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "@playwright/test";
 import { answer, setScene } from "./fake-sessions.mjs";
 
@@ -237,7 +238,7 @@ const states = {
   }),
   talkpermission: talking("permission"),
   talkquestion: talking("question"),
-  talkfailed: talking("failed"),
+  talkfailed: talking("failed", page => page.getByText("cannot be started").waitFor()),
   talkrestarting: talking("restarting"),
   talkretrying: talking("retrying"),
   talkfault: talking("fault"),
@@ -263,6 +264,27 @@ const states = {
   talkpick: talking("talk", async page => {
     await page.getByLabel("Pick an element of the page").click();
     await page.mouse.move(160, 500);
+  }),
+  talkpicked: talking("talk", async page => {
+    await page.getByLabel("Pick an element of the page").click();
+    await page.mouse.click(160, 500);
+    await page.getByText("Put it into the message").waitFor();
+  }),
+  talkquestionaway: talking("question", async page => {
+    const back = page.getByRole("button", { name: "Back to the browser" });
+    if (await back.isVisible()) await back.click();
+    else await page.getByLabel("Hide the panel").click();
+  }),
+  talkhelping: talking("talk", async page => {
+    await page.evaluate(() => {
+      const [you, , atlas] = fake.view.present;
+      fake.setView({
+        help: [
+          { id: 1, agent: atlas, reason: "Please sign in.", task: "act", helper: you },
+          { id: 2, agent: atlas, reason: "Which one is paid?", task: "annotate", helper: null },
+        ],
+      });
+    });
   }),
   talkhelp: talking("talk", async page => {
     await page.evaluate(() => {
@@ -573,6 +595,7 @@ for (const { name, ...size } of views) {
       await page.addInitScript(chosen => {
         if (chosen) localStorage.setItem("tandem.session.main", chosen);
         else localStorage.removeItem("tandem.session.main");
+        localStorage.removeItem("tandem.panel");
       }, chosen ?? null);
       page.on("console", message => {
         const text = message.text();
@@ -593,6 +616,11 @@ for (const { name, ...size } of views) {
         console.log(`${name} ${colorScheme} ${state}: ${error.message}`);
       }
       await page.screenshot({ path: join(out, `${state}-${name}-${colorScheme}.png`) });
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      for (const { impact, id, nodes } of violations) {
+        complaints += 1;
+        console.log(`${name} ${colorScheme} ${state}: ${impact} ${id}: ${nodes[0]?.html}`);
+      }
       await page.close();
     }
     await context.close();

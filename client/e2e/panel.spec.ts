@@ -4,6 +4,7 @@ import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
+import { Agent } from "./support/agent.ts";
 import {
   enter,
   expect,
@@ -14,6 +15,7 @@ import {
   say,
   test,
   transcript,
+  words,
 } from "./support/copilot.ts";
 import { expectColour, place, YELLOW } from "./support/viewer.ts";
 
@@ -60,11 +62,10 @@ test("a prompt makes the agent use the room's browser after a yes, and its answe
   await expect(transcript(page).locator(".call.done")).toHaveCount(1);
 
   // It is all there again after a reload, and the same.
-  const words = async () => (await transcript(page).innerText()).replaceAll(/\s+/g, " ").trim();
-  const before = await words();
+  const before = await words(page);
   await page.reload();
   await hears(page, "word11");
-  await expect.poll(words).toBe(before);
+  await expect.poll(() => words(page)).toBe(before);
 
   // The call and its line in the record lead to each other.
   await transcript(page).locator(".call summary").click();
@@ -246,34 +247,59 @@ test("all of it by keyboard: chords from within the picture, sessions, the palet
   expect(keys.filter(key => key !== "Control")).toEqual(["w", "z"]);
 });
 
-test("questions are answered in place, and the plan stands above where one writes", async ({
+test("questions and requests for help are answered beside the picture and over it", async ({
   page,
   tandem,
 }) => {
   await enter(page, tandem);
-  const questions = [
-    {
-      header: "Colour",
-      question: "Which colour?",
-      options: [
-        { label: "Red", description: "Warm" },
-        { label: "Blue", description: "Cold" },
-      ],
-    },
+  const options = [
+    { label: "Red", description: "Warm" },
+    { label: "Blue", description: "Cold" },
   ];
+  const ask = (question: string) =>
+    `call question ${JSON.stringify({ questions: [{ header: "Colour", question, options }] })}`;
   const todos = [
     { content: "Choose a colour", status: "in_progress", priority: "high" },
     { content: "Paint it", status: "pending", priority: "low" },
   ];
-  await say(
-    page,
-    `call todowrite ${JSON.stringify({ todos })}\ncall question ${JSON.stringify({ questions })}`,
-  );
+  const plan = `call todowrite ${JSON.stringify({ todos })}`;
+  await say(page, `${plan}\n${ask("Which colour?")}\n${ask("And the frame?")}`);
   await expect(asked(page)).toContainText("Which colour?", { timeout: PATIENCE });
   await expect(page.locator(".plan")).toContainText("0 of 2 done: Choose a colour");
+  // Over the picture it is folded to its title, as long as it is asked beside it.
+  const card = page.locator(".helps .question-card");
+  await expect(card).toContainText("The agent asks");
+  await expect(card.getByRole("radio", { name: "Blue" })).toBeHidden();
   await asked(page).getByRole("radio", { name: "Blue" }).check();
   await asked(page).getByRole("button", { name: "Answer" }).click();
-  await hears(page, "Blue");
+
+  await expect(asked(page)).toContainText("And the frame?", { timeout: PATIENCE });
+  await asked(page).getByRole("radio", { name: "Red" }).check();
+  await button(page, "Hide the panel").click();
+  // What was chosen there is chosen here; the chord goes to it.
+  await expect(card.getByRole("radio", { name: "Red" })).toBeChecked();
+  await page.keyboard.press("Control+Alt+Enter");
+  await expect(card.getByRole("radio", { name: "Red" })).toBeFocused();
+  expect(await faults(page)).toEqual([]);
+  await page.keyboard.press("Control+Alt+Enter");
+  await expect(card).toHaveCount(0);
+  await page.keyboard.press("Control+j");
+  await hears(page, "Red");
+  await rests(page);
+
+  // Another agent asks a person to do something.
+  const agent = await Agent.connect(tandem, "Atlas");
+  const helped = agent.call("request_help", { reason: "Please sign in" });
+  await expect(asked(page)).toContainText("Atlas asks for help");
+  await asked(page).getByRole("button", { name: "I'll do it" }).click();
+  await expect(asked(page)).toContainText("You are helping Atlas");
+  await asked(page).getByLabel("A note for Atlas").fill("You are in as Mara");
+  // The same words stand on the card over the picture.
+  await expect(page.locator(".helps").getByLabel("A note for Atlas")).toHaveValue(
+    "You are in as Mara",
+  );
+  await asked(page).getByRole("button", { name: "Done" }).click();
+  expect((await helped).text).toContain("You are in as Mara");
   await expect(asked(page)).toHaveCount(0);
 });
 
@@ -282,16 +308,37 @@ test("a screenshot and a picked element go into the prompt", async ({ page, tand
   await button(page, "Add a screenshot of the room").click();
   await expect(page.getByLabel("Goes along").getByRole("img")).toBeVisible();
   await button(page, "Pick an element of the page").click();
+  // Escape leaves, and the browser has not been pressed.
+  await page.keyboard.press("Escape");
+  await expect(field(page)).toBeFocused();
+  await button(page, "Pick an element of the page").click();
   // The page's one button, wherever the browser's own bars put it.
   const loaded = await pages.until(report => report.kind === "loaded", "loaded");
   const display = (await (await tandem.api("GET", "/api/rooms/main")).json()) as {
     size?: { height: number };
   };
   const top = (display.size?.height ?? 720) - Number(loaded.height);
+  const bar = await place(page, 120, top / 2);
+  await page.mouse.click(bar.x, bar.y);
+  await expect(page.getByText("part of the browser, not of the page")).toBeVisible();
   const at = await place(page, 120, top + 140);
   await page.mouse.click(at.x, at.y);
-  await expect(field(page)).toHaveValue(/Turn green/);
-  await field(page).press("End");
+  // It is shown first, with its outline where it is.
+  const found = page.locator(".picker-found");
+  await expect(found).toContainText("Turn green");
+  const [outline, corner] = [
+    await page.locator(".picker-box").boundingBox(),
+    await place(page, 40, top + 120),
+  ];
+  expect(Math.abs((outline?.x ?? 0) - corner.x)).toBeLessThan(4);
+  expect(Math.abs((outline?.y ?? 0) - corner.y)).toBeLessThan(4);
+  await expect(field(page)).toHaveValue("");
+  expect(await faults(page)).toEqual([]);
+  await expect(found.getByRole("button", { name: "Put it into the message" })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(field(page)).toHaveValue(/button “Turn green”[\s\S]*getByRole\('button'/);
+  expect(pages.reports.filter(report => report.kind === "press")).toEqual([]);
+  await expect(field(page)).toBeFocused();
   await page.keyboard.press("Control+End");
   await page.keyboard.press("Shift+Enter");
   await page.keyboard.insertText("say seen");
@@ -318,7 +365,7 @@ test("who only watches sees no panel; on a phone the agent is one press or swipe
   const page = await phone.newPage();
   await page.goto(tandem.page());
   await expect(button(page, "Agent")).toBeVisible();
-  await expect(page.locator(".panel")).toHaveCount(0);
+  await expect(field(page)).toBeHidden();
   await button(page, "Agent").click();
   await expect(field(page)).toBeVisible();
   const width = async () => (await page.locator("tandem-room").boundingBox())?.width;

@@ -11,6 +11,7 @@ mod cdp;
 mod floor;
 mod mcp;
 mod pages;
+mod panel;
 mod policy;
 mod psnr;
 mod seat;
@@ -56,6 +57,9 @@ pub struct BenchArgs {
     /// The cli.js of @playwright/mcp, to be measured beside our tools for agents
     #[arg(long, value_name = "PATH")]
     playwright_mcp: Option<PathBuf>,
+    /// The folder of the web client in Tandem's source, by which the panel is measured
+    #[arg(long, value_name = "PATH", default_value = "client")]
+    client: PathBuf,
 }
 
 /// A part of the benchmark: one page in one room.
@@ -71,6 +75,7 @@ enum Part {
     Policy,
     Floor,
     Audit,
+    Panel,
 }
 
 /// Runs the benchmark; true when every goal was met.
@@ -114,6 +119,17 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     if wanted(Part::Audit) {
         add(audit::appends().await.context("audit")?);
         add(audit::beside_the_picture(&format!("{pages}/scrolling")).await.context("audit")?);
+    }
+    if wanted(Part::Panel) {
+        match panel::measure(&args.client, &format!("{pages}/still")).await {
+            Ok(rows) => add(rows),
+            // Who asks for all of it may have no node.
+            Err(error) if args.only.is_empty() => {
+                eprintln!("panel: {error:#}");
+                add(panel::unmeasured());
+            }
+            Err(error) => return Err(error.context("panel")),
+        }
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {

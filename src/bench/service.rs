@@ -1,7 +1,8 @@
 //! The program under measurement: `tandem serve` in a process of its own, so
 //! that what it costs is not mixed with what measuring costs.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,11 @@ pub(super) struct Cpu {
 impl Service {
     /// Starts the server; its room opens `page`. Returns when it answers.
     pub async fn start(page: &str) -> anyhow::Result<Self> {
+        Self::start_with(page, &[]).await
+    }
+
+    /// The same with further arguments.
+    pub async fn start_with(page: &str, more: &[&OsStr]) -> anyhow::Result<Self> {
         let mut random = [0; 12];
         getrandom::fill(&mut random).context("no random numbers")?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -42,6 +48,7 @@ impl Service {
             .args(["--start-url", page])
             .arg("--data-dir")
             .arg(&dir)
+            .args(more)
             .env("TANDEM_ADMIN_TOKEN", &token)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -73,7 +80,7 @@ impl Service {
         std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
-    pub fn data_dir(&self) -> &std::path::Path {
+    pub fn data_dir(&self) -> &Path {
         &self.dir
     }
 

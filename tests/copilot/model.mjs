@@ -5,6 +5,7 @@
 // What it answers stands in the user's message, one line for each step of the turn:
 //   say WORDS               streams the words
 //   slow N MS               streams N words, one every MS milliseconds
+//   stamp N MS              the same, and each word is when it was written, in ms since 1970
 //   think WORDS             streams reasoning, then one word
 //   call NAME JSON [&& …]   calls tools, all in one step
 //   fail STATUS [SECONDS]   an HTTP error, with the time after which to ask again
@@ -13,7 +14,7 @@
 // After the last line it says how many tools answered, and what the last one said.
 import http from 'node:http'
 
-const VERBS = /^(say|slow|think|call|fail|overflow|hold)\b/
+const VERBS = /^(say|slow|stamp|think|call|fail|overflow|hold)\b/
 const text = content =>
   typeof content === 'string' ? content : (content ?? []).map(part => part.text ?? '').join('\n')
 const pause = ms => new Promise(done => setTimeout(done, ms))
@@ -41,6 +42,11 @@ function plan(body) {
     case 'slow': {
       const [count, ms] = rest.split(' ').map(Number)
       return { words: Array.from({ length: count }, (_, at) => `word${at} `), ms }
+    }
+    case 'stamp': {
+      const [count, ms] = rest.split(' ').map(Number)
+      const now = () => `${(performance.timeOrigin + performance.now()).toFixed(2)} `
+      return { words: Array.from({ length: count }, () => now), ms }
     }
     case 'think':
       return { thoughts: rest.split(/(?<= )/), words: ['So.'] }
@@ -87,7 +93,7 @@ async function answer(request, response) {
   for (const thought of thoughts) send({ reasoning_content: thought })
   for (const word of words) {
     if (response.destroyed) return
-    send({ content: word })
+    send({ content: typeof word === 'function' ? word() : word })
     await pause(ms)
   }
   if (hold) return

@@ -9,6 +9,10 @@
  *
  * Whole things replace what was there, so that one that comes twice does no
  * harm; a piece of text counts once, which the place in the order tells.
+ *
+ * An answer may be older than what was told while it was on its way. So from
+ * `reading` on what is told is kept, and is told once more on top of the
+ * answer, as far as the answer does not say that it is in it (`at`).
  */
 import type {
   AgentState,
@@ -49,7 +53,20 @@ export interface SessionsState {
   questions: ReadonlyMap<Id, Question>;
   /** The list, and open sessions by id, that must be read anew. */
   stale: ReadonlySet<string>;
+  /** What was told since their answers were asked for, by the same names. */
+  reading: ReadonlyMap<string, Heard>;
 }
+
+/** Updates that came while an answer was awaited. */
+export interface Heard {
+  updates: readonly { update: Update; at: Place | null }[];
+  /** More came than is kept, or all is to be read anew: so is this, once it is here. */
+  again: boolean;
+}
+
+/** So much is kept while an answer is awaited; of a longer wait the answer is read once more. */
+const MOST_HEARD = 2000;
+const NOTHING_HEARD: Heard = { updates: [], again: false };
 
 /** The name of the list among what is stale; no session's id looks like it. */
 export const LIST = "(list)";
@@ -61,6 +78,7 @@ export const NO_SESSIONS: SessionsState = {
   permissions: new Map(),
   questions: new Map(),
   stale: new Set([LIST]),
+  reading: new Map(),
 };
 
 export interface Page {
@@ -72,6 +90,8 @@ export interface Page {
 
 export type Input =
   | { is: "update"; update: Update; at?: Place | null }
+  /** The list, or a session, is asked for from here on. */
+  | { is: "reading"; what: string }
   /** The list and what waits, read together. A search is no such list. */
   | {
       is: "list";
@@ -89,34 +109,42 @@ export type Input =
 
 export function reduce(state: SessionsState, input: Input): SessionsState {
   switch (input.is) {
-    case "update":
-      return take(state, input.update, input.at ?? null);
+    case "update": {
+      const at = input.at ?? null;
+      return take(hear(state, input.update, at), input.update, at);
+    }
+    case "reading":
+      return { ...state, reading: put(state.reading, input.what, NOTHING_HEARD) };
     case "list":
-      return {
-        ...state,
-        // What is open but not among the newest stays.
-        sessions: new Map([
-          ...[...state.sessions].filter(([id]) => state.transcripts.has(id)),
-          ...input.sessions.map(one => [one.id, one] as const),
-        ]),
-        permissions: byId(input.permissions),
-        questions: byId(input.questions),
-        stale: without(state.stale, LIST),
-      };
+      return catchUp(
+        {
+          ...state,
+          // What is open but not among the newest stays.
+          sessions: new Map([
+            ...[...state.sessions].filter(([id]) => state.transcripts.has(id)),
+            ...input.sessions.map(one => [one.id, one] as const),
+          ]),
+          permissions: byId(input.permissions),
+          questions: byId(input.questions),
+        },
+        LIST,
+      );
     case "session":
       return { ...state, sessions: put(state.sessions, input.session.id, input.session) };
     case "agent":
       return { ...state, agent: input.agent };
     case "page":
-      return {
-        ...state,
-        transcripts: put(
-          state.transcripts,
-          input.session,
-          fresh(state.transcripts.get(input.session), input.page),
-        ),
-        stale: without(state.stale, input.session),
-      };
+      return catchUp(
+        {
+          ...state,
+          transcripts: put(
+            state.transcripts,
+            input.session,
+            fresh(state.transcripts.get(input.session), input.page),
+          ),
+        },
+        input.session,
+      );
     case "older":
       return change(state, input.session, known => older(known, input.page, input.asked));
     case "close":
@@ -124,8 +152,61 @@ export function reduce(state: SessionsState, input: Input): SessionsState {
         ...state,
         transcripts: drop(state.transcripts, input.session),
         stale: without(state.stale, input.session),
+        reading: drop(state.reading, input.session),
       };
   }
+}
+
+/** For whom an update is of use: the list, or a session's transcript. */
+function about(update: Update): string | null {
+  switch (update.type) {
+    case "session":
+    case "session_gone":
+    case "permission":
+    case "permission_gone":
+    case "question":
+    case "question_gone":
+      return LIST;
+    case "message":
+    case "message_gone":
+    case "part":
+    case "part_gone":
+    case "piece":
+    case "todos":
+      return update.session;
+    default:
+      return null;
+  }
+}
+
+/** Keeps an update for the answers that are awaited. */
+function hear(state: SessionsState, update: Update, at: Place | null): SessionsState {
+  if (state.reading.size === 0) return state;
+  if (update.type === "snapshot") {
+    const again = [...state.reading.keys()].map(
+      what => [what, { updates: [], again: true }] as const,
+    );
+    return { ...state, reading: new Map(again) };
+  }
+  const what = about(update);
+  const heard = what === null ? undefined : state.reading.get(what);
+  if (what === null || !heard || heard.again) return state;
+  const next: Heard =
+    heard.updates.length < MOST_HEARD
+      ? { updates: [...heard.updates, { update, at }], again: false }
+      : { updates: [], again: true };
+  return { ...state, reading: put(state.reading, what, next) };
+}
+
+/** The answer is in the state: what was told since it was asked for comes on top of it. */
+function catchUp(state: SessionsState, what: string): SessionsState {
+  const heard = state.reading.get(what) ?? NOTHING_HEARD;
+  const stale = heard.again ? new Set([...state.stale, what]) : without(state.stale, what);
+  // Without a place nobody can tell whether the answer holds a piece already.
+  const isPlaced = what === LIST || !!state.transcripts.get(what)?.at;
+  const start = { ...state, stale, reading: drop(state.reading, what) };
+  const missed = isPlaced ? heard.updates : [];
+  return missed.reduce((now, { update, at }) => take(now, update, at), start);
 }
 
 /** An update whose type is not known is none. */
@@ -281,6 +362,7 @@ function lose(state: SessionsState, session: Id): SessionsState {
     permissions: others(state.permissions),
     questions: others(state.questions),
     stale: without(state.stale, session),
+    reading: drop(state.reading, session),
   };
 }
 
@@ -307,7 +389,7 @@ const byId = <T extends { id: Id }>(all: readonly T[]): ReadonlyMap<Id, T> =>
 const put = <T>(all: ReadonlyMap<Id, T>, id: Id, one: T): ReadonlyMap<Id, T> =>
   new Map(all).set(id, one);
 
-function drop<T>(all: ReadonlyMap<Id, T>, id: Id): ReadonlyMap<Id, T> {
+function drop<T>(all: ReadonlyMap<string, T>, id: string): ReadonlyMap<string, T> {
   if (!all.has(id)) return all;
   const rest = new Map(all);
   rest.delete(id);

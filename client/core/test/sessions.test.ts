@@ -157,6 +157,27 @@ describe.each(streams)("the recorded stream $name", ({ lines }) => {
     }
   });
 
+  it("is the same when answers come late, and meanwhile more is told", () => {
+    for (let cut = 0; cut <= told.length; cut += 1) {
+      const there = play(start, told.slice(0, cut));
+      const [asked, came] = [Math.max(0, cut - 3), Math.min(told.length, cut + 5)];
+      // Known before, and read anew; or not known at all.
+      for (const before of [play(start, told.slice(0, asked)), NO_SESSIONS]) {
+        const resumed = play(before, [
+          ...[LIST, ...ids].map((what): Input => ({ is: "reading", what })),
+          ...told.slice(asked, came),
+          ...snapshotOf(there, lines[cut - 1]?.id ?? "0.0"),
+          ...told.slice(came),
+        ]);
+        expect({ ...sorted(resumed), agent: null }, `cut at ${cut}`).toEqual({
+          ...sorted(end),
+          agent: null,
+        });
+        expect(resumed.reading.size).toBe(0);
+      }
+    }
+  });
+
   it("says the same by pieces as by whole parts at the end", () => {
     const whole = play(
       start,
@@ -241,6 +262,47 @@ describe("the reducer", () => {
     expect(words(play(state, [read, piece("other.2")]))).toBe("abb");
     const whole = update({ type: "part", session: "s", message: "m1", part: text("p", "ab") });
     expect(words(play(state, [whole, piece("r.9")]))).toBe("ab");
+  });
+
+  it("reads once more what was asked for before a snapshot was told, or missed too much", () => {
+    const asked = (): Input => ({ is: "reading", what: "s" });
+    const piece = update(
+      { type: "piece", session: "s", message: "m1", part: "p", text: "b" },
+      "r.8",
+    );
+    const answer: Input = {
+      is: "page",
+      session: "s",
+      page: { messages: [message("m1")], todos: [], before: null, at: "r.7" },
+    };
+    const told = play(open(), [asked(), update({ type: "snapshot" }), answer]);
+    expect(told.stale.has("s")).toBe(true);
+    expect(play(told, [asked(), answer]).stale.has("s")).toBe(false);
+    const much = play(open(), [asked(), ...Array.from({ length: 2001 }, () => piece), answer]);
+    expect(much.stale.has("s")).toBe(true);
+    expect(much.reading.size).toBe(0);
+  });
+
+  it("brings nothing back that went while the list was read", () => {
+    const permission = {
+      id: "p",
+      session: "s",
+      root: "s",
+      call: null,
+      tool: "bash",
+      input: null,
+      complete: false,
+      patterns: [],
+      always: [],
+    };
+    const state = play(open(), [
+      { is: "reading", what: LIST },
+      update({ type: "permission_gone", session: "s", permission: "p", why: "answered" }),
+      update({ type: "session", session: session("s", { state: "busy" } as Partial<Session>) }),
+      { is: "list", sessions: [session("s")], permissions: [permission], questions: [] },
+    ]);
+    expect(state.permissions.size).toBe(0);
+    expect(state.sessions.get("s")?.state).toBe("busy");
   });
 
   it("keeps messages and parts in the order of their ids, whenever they come", () => {

@@ -135,6 +135,7 @@ const call = (name: string, input: unknown): ToolCall => ({
   ended: null,
   images: [],
   record: null,
+  child: null,
 });
 
 describe("a tool in a person's words", () => {

@@ -38,13 +38,16 @@ async function project(): Promise<Project> {
     options: { baseURL: `http://127.0.0.1:${port}/v1`, apiKey: "none" },
     models: {
       scripted: { name: "Scripted", tool_call: true, limit: { context: 100_000, output: 4000 } },
+      other: { name: "Another", tool_call: true, limit: { context: 100_000, output: 4000 } },
     },
   };
   const config = {
     provider: { scripted },
     model: "scripted/scripted",
     permission: { bash: "ask" },
+    command: { greet: { template: "say hello $ARGUMENTS", description: "Greets somebody" } },
   };
+  await writeFile(join(dir, "notes.txt"), "Milk, bread and a lamp\n");
   await writeFile(join(dir, "opencode.json"), JSON.stringify(config));
   // A second project, below the first.
   await mkdir(join(dir, "second"), { mode: 0o777 });
@@ -99,6 +102,17 @@ export async function say(page: Page, text: string): Promise<void> {
 export async function hears(page: Page, words: string | RegExp): Promise<void> {
   const answer = transcript(page).locator(".message.agent .markdown", { hasText: words });
   await expect(answer.last()).toBeVisible({ timeout: PATIENCE });
+}
+
+/** Chooses something of the menu of the session that is shown. */
+export async function choose(page: Page, name: string): Promise<void> {
+  await page.getByRole("button", { name: "More for this session" }).click();
+  await page.locator("#session-menu").getByRole("button", { name }).click();
+}
+
+/** All that the transcript says, as one line. */
+export async function words(page: Page): Promise<string> {
+  return (await transcript(page).innerText()).replaceAll(/\s+/g, " ").trim();
 }
 
 export async function rests(page: Page): Promise<void> {

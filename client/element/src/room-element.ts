@@ -265,6 +265,13 @@ export class TandemRoom extends HTMLElement {
     return this.#surface.viewport.contains(point) ? this.#surface.viewport.toDisplay(point) : null;
   }
 
+  /** Where a place of the display is on this page. */
+  clientAt(x: number, y: number): { x: number; y: number } {
+    const stage = this.#parts.stage.getBoundingClientRect();
+    const { left, top, scale } = this.#surface.viewport.placement();
+    return { x: stage.left + left + x * scale, y: stage.top + top + y * scale };
+  }
+
   /** Asks the room to take this size, or that of this element. */
   requestFit(size?: Size): void {
     const { clientWidth, clientHeight } = this.#parts.stage;

@@ -16,6 +16,7 @@ import { createWidth, Edge } from "./edge.tsx";
 import { FloorActions, floorMain } from "./floor.tsx";
 import { follow, matches } from "./follow.ts";
 import { Help } from "./help.tsx";
+import { createHelping } from "./helping.ts";
 import { Icon } from "./icons.tsx";
 import type { PanelHandle } from "./panel/panels.tsx";
 import { RefusedNotice } from "./refused.tsx";
@@ -29,6 +30,10 @@ const Palette = lazy(() => import("./palette.tsx"));
 
 /** Beside a picture in a smaller window the panel waits until it is asked for. */
 const ROOMY = 1100;
+/** The picture comes first; what is not shown has time. */
+const UNSEEN_AFTER_MS = 2000;
+/** Of a card: the first thing to choose, or the safe answer. */
+const FIRST_ANSWER = ".option input, .answer";
 /** So near the edge of the picture a swipe is none of the page's. */
 const RIM = 24;
 
@@ -58,6 +63,13 @@ export function App(props: { room: TandemRoom }) {
     if (panelShown()) setPanelKept(true);
     if (seen.refused()) setPanelKept(false);
   });
+  // Also unseen it is loaded, once there is time: the agent's questions come with it.
+  createEffect(() => {
+    if (!mayTalk() || panelKept()) return;
+    const timer = setTimeout(() => setPanelKept(true), UNSEEN_AFTER_MS);
+    onCleanup(() => clearTimeout(timer));
+  });
+  const helping = createHelping(room, seen, () => setChatting(false));
   let panel: PanelHandle | null = null;
   let focusPanel = false;
   let openLater: { session: string; project: string } | null = null;
@@ -145,7 +157,7 @@ export function App(props: { room: TandemRoom }) {
         break;
       case "card":
         if (toCard) toCard();
-        else if (panelShown()) panel?.toAsk();
+        else if (!panel?.toAsk()) toHelp();
         break;
       case "palette":
         setPalette(shown => (shown === "commands" ? null : "commands"));
@@ -154,6 +166,16 @@ export function App(props: { room: TandemRoom }) {
         talk();
     }
   });
+  /** To the card over the picture; from there: yes. */
+  const toHelp = () => {
+    const cards = [...(helping.place()?.querySelectorAll("details") ?? [])];
+    const card = cards.find(one => one.querySelector(".answer"));
+    if (!card) return;
+    const inside = card.contains(document.activeElement);
+    card.open = true;
+    if (inside) card.querySelector<HTMLElement>(".answer.main")?.click();
+    else card.querySelector<HTMLElement>(FIRST_ANSWER)?.focus();
+  };
   offerCommands((): Command[] => {
     const picture = (name: string, run: () => void, keys?: string): Command =>
       keys ? { name, group: "Picture", run, keys } : { name, group: "Picture", run };
@@ -235,7 +257,7 @@ export function App(props: { room: TandemRoom }) {
           {room}
           <Door room={room} seen={seen} />
           <RefusedNotice room={room} seen={seen} />
-          <Help room={room} seen={seen} />
+          <Help room={room} seen={seen} helping={helping} />
           <p class="told" role="status" classList={{ unseen: told() === "" }}>
             {told()}
           </p>
@@ -293,6 +315,7 @@ export function App(props: { room: TandemRoom }) {
               <Panel
                 room={room}
                 seen={seen}
+                helping={helping}
                 shown={panelShown() && !timelineShown()}
                 onClose={() => showPanel(false)}
                 onRecord={seq => {

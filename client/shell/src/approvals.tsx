@@ -18,6 +18,7 @@ import {
   timeLeft,
 } from "../../core/src/index.ts";
 import type { TandemRoom, TandemRoomEventMap } from "../../element/src/index.ts";
+import { AnswerButton } from "./buttons.tsx";
 import { CHORDS } from "./chords.ts";
 import { colourStyle } from "./floor.tsx";
 import type { Seen } from "./follow.ts";
@@ -287,44 +288,39 @@ function Card(props: {
             onInput={event => setWord(event.currentTarget.value)}
           />
           <div class="approval-answers">
-            <button type="submit" class="answer" ref={deny} disabled={sent()}>
+            <AnswerButton type="submit" ref={deny} disabled={sent()}>
               Deny
-            </button>
+            </AnswerButton>
             <span class="gap" />
             <Show when={props.approval.can_be_always}>
-              <button
-                type="button"
-                class="answer"
+              <AnswerButton
                 disabled={!ready() || sent()}
                 title="Yes, and no more questions for the same on this site"
                 onClick={() => give({ answer: "always-for-origin" })}
               >
                 Always on this site
-              </button>
+              </AnswerButton>
             </Show>
             <Show when={props.approval.always}>
               {always => (
-                <button
-                  type="button"
-                  class="answer"
+                <AnswerButton
                   disabled={!ready() || sent()}
                   title={always()}
                   onClick={() => give({ answer: "always" })}
                 >
                   Always
-                </button>
+                </AnswerButton>
               )}
             </Show>
-            <button
-              type="button"
-              class="answer main"
+            <AnswerButton
+              main
               disabled={!ready() || sent()}
               aria-keyshortcuts={CHORDS.card.aria}
               title={`Yes, this time (${CHORDS.card.shown}, twice)`}
               onClick={() => give({ answer: "once" })}
             >
               Once
-            </button>
+            </AnswerButton>
           </div>
         </form>
       </Show>

@@ -2,13 +2,15 @@
  * The slim bar: which room, who is here, who acts, how well it comes through,
  * and the few things to do. On a phone the doing folds into a menu.
  */
-import { createSignal, type JSX, onCleanup, Show } from "solid-js";
+import { createSignal, type JSX, Show } from "solid-js";
 import type { Stats, TandemRoom } from "../../element/src/index.ts";
+import { ToolButton } from "./buttons.tsx";
 import { CHORDS } from "./chords.ts";
 import { FloorStrip } from "./floor.tsx";
 import { matches, type Seen } from "./follow.ts";
 import { formatMs } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
+import { Menu } from "./menu.tsx";
 import { People } from "./people.tsx";
 import { Tools } from "./tools.tsx";
 
@@ -30,28 +32,9 @@ export interface BarProps {
 
 export function Bar(props: BarProps) {
   const touch = matches("(pointer: coarse)");
-  const [menu, setMenu] = createSignal(false);
   const [keys, setKeys] = createSignal(false);
-  let holder: HTMLDivElement | undefined;
-  let opener: HTMLButtonElement | undefined;
 
-  const outside = (event: PointerEvent) => {
-    if (menu() && !event.composedPath().includes(holder as EventTarget)) setMenu(false);
-  };
-  const closed = (event: KeyboardEvent) => {
-    if (event.key === "Escape" && menu()) {
-      setMenu(false);
-      opener?.focus();
-    }
-  };
-  document.addEventListener("pointerdown", outside, { capture: true });
-  document.addEventListener("keydown", closed);
-  onCleanup(() => {
-    document.removeEventListener("pointerdown", outside, { capture: true });
-    document.removeEventListener("keydown", closed);
-  });
-
-  const tools = () => (
+  const tools = (done?: () => void) => (
     <Tools
       room={props.room}
       mayAct={props.seen.mayAct()}
@@ -60,7 +43,7 @@ export function Bar(props: BarProps) {
       onStats={props.onStats}
       timelineShown={props.timelineShown}
       onTimeline={props.onTimeline}
-      onDone={() => setMenu(false)}
+      onDone={() => done?.()}
     />
   );
 
@@ -94,19 +77,16 @@ export function Bar(props: BarProps) {
         <Quality stats={props.seen.stats()} live={props.seen.live()} />
       </Show>
       <Show when={touch() && props.seen.mayAct()}>
-        <button
-          type="button"
-          class="tool"
+        <ToolButton
           aria-pressed={keys()}
-          aria-label="Keyboard"
-          title="Keyboard"
+          label="Keyboard"
           onClick={() => {
             setKeys(!keys());
             props.room.setOnScreenKeyboard(keys());
           }}
         >
           <Icon name="keyboard" />
-        </button>
+        </ToolButton>
       </Show>
       <Show
         when={props.narrow}
@@ -115,44 +95,30 @@ export function Bar(props: BarProps) {
             {tools()}
             <Show when={props.onPanel}>
               {toggle => (
-                <button
-                  type="button"
-                  class="tool"
+                <ToolButton
                   aria-pressed={props.panelShown}
-                  aria-label="Agent"
+                  label="Agent"
                   title={`The agent beside the picture (${CHORDS.panel.shown})`}
                   onClick={() => toggle()()}
                 >
                   <Icon name="panel" />
-                </button>
+                </ToolButton>
               )}
             </Show>
           </>
         }
       >
-        <div class="menu-holder" ref={holder}>
-          <button
-            type="button"
-            class="tool"
-            ref={opener}
-            aria-expanded={menu()}
-            aria-controls="menu"
-            aria-label="More"
-            title="More"
-            onClick={() => setMenu(!menu())}
-          >
-            <Icon name="more" />
-          </button>
-          <Show when={menu()}>
-            <div class="menu" id="menu">
+        <Menu id="menu" label="More" icon={<Icon name="more" />}>
+          {close => (
+            <>
               <p class="menu-head">
                 <span>{props.room.room}</span>
                 <Quality stats={props.seen.stats()} live={props.seen.live()} />
               </p>
-              {tools()}
-            </div>
-          </Show>
-        </div>
+              {tools(close)}
+            </>
+          )}
+        </Menu>
       </Show>
     </header>
   );

@@ -2,7 +2,7 @@
  * Who may act, and what can be done about it: the strip in the bar with the
  * menu of modes, and the one button that takes over and hands back.
  */
-import { createSignal, For, onCleanup, Show } from "solid-js";
+import { For, Show } from "solid-js";
 import {
   actingOf,
   colourOf,
@@ -16,9 +16,11 @@ import {
   whoWaits,
 } from "../../core/src/index.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
+import { AnswerButton } from "./buttons.tsx";
 import { CHORDS, LEAVE_SHOWN } from "./chords.ts";
 import { matches, type Seen } from "./follow.ts";
 import { Icon } from "./icons.tsx";
+import { createMenu } from "./menu.tsx";
 
 export interface FloorProps {
   room: TandemRoom;
@@ -35,43 +37,25 @@ export const colourStyle = (who: Pick<Presence, "id" | "kind">) => ({
 const offers = (seen: Seen) => offersOf(seen.view(), seen.you(), seen.mayAct());
 
 export function FloorStrip(props: Placed) {
-  const [open, setOpen] = createSignal(false);
-  let holder: HTMLDivElement | undefined;
-  let opener: HTMLButtonElement | undefined;
-  const outside = (event: PointerEvent) => {
-    if (open() && !event.composedPath().includes(holder as EventTarget)) setOpen(false);
-  };
-  const closed = (event: KeyboardEvent) => {
-    if (event.key !== "Escape" || !open()) return;
-    setOpen(false);
-    opener?.focus();
-  };
-  document.addEventListener("pointerdown", outside, { capture: true });
-  document.addEventListener("keydown", closed);
-  onCleanup(() => {
-    document.removeEventListener("pointerdown", outside, { capture: true });
-    document.removeEventListener("keydown", closed);
-  });
-
+  const menu = createMenu();
   const you = () => props.seen.you()?.id ?? null;
   const acting = () => actingOf(props.seen.view(), you());
   const mode = () => props.seen.view()?.floor.mode ?? "together";
   const ask = (what: FloorAsk) => {
     props.room.askFloor(what);
-    setOpen(false);
-    opener?.focus();
+    menu.close();
   };
   return (
-    <div class="strip" classList={{ quiet: acting().words === "" }} ref={holder}>
+    <div class="strip" classList={{ quiet: acting().words === "" }} ref={menu.holder}>
       <button
         type="button"
         class="mode"
-        ref={opener}
-        aria-expanded={open()}
+        ref={menu.opener}
+        aria-expanded={menu.open()}
         aria-controls="modes"
         aria-label={`${MODES[mode()].name}. Who may act`}
         title={MODES[mode()].line}
-        onClick={() => setOpen(!open())}
+        onClick={menu.toggle}
       >
         <span class="words">{MODES[mode()].name}</span>
         <Icon name="down" />
@@ -94,7 +78,7 @@ export function FloorStrip(props: Placed) {
           {words => <span class="waits">{words()}</span>}
         </Show>
       </div>
-      <Show when={open()}>
+      <Show when={menu.open()}>
         <FloorMenu {...props} onAsk={ask} />
       </Show>
     </div>
@@ -217,36 +201,26 @@ export function FloorActions(
             <span class="words" role="status">
               {asking()}
             </span>
-            <button
-              type="button"
-              class="answer"
-              onClick={() => props.room.askFloor({ kind: "give", to: who().id })}
-            >
+            <AnswerButton onClick={() => props.room.askFloor({ kind: "give", to: who().id })}>
               Give to {who().name}
-            </button>
+            </AnswerButton>
           </span>
         )}
       </Show>
       <Show when={can().ask}>
         {ask => (
-          <button
-            type="button"
-            class="answer"
-            onClick={() => props.room.askFloor({ kind: "request" })}
-          >
+          <AnswerButton onClick={() => props.room.askFloor({ kind: "request" })}>
             {ask().atOnce ? "Take the turn" : `Ask ${ask().of.name}`}
-          </button>
+          </AnswerButton>
         )}
       </Show>
       <Show when={can().withdraw}>
-        <button
-          type="button"
-          class="answer"
+        <AnswerButton
           title="You have asked for a turn"
           onClick={() => props.room.askFloor({ kind: "withdraw" })}
         >
           Stop asking
-        </button>
+        </AnswerButton>
       </Show>
       <Show when={takenOver()}>
         <input

@@ -2,53 +2,45 @@
 import { createEffect, createSignal, For, Show } from "solid-js";
 import { colourOf, type HelpRequest } from "../../core/src/index.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
+import { AnswerButton } from "./buttons.tsx";
 import type { Seen } from "./follow.ts";
+import { type Helping, isMarkup } from "./helping.ts";
 import { Icon } from "./icons.tsx";
 import { Markup } from "./markup.tsx";
 
-export function Help(props: { room: TandemRoom; seen: Seen }) {
-  const ids = () =>
-    props.seen.joined() ? (props.seen.view()?.help ?? []).map(help => help.id) : [];
-  const one = (id: number) => props.seen.view()?.help.find(help => help.id === id);
+interface HelpProps {
+  room: TandemRoom;
+  seen: Seen;
+  helping: Helping;
+}
+
+export function Help(props: HelpProps) {
   return (
-    <section class="helps" aria-label="Requests for help" aria-live="polite">
-      <For each={ids()}>
+    <section
+      class="helps"
+      aria-label="Requests for help"
+      aria-live="polite"
+      ref={element => props.helping.setPlace(element)}
+    >
+      <For each={props.helping.ids()}>
         {id => (
-          <Show when={one(id)}>
-            {help => <Card help={help()} room={props.room} seen={props.seen} />}
-          </Show>
+          <Show when={props.helping.one(id)}>{help => <Card {...props} help={help()} />}</Show>
         )}
       </For>
     </section>
   );
 }
 
-function Card(props: { help: HelpRequest; room: TandemRoom; seen: Seen }) {
-  const [note, setNote] = createSignal("");
+function Card(props: HelpProps & { help: HelpRequest }) {
   const agent = () => props.help.agent;
-  const helper = () => props.help.helper;
-  const isMine = () => helper() !== null && helper()?.id === props.seen.you()?.id;
-  const isMarkup = () => props.help.task === "annotate";
+  const isMine = () => props.helping.isMine(props.help);
   // The picture as it was when the request was taken up: the agent's own is of that moment too.
   const [still, setStill] = createSignal<string | null>(null);
-  const [drawing, setDrawing] = createSignal(false);
   createEffect(() => {
-    if (!isMarkup() || !isMine() || still() !== null) return;
+    if (!isMarkup(props.help) || !isMine() || still() !== null) return;
     setStill(props.room.still());
-    setDrawing(true);
+    props.helping.draw(props.help.id);
   });
-  const title = () => {
-    if (isMarkup() && !helper()) return `${agent().name} asks you to mark up the page`;
-    if (isMine()) return `You are helping ${agent().name}`;
-    const other = helper();
-    return other ? `${other.name} is helping ${agent().name}` : `${agent().name} asks for help`;
-  };
-  const accept = () => {
-    props.room.answerHelp(props.help.id, { kind: "accept" });
-    if (!isMarkup()) props.room.focus();
-  };
-  const finish = (kind: "done" | "decline") =>
-    props.room.answerHelp(props.help.id, { kind, note: note() });
   // Folded by its title, as what is asked for may lie below the card.
   return (
     <details
@@ -58,41 +50,10 @@ function Card(props: { help: HelpRequest; room: TandemRoom; seen: Seen }) {
     >
       <summary class="help-title">
         <Icon name="bot" />
-        {title()}
+        {props.helping.title(props.help)}
       </summary>
-      <form
-        onSubmit={event => {
-          event.preventDefault();
-          if (!isMine()) accept();
-          else if (isMarkup()) setDrawing(true);
-          else finish("done");
-        }}
-      >
-        <p class="help-reason">{props.help.reason}</p>
-        <Show when={props.seen.mayAct()}>
-          <Show when={isMine()}>
-            <input
-              class="help-note"
-              aria-label={`A note for ${agent().name}`}
-              placeholder={`A note for ${agent().name}`}
-              maxlength={500}
-              value={note()}
-              onInput={event => setNote(event.currentTarget.value)}
-            />
-          </Show>
-          <Show when={isMine() || helper() === null}>
-            <div class="answers">
-              <button type="button" class="answer" onClick={() => finish("decline")}>
-                {isMine() ? "I cannot" : "Decline"}
-              </button>
-              <button type="submit" class="answer main">
-                {!isMine() ? "I'll do it" : isMarkup() ? "Mark up" : "Done"}
-              </button>
-            </div>
-          </Show>
-        </Show>
-      </form>
-      <Show when={isMine() && drawing() && props.seen.view()}>
+      <HelpForm helping={props.helping} help={props.help} mayAct={props.seen.mayAct()} />
+      <Show when={isMine() && props.helping.drawing() === props.help.id && props.seen.view()}>
         {view => (
           <Markup
             agent={agent().name}
@@ -102,10 +63,51 @@ function Card(props: { help: HelpRequest; room: TandemRoom; seen: Seen }) {
             onSend={(marks, words) =>
               props.room.answerHelp(props.help.id, { kind: "done", note: words, marks })
             }
-            onClose={() => setDrawing(false)}
+            onClose={() => props.helping.draw(null)}
           />
         )}
       </Show>
     </details>
+  );
+}
+
+/** What is asked for and the answers to it, wherever it is shown. */
+export function HelpForm(props: { helping: Helping; help: HelpRequest; mayAct: boolean }) {
+  const { helping } = props;
+  const isMine = () => helping.isMine(props.help);
+  return (
+    <form
+      onSubmit={event => {
+        event.preventDefault();
+        if (!isMine()) helping.accept(props.help);
+        else if (isMarkup(props.help)) helping.draw(props.help.id);
+        else helping.finish(props.help, "done");
+      }}
+    >
+      <p class="help-reason">{props.help.reason}</p>
+      <Show when={props.mayAct}>
+        <Show when={isMine()}>
+          <input
+            class="help-note"
+            aria-label={`A note for ${props.help.agent.name}`}
+            placeholder={`A note for ${props.help.agent.name}`}
+            maxlength={500}
+            autocomplete="off"
+            value={helping.note(props.help.id)}
+            onInput={event => helping.setNote(props.help.id, event.currentTarget.value)}
+          />
+        </Show>
+        <Show when={isMine() || props.help.helper === null}>
+          <div class="answers">
+            <AnswerButton onClick={() => helping.finish(props.help, "decline")}>
+              {isMine() ? "I cannot" : "Decline"}
+            </AnswerButton>
+            <AnswerButton type="submit" main>
+              {!isMine() ? "I'll do it" : isMarkup(props.help) ? "Mark up" : "Done"}
+            </AnswerButton>
+          </div>
+        </Show>
+      </Show>
+    </form>
   );
 }

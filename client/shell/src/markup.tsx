@@ -1,6 +1,7 @@
 /** Marks on a still of the picture, for an agent: boxes and lines, each with a word. */
 import { createSignal, For, onCleanup, onMount, Show } from "solid-js";
 import type { Mark, Size } from "../../core/src/index.ts";
+import { AnswerButton } from "./buttons.tsx";
 import { Icon } from "./icons.tsx";
 
 /** What one answer may have; the server refuses more. */
@@ -194,14 +195,9 @@ export function Markup(props: {
               )}
             </For>
           </fieldset>
-          <button
-            type="button"
-            class="answer"
-            disabled={marks().length >= MOST_MARKS}
-            onClick={addInTheMiddle}
-          >
+          <AnswerButton disabled={marks().length >= MOST_MARKS} onClick={addInTheMiddle}>
             Add a box
-          </button>
+          </AnswerButton>
         </div>
         <Show
           when={marks().length > 0}
@@ -252,9 +248,9 @@ export function Markup(props: {
             value={note()}
             onInput={event => setNote(event.currentTarget.value)}
           />
-          <button type="submit" class="answer main" disabled={marks().length === 0 && !note()}>
+          <AnswerButton type="submit" main disabled={marks().length === 0 && !note()}>
             Send
-          </button>
+          </AnswerButton>
         </div>
       </form>
     </dialog>

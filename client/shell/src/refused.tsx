@@ -2,6 +2,7 @@
 import { createEffect, createSignal, onCleanup, Show } from "solid-js";
 import { offersOf, type Refused, refusalOf } from "../../core/src/index.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
+import { AnswerButton, ToolButton } from "./buttons.tsx";
 import type { Seen } from "./follow.ts";
 import { Icon } from "./icons.tsx";
 
@@ -38,25 +39,17 @@ export function RefusedNotice(props: { room: TandemRoom; seen: Seen }) {
           <p>{words()}</p>
           <Show when={has("ask") && ask()}>
             {asked => (
-              <button type="button" class="answer" onClick={() => go("request")}>
+              <AnswerButton onClick={() => go("request")}>
                 {asked().atOnce ? "Take the turn" : `Ask ${asked().of.name}`}
-              </button>
+              </AnswerButton>
             )}
           </Show>
           <Show when={has("take-over")}>
-            <button type="button" class="answer" onClick={() => go("takeover")}>
-              Take over
-            </button>
+            <AnswerButton onClick={() => go("takeover")}>Take over</AnswerButton>
           </Show>
-          <button
-            type="button"
-            class="tool"
-            aria-label="Close"
-            title="Close"
-            onClick={() => setShown(false)}
-          >
+          <ToolButton label="Close" onClick={() => setShown(false)}>
             <Icon name="close" />
-          </button>
+          </ToolButton>
         </div>
       </Show>
     </div>

@@ -1,5 +1,6 @@
 /** The numbers, for who wants to know. */
 import type { Stats } from "../../element/src/index.ts";
+import { ToolButton } from "./buttons.tsx";
 import { formatMs } from "./format.ts";
 import { Icon } from "./icons.tsx";
 
@@ -25,9 +26,9 @@ export function StatsPanel(props: { stats: Stats | null; onClose: () => void }) 
     <section class="stats" aria-label="Statistics">
       <header>
         <h2>Statistics</h2>
-        <button type="button" class="tool" aria-label="Close" title="Close" onClick={props.onClose}>
+        <ToolButton label="Close" onClick={props.onClose}>
           <Icon name="close" />
-        </button>
+        </ToolButton>
       </header>
       <dl>
         <dt>Pictures</dt>

@@ -12,6 +12,7 @@ import {
   recordPath,
 } from "../../core/src/index.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
+import { AnswerButton, ToolButton } from "./buttons.tsx";
 import { colourStyle } from "./floor.tsx";
 import { matches, type Seen } from "./follow.ts";
 import { Icon, type IconName } from "./icons.tsx";
@@ -105,16 +106,9 @@ export function Timeline(props: TimelineProps) {
         >
           <Icon name="download" />
         </a>
-        <button
-          type="button"
-          class="tool"
-          ref={close}
-          aria-label="Close the timeline"
-          title="Close"
-          onClick={props.onClose}
-        >
+        <ToolButton ref={close} label="Close the timeline" title="Close" onClick={props.onClose}>
           <Icon name="close" />
-        </button>
+        </ToolButton>
       </header>
       <form class="timeline-filter" aria-label="Filter" onSubmit={event => event.preventDefault()}>
         <select
@@ -276,14 +270,10 @@ function Empty(props: {
     <div class="timeline-empty" role="status">
       <p>{words()}</p>
       <Show when={props.state === "broken"}>
-        <button type="button" class="answer" onClick={props.onAgain}>
-          Try now
-        </button>
+        <AnswerButton onClick={props.onAgain}>Try now</AnswerButton>
       </Show>
       <Show when={props.state === "ready" && props.filtered}>
-        <button type="button" class="answer" onClick={props.onAll}>
-          Show everything
-        </button>
+        <AnswerButton onClick={props.onAll}>Show everything</AnswerButton>
       </Show>
     </div>
   );

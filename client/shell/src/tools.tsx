@@ -1,6 +1,7 @@
 /** The few things to do with the picture; in the bar, or in the menu of a phone. */
 import { createSignal, onCleanup, Show } from "solid-js";
 import type { Fit, TandemRoom } from "../../element/src/index.ts";
+import { ToolButton } from "./buttons.tsx";
 import { Icon } from "./icons.tsx";
 
 export interface ToolsProps {
@@ -69,22 +70,14 @@ export function Tools(props: ToolsProps) {
         </button>
       </Show>
       <Show when={document.fullscreenEnabled}>
-        <button
-          type="button"
-          class="tool"
-          aria-label={full() ? "Leave full screen" : "Full screen"}
-          title={full() ? "Leave full screen" : "Full screen"}
-          onClick={toggleFull}
-        >
+        <ToolButton label={full() ? "Leave full screen" : "Full screen"} onClick={toggleFull}>
           <Icon name={full() ? "minimize" : "maximize"} />
           <span class="label only-menu">{full() ? "Leave full screen" : "Full screen"}</span>
-        </button>
+        </ToolButton>
       </Show>
-      <button
-        type="button"
-        class="tool"
+      <ToolButton
         aria-pressed={props.timelineShown}
-        aria-label="Timeline"
+        label="Timeline"
         title="Timeline: who did what"
         onClick={() => {
           props.onTimeline();
@@ -93,13 +86,10 @@ export function Tools(props: ToolsProps) {
       >
         <Icon name="history" />
         <span class="label only-menu">Timeline</span>
-      </button>
-      <button
-        type="button"
-        class="tool"
+      </ToolButton>
+      <ToolButton
         aria-pressed={props.statsShown}
-        aria-label="Statistics"
-        title="Statistics"
+        label="Statistics"
         onClick={() => {
           props.onStats();
           props.onDone();
@@ -107,7 +97,7 @@ export function Tools(props: ToolsProps) {
       >
         <Icon name="stats" />
         <span class="label only-menu">Statistics</span>
-      </button>
+      </ToolButton>
     </fieldset>
   );
 }

@@ -1,5 +1,6 @@
 /** What goes along with a prompt: files as the API takes them, and a picked element as words. */
 import { shownText } from "../../../core/src/approvals.ts";
+import type { Picked } from "../../../core/src/protocol.ts";
 import type { TandemRoom } from "../../../element/src/index.ts";
 
 export interface Attached {
@@ -16,10 +17,11 @@ export const MOST_BYTES = 11 * 1024 * 1024;
 const WIDEST = 1280;
 
 let keys = 0;
-const made = (name: string, mime: string, data: string): Attached => {
+export const withKey = (file: Omit<Attached, "key">): Attached => {
   keys += 1;
-  return { key: keys, name, mime, data };
+  return { ...file, key: keys };
 };
+const made = (name: string, mime: string, data: string): Attached => withKey({ name, mime, data });
 
 export const sizeOf = (files: readonly Attached[]): number =>
   files.reduce((sum, file) => sum + file.data.length * 0.75, 0);
@@ -53,76 +55,10 @@ export async function screenshotOf(room: TandemRoom): Promise<Attached | null> {
   return made("screenshot.jpg", "image/jpeg", data);
 }
 
-/** Runs in the page: what lies at a pixel of the display, in few words. */
-const LOOK = `() => {
-  const frame = (outerWidth - innerWidth) / 2;
-  const x = DX - screenX - frame, y = DY - screenY - (outerHeight - innerHeight - frame);
-  const found = document.elementFromPoint(x, y);
-  if (!found) return null;
-  const all = "a,button,input,select,textarea,label,summary,[role],[onclick],img,h1,h2,h3,h4,td,th,li,p";
-  const one = found.closest(all) ?? found;
-  const path = [];
-  for (let at = one; at && at !== document.documentElement && path.length < 6; at = at.parentElement) {
-    if (at.id) { path.unshift("#" + CSS.escape(at.id)); break; }
-    const same = at.parentElement ? [...at.parentElement.children].filter(n => n.localName === at.localName) : [];
-    path.unshift(at.localName + (same.length > 1 ? ":nth-of-type(" + (same.indexOf(at) + 1) + ")" : ""));
-  }
-  const words = (one.getAttribute("aria-label") || one.innerText || one.value || one.alt || one.title || "").trim();
-  return { tag: one.localName, role: one.getAttribute("role") ?? "", selector: path.join(" > "),
-    words: words.replace(/\\s+/g, " ").slice(0, 200), html: one.outerHTML.slice(0, 300), url: location.href };
-}`;
-
-interface Picked {
-  tag: string;
-  role: string;
-  selector: string;
-  words: string;
-  html: string;
-  url: string;
-}
-
-interface ToolAnswer {
-  isError?: boolean;
-  content?: { type: string; text?: string }[];
-  structuredContent?: unknown;
-}
-
-/** Words for the prompt about what lies at a pixel of the display; or why there are none. */
-export async function elementAt(
-  room: TandemRoom,
-  at: { x: number; y: number },
-): Promise<{ words: string } | { refused: string }> {
-  const code = LOOK.replace("DX", String(Math.round(at.x))).replace("DY", String(Math.round(at.y)));
-  const answer = (await room.call("browser_evaluate", { function: code })) as ToolAnswer | null;
-  if (!answer) return { refused: "The connection to the room was lost. Pick it again." };
-  const text = answer.content?.map(part => part.text ?? "").join("\n") ?? "";
-  if (answer.isError) return { refused: text.replace(/^#+ \w+\s*/, "").split("\n")[0] ?? "" };
-  const found = readPicked(answer.structuredContent) ?? readPicked(text);
-  if (!found) return { refused: "Nothing of the page lies there. Pick it in the page itself." };
-  const role = found.role || found.tag;
-  const named = found.words ? ` “${shownText(found.words)}”` : "";
-  return {
-    words: `The element ${role}${named} on ${found.url}\n\`${found.selector}\`\n`,
-  };
-}
-
-function readPicked(from: unknown): Picked | null {
-  let value = from;
-  if (typeof from === "string") {
-    const [, json] = /(\{[\s\S]*\})/.exec(from.split(/\n### /)[0] ?? "") ?? [];
-    try {
-      value = JSON.parse(json ?? "null");
-    } catch {
-      return null;
-    }
-  }
-  if (typeof value !== "object" || value === null) return null;
-  const fields = value as Record<string, unknown>;
-  if (typeof fields.selector === "string") return fields as unknown as Picked;
-  // Structured answers have the value under a name of theirs.
-  for (const inner of Object.values(fields)) {
-    const found = typeof inner === "object" ? readPicked(inner) : null;
-    if (found) return found;
-  }
-  return null;
+/** A picked element in words for the agent: what it is, and how it is found again. */
+export function wordsOfPicked(picked: Picked): string {
+  const named = picked.name || picked.text.slice(0, 80);
+  const name = named ? ` “${shownText(named)}”` : "";
+  const frame = picked.frame === null ? "" : ` (in the frame ${picked.frame})`;
+  return `The element ${picked.role}${name} on ${picked.url}${frame}\n\`${picked.locator}\`\n`;
 }

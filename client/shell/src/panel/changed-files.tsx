@@ -3,6 +3,7 @@ import { For, Show } from "solid-js";
 import { languageOf } from "../../../core/src/code-colours.ts";
 import { diffTexts, readPatch } from "../../../core/src/diff.ts";
 import type { FileChange } from "../../../core/src/sessions-model.ts";
+import { AnswerButton } from "../buttons.tsx";
 import { DiffView } from "./code.tsx";
 import { Icon } from "./icon.tsx";
 
@@ -43,9 +44,7 @@ export function ChangedFiles(props: { files: readonly FileChange[] | null; onDon
         </Show>
       </div>
       <p class="files-foot">
-        <button type="button" class="answer" onClick={props.onDone}>
-          Back to the conversation
-        </button>
+        <AnswerButton onClick={props.onDone}>Back to the conversation</AnswerButton>
       </p>
     </section>
   );

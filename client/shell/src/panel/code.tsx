@@ -2,6 +2,7 @@
 import { createMemo, createSignal, For, onCleanup, Show } from "solid-js";
 import { colourCode } from "../../../core/src/code-colours.ts";
 import type { Diff } from "../../../core/src/diff.ts";
+import { ToolButton } from "../buttons.tsx";
 import { Icon } from "./icon.tsx";
 
 /** So many lines of a diff are drawn. */
@@ -13,11 +14,9 @@ export function Copy(props: { text: string; label: string }) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   onCleanup(() => clearTimeout(timer));
   return (
-    <button
-      type="button"
+    <ToolButton
       class="tool copy"
-      aria-label={copied() ? "Copied" : props.label}
-      title={copied() ? "Copied" : props.label}
+      label={copied() ? "Copied" : props.label}
       onClick={() => {
         void navigator.clipboard?.writeText(props.text).then(() => {
           setCopied(true);
@@ -27,7 +26,7 @@ export function Copy(props: { text: string; label: string }) {
       }}
     >
       <Icon name={copied() ? "check" : "copy"} />
-    </button>
+    </ToolButton>
   );
 }
 

@@ -3,41 +3,31 @@
  * `/` a command. What is written while the agent is at work waits its turn.
  */
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
+import { referencesIn } from "../../../core/src/mentions.ts";
 import { works } from "../../../core/src/sessions.ts";
 import type { Attachment, Prompt } from "../../../core/src/sessions-model.ts";
 import type { TandemRoom } from "../../../element/src/index.ts";
+import { ToolButton } from "../buttons.tsx";
 import {
   type Attached,
   addressOf,
-  elementAt,
   fromFile,
   MOST_BYTES,
   screenshotOf,
   sizeOf,
+  wordsOfPicked,
 } from "./attach.ts";
 import type { Copilot } from "./copilot.ts";
+import { createDrafts, type Draft } from "./drafts.ts";
 import { Icon } from "./icon.tsx";
+import { createOffers, type Offer, OfferList } from "./offers.tsx";
 import { Picker } from "./picker.tsx";
-
-const FILES_AFTER_MS = 120;
 
 export interface ComposerHandle {
   focus: () => void;
   screenshot: () => void;
   pick: () => void;
   attach: () => void;
-}
-
-interface Draft {
-  text: string;
-  files: readonly Attached[];
-}
-const EMPTY: Draft = { text: "", files: [] };
-
-interface Offer {
-  /** What takes the place of the word that is being written. */
-  word: string;
-  about: string;
 }
 
 export function Composer(props: {
@@ -47,16 +37,13 @@ export function Composer(props: {
   ref: (handle: ComposerHandle | null) => void;
 }) {
   const { copilot } = props;
-  const [drafts, setDrafts] = createSignal<ReadonlyMap<string, Draft>>(new Map());
+  const drafts = createDrafts(copilot.memory);
   const place = () => copilot.current() ?? "";
-  const draft = () => drafts().get(place()) ?? EMPTY;
-  const change = (part: Partial<Draft>, where = place()) =>
-    setDrafts(all => new Map(all).set(where, { ...(all.get(where) ?? EMPTY), ...part }));
+  const draft = createMemo(() => drafts.of(place()));
+  const change = (part: Partial<Draft>, where = place()) => drafts.change(where, part);
   const [note, setNote] = createSignal("");
   const [picking, setPicking] = createSignal(false);
   createEffect(on(picking, now => props.onPicking(now), { defer: true }));
-  const [model, setModel] = createSignal<string | null>(null);
-  const [agent, setAgent] = createSignal<string | null>(null);
   let field: HTMLTextAreaElement | undefined;
   let chooser: HTMLInputElement | undefined;
 
@@ -72,21 +59,23 @@ export function Composer(props: {
   // --- Sending ------------------------------------------------------------
   const send = async () => {
     const where = place();
-    const { text, files } = draft();
+    const { text, files, model, agent } = draft();
     if (text.trim() === "" && files.length === 0) return;
-    const prompt: Prompt = {
-      text: text.trim(),
-      files: [...files.map(({ name, mime, data }): Attachment => ({ name, mime, data }))],
-    };
-    const chosenModel = model();
-    const chosenAgent = agent();
-    if (chosenModel) prompt.model = chosenModel;
-    if (chosenAgent) prompt.agent = chosenAgent;
-    change(EMPTY, where);
+    const isCommand = copilot.commandIn(text.trim()) !== null;
+    if (isCommand && files.length > 0) {
+      setNote("A command takes nothing along. Leave it out, or say it in your own words.");
+      return;
+    }
+    change({ text: "", files: [] }, where);
     setNote("");
+    const carried = files.map(({ name, mime, data }): Attachment => ({ name, mime, data }));
+    const named = isCommand ? [] : await referencesIn(text, offers.isFile);
+    const prompt: Prompt = { text: text.trim(), files: [...carried, ...named] };
+    if (model) prompt.model = model;
+    if (agent) prompt.agent = agent;
     if (await copilot.say(prompt)) return;
     // It is still theirs, unless they have begun to write something else.
-    const now = drafts().get(where) ?? EMPTY;
+    const now = drafts.of(where);
     if (now.text === "" && now.files.length === 0) change({ text, files }, where);
   };
 
@@ -120,66 +109,11 @@ export function Composer(props: {
     const gap = from > 0 && !/\s$/.test(text.slice(0, from)) ? "\n" : "";
     change({ text: text.slice(0, from) + gap + words + text.slice(field?.selectionEnd ?? from) });
   };
-  const pick = async (at: { x: number; y: number }) => {
-    setPicking(false);
-    const found = await elementAt(props.room, at);
-    if ("words" in found) insert(found.words);
-    else setNote(found.refused);
-    field?.focus();
-  };
-
-  // --- `@` and `/` ----------------------------------------------------------
   const [caret, setCaret] = createSignal(0);
-  const [hushed, setHushed] = createSignal<string | null>(null);
-  const [files, setFiles] = createSignal<readonly string[]>([]);
-  const [chosen, setChosen] = createSignal(0);
-  const word = createMemo(() => {
-    const before = draft().text.slice(0, caret());
-    const [, command] = /^\/([\w:-]*)$/.exec(before) ?? [];
-    if (command !== undefined && copilot.can()?.commands) return { sign: "/", text: command };
-    const [, file] = /(?:^|\s)@([^\s@]*)$/.exec(before) ?? [];
-    if (file !== undefined && copilot.can()?.files) return { sign: "@", text: file };
-    return null;
-  });
-  const written = () => {
-    const found = word();
-    return found ? found.sign + found.text : null;
-  };
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  onCleanup(() => clearTimeout(timer));
-  createEffect(
-    on(written, now => {
-      setChosen(0);
-      clearTimeout(timer);
-      const found = word();
-      if (now !== hushed()) setHushed(null);
-      if (found?.sign !== "@") return;
-      timer = setTimeout(() => {
-        copilot.api.files(found.text).then(
-          paths => {
-            if (written() === now) setFiles(paths);
-          },
-          () => setFiles([]),
-        );
-      }, FILES_AFTER_MS);
-    }),
-  );
-  const offers = (): Offer[] => {
-    const found = word();
-    if (!found || hushed() === written()) return [];
-    if (found.sign === "@")
-      return files()
-        .slice(0, 8)
-        .map(path => ({ word: `@${path}`, about: "" }));
-    const start = found.text.toLowerCase();
-    return (copilot.choices()?.commands ?? [])
-      .filter(one => one.name.toLowerCase().startsWith(start))
-      .slice(0, 8)
-      .map(one => ({ word: `/${one.name}`, about: one.description }));
-  };
+  const offers = createOffers(copilot, () => draft().text.slice(0, caret()));
   const complete = (offer: Offer) => {
     const { text } = draft();
-    const start = caret() - (written()?.length ?? 0);
+    const start = caret() - (offers.written()?.length ?? 0);
     const now = `${text.slice(0, start)}${offer.word} `;
     change({ text: now + text.slice(caret()).trimStart() });
     queueMicrotask(() => {
@@ -190,18 +124,18 @@ export function Composer(props: {
 
   const key = (event: KeyboardEvent) => {
     if (event.isComposing) return;
-    const all = offers();
+    const all = offers.all();
     if (all.length > 0) {
-      const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-      if (by !== 0) {
+      const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : null;
+      if (by !== null) {
         event.preventDefault();
-        setChosen(at => (at + by + all.length) % all.length);
+        offers.step(by);
         return;
       }
-      const one = all[chosen()];
+      const one = all[offers.chosen()];
       if ((event.key === "Enter" || event.key === "Tab") && one && !event.shiftKey) {
         // A command that is there in full is sent, not written once more.
-        if (!(event.key === "Enter" && one.word === written())) {
+        if (!(event.key === "Enter" && one.word === offers.written())) {
           event.preventDefault();
           complete(one);
           return;
@@ -209,7 +143,7 @@ export function Composer(props: {
       }
       if (event.key === "Escape") {
         event.stopPropagation();
-        setHushed(written());
+        offers.hush();
         return;
       }
     }
@@ -231,9 +165,9 @@ export function Composer(props: {
   const models = () => copilot.choices()?.models ?? [];
   const agents = () => copilot.choices()?.agents ?? [];
   const modelShown = () =>
-    model() ?? copilot.session()?.model ?? models().find(one => one.default)?.id ?? "";
-  const agentShown = () => agent() ?? copilot.session()?.agent ?? agents()[0]?.name ?? "";
-  const queued = () => copilot.queue().filter(one => one.session === copilot.current());
+    draft().model ?? copilot.session()?.model ?? models().find(one => one.default)?.id ?? "";
+  const agentShown = () => draft().agent ?? copilot.session()?.agent ?? agents()[0]?.name ?? "";
+  const queued = () => copilot.queue().filter(one => one.session === place());
   const [over, setOver] = createSignal(false);
   return (
     <form
@@ -261,47 +195,29 @@ export function Composer(props: {
             {one => (
               <li>
                 <span class="words">{one.prompt.text || "A picture"}</span>
-                <button type="button" class="link" onClick={() => copilot.sendNow(one.key)}>
-                  Send now
-                </button>
-                <button
-                  type="button"
-                  class="tool"
-                  aria-label="Don't send it"
-                  title="Don't send it"
-                  onClick={() => {
-                    copilot.unqueue(one.key);
-                    if (draft().text === "") change({ text: one.prompt.text });
-                  }}
+                <Show
+                  when={!one.sending}
+                  fallback={<span class="small">The agent is starting</span>}
                 >
-                  <Icon name="close" />
-                </button>
+                  <button type="button" class="link" onClick={() => copilot.sendNow(one.key)}>
+                    Send now
+                  </button>
+                  <ToolButton
+                    label="Don't send it"
+                    onClick={() => {
+                      copilot.unqueue(one.key);
+                      if (draft().text === "") change({ text: one.prompt.text });
+                    }}
+                  >
+                    <Icon name="close" />
+                  </ToolButton>
+                </Show>
               </li>
             )}
           </For>
         </ul>
       </Show>
-      <Show when={offers().length > 0}>
-        <div class="offers" id="offers" role="listbox" aria-label="Suggestions">
-          <For each={offers()}>
-            {(offer, at) => (
-              // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the field's, which keeps the focus.
-              <div
-                id={`offer-${at()}`}
-                class="offer"
-                role="option"
-                aria-selected={at() === chosen()}
-                tabIndex={-1}
-                onPointerDown={event => event.preventDefault()}
-                onClick={() => complete(offer)}
-              >
-                <bdi>{offer.word}</bdi>
-                <span class="small">{offer.about}</span>
-              </div>
-            )}
-          </For>
-        </div>
-      </Show>
+      <OfferList offers={offers} onChoose={complete} />
       <div class="composer-box">
         <Show when={draft().files.length > 0}>
           <ul class="attached" aria-label="Goes along">
@@ -338,8 +254,8 @@ export function Composer(props: {
           disabled={!mayWrite()}
           value={draft().text}
           aria-autocomplete="list"
-          aria-controls={offers().length > 0 ? "offers" : undefined}
-          aria-activedescendant={offers().length > 0 ? `offer-${chosen()}` : undefined}
+          aria-controls={offers.all().length > 0 ? "offers" : undefined}
+          aria-activedescendant={offers.all().length > 0 ? `offer-${offers.chosen()}` : undefined}
           onInput={event => {
             change({ text: event.currentTarget.value });
             setCaret(event.currentTarget.selectionStart);
@@ -365,34 +281,19 @@ export function Composer(props: {
               event.currentTarget.value = "";
             }}
           />
-          <button
-            type="button"
-            class="tool"
-            aria-label="Add a screenshot of the room"
-            title="Add a screenshot of the room"
-            onClick={() => void screenshot()}
-          >
+          <ToolButton label="Add a screenshot of the room" onClick={() => void screenshot()}>
             <Icon name="camera" />
-          </button>
-          <button
-            type="button"
-            class="tool"
-            aria-label="Pick an element of the page"
-            title="Pick an element of the page"
+          </ToolButton>
+          <ToolButton
+            label="Pick an element of the page"
             aria-pressed={picking()}
             onClick={() => setPicking(on => !on)}
           >
             <Icon name="pick" />
-          </button>
-          <button
-            type="button"
-            class="tool"
-            aria-label="Add a file"
-            title="Add a file"
-            onClick={() => chooser?.click()}
-          >
+          </ToolButton>
+          <ToolButton label="Add a file" onClick={() => chooser?.click()}>
             <Icon name="clip" />
-          </button>
+          </ToolButton>
           <span class="gap" />
           <Show when={agents().length > 1}>
             <select
@@ -400,7 +301,7 @@ export function Composer(props: {
               aria-label="Way of working"
               title="Way of working"
               value={agentShown()}
-              onChange={event => setAgent(event.currentTarget.value)}
+              onChange={event => change({ agent: event.currentTarget.value })}
             >
               <For each={agents()}>
                 {one => (
@@ -417,7 +318,7 @@ export function Composer(props: {
               aria-label="Model"
               title="Model"
               value={modelShown()}
-              onChange={event => setModel(event.currentTarget.value)}
+              onChange={event => change({ model: event.currentTarget.value })}
             >
               <For each={models()}>{one => <option value={one.id}>{one.name}</option>}</For>
             </select>
@@ -457,9 +358,9 @@ export function Composer(props: {
       <Show when={picking()}>
         <Picker
           room={props.room}
-          onPick={at => void pick(at)}
-          onCancel={() => {
+          onPicked={picked => {
             setPicking(false);
+            if (picked) insert(wordsOfPicked(picked));
             field?.focus();
           }}
         />

@@ -3,7 +3,7 @@
  * the network and the reducer; it draws nothing. Nothing is started before
  * somebody wants something: an agent that is off stays off.
  */
-import { type Accessor, batch, createSignal, onCleanup } from "solid-js";
+import { type Accessor, batch, createEffect, createSignal, on, onCleanup, untrack } from "solid-js";
 import {
   type Input,
   LIST,
@@ -24,19 +24,14 @@ import type {
 import { ApiError, SessionsApi } from "../../../dom/src/sessions-api.ts";
 import type { TandemRoom } from "../../../element/src/index.ts";
 import { recall, remember } from "../remembered.ts";
+import { keptQueue, type Queued } from "./drafts.ts";
 import { RoomLink } from "./link.ts";
 
 const PAGE = 50;
 const READ_AGAIN_MS = 2000;
+const LOOK_AGAIN_MS = 1500;
 
 export type Connection = "off" | "opening" | "open" | "lost" | "refused";
-
-/** What waits to be said until the agent is done with the last. */
-export interface Queued {
-  key: number;
-  session: Id;
-  prompt: Prompt;
-}
 
 export interface Copilot {
   state: Accessor<SessionsState>;
@@ -52,11 +47,15 @@ export interface Copilot {
   queue: Accessor<readonly Queued[]>;
   start: () => void;
   api: SessionsApi;
+  /** Under which name this browser remembers what belongs to this room and project. */
+  memory: string;
   /** Runs an action; a failure is told, and answered with null. */
   attempt: <T>(action: () => Promise<T>) => Promise<T | null>;
   forgive: () => void;
   open: (session: Id | null) => void;
   older: () => Promise<void>;
+  /** The agent's command that a text calls, if it does. */
+  commandIn: (text: string) => { name: string; args: string } | null;
   /** False when it was not taken: the words are still the person's. */
   say: (prompt: Prompt, now?: boolean) => Promise<boolean>;
   unqueue: (key: number) => void;
@@ -70,7 +69,8 @@ export const FIRST = "main";
 export const memoryOf = (room: string, project: Id): string =>
   project === FIRST ? `session.${room}` : `session.${room}.${project}`;
 
-export function createCopilot(element: TandemRoom, project: Id): Copilot {
+/** An agent that is off stays so until the panel is `shown`. */
+export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<boolean>): Copilot {
   const room = element.room;
   const base = new URL(`/api/rooms/${encodeURIComponent(room)}/sessions`, element.src);
   const api = new SessionsApi(base, project === FIRST ? null : project);
@@ -79,8 +79,16 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
   const [can, setCan] = createSignal<Can | null>(null);
   const [choices, setChoices] = createSignal<Choices | null>(null);
   const [trouble, setTrouble] = createSignal<string | null>(null);
-  const [queue, setQueue] = createSignal<readonly Queued[]>([]);
   const memory = memoryOf(room, project);
+  const kept = keptQueue(memory);
+  let keys = 0;
+  const [queue, setQueue] = createSignal<readonly Queued[]>(
+    kept.read().map(one => {
+      keys += 1;
+      return { ...one, key: keys };
+    }),
+  );
+  createEffect(on(queue, all => kept.write(all), { defer: true }));
   const [current, setCurrent] = createSignal<Id | null>(recall(memory));
 
   // --- Updates come in by the frame -------------------------------------
@@ -119,6 +127,7 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
   const read = async (what: string): Promise<void> => {
     if (reading.has(what)) return;
     reading.add(what);
+    take({ is: "reading", what });
     try {
       if (what === LIST) {
         const [sessions, pending] = await Promise.all([api.list(), api.pending()]);
@@ -132,7 +141,8 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
       } else {
         take({ is: "page", session: what, page: await api.messages(what, null, PAGE) });
       }
-      setTrouble(null);
+      // What went wrong with what somebody did stands until they have seen it.
+      if (isOfReading) setTrouble(null);
     } catch (error) {
       if (error instanceof ApiError && error.status === 404 && what !== LIST) {
         take({ is: "update", update: { type: "session_gone", session: what } });
@@ -140,7 +150,10 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
         const isAway = error instanceof ApiError && error.status === 503;
         // Why it is away is told as the agent's state.
         if (isAway) await readAgent();
-        else tell(error);
+        else {
+          tell(error);
+          isOfReading = true;
+        }
         clearTimeout(again);
         again = setTimeout(settle, READ_AGAIN_MS);
       }
@@ -148,8 +161,11 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
       reading.delete(what);
     }
   };
-  const tell = (error: unknown) =>
+  let isOfReading = false;
+  const tell = (error: unknown) => {
+    isOfReading = false;
     setTrouble(error instanceof Error ? error.message : "Something went wrong. Try again.");
+  };
 
   // --- The stream --------------------------------------------------------
   const link = new RoomLink(element, project, api.url("/events"), {
@@ -195,7 +211,14 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
     setConnection("opening");
     take({ is: "agent", agent: { state: "starting" } });
     link.start();
+    // Why it does not start is told by the agent's state, while the stream says nothing.
+    clearInterval(watching);
+    watching = setInterval(() => {
+      if (connection() === "opening") void readAgent();
+      else clearInterval(watching);
+    }, LOOK_AGAIN_MS);
   };
+  let watching: ReturnType<typeof setInterval> | undefined;
   const wake = () => {
     if (!document.hidden && connection() === "lost") link.start();
   };
@@ -204,12 +227,16 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
   onCleanup(() => {
     link.stop();
     clearTimeout(again);
+    clearInterval(watching);
     document.removeEventListener("visibilitychange", wake);
     window.removeEventListener("online", wake);
   });
   // Where somebody talked before, they find it again; else only whether it runs is asked for.
-  if (current() !== null) start();
-  else {
+  const isBusy = () => current() !== null || queue().length > 0;
+  createEffect(() => {
+    if (shown() && isBusy()) untrack(start);
+  });
+  if (!untrack(() => shown() && isBusy())) {
     void api.agent().then(
       agent => {
         setCan(agent.can ?? null);
@@ -251,25 +278,49 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
     const id = current();
     return id === null ? undefined : state().sessions.get(id);
   };
+  const commandIn = (text: string) => {
+    const [, name, args] = /^\/([\w:-]+)\s*([\s\S]*)$/.exec(text) ?? [];
+    const isOne =
+      name !== undefined &&
+      can()?.commands === true &&
+      choices()?.commands.some(one => one.name === name);
+    return isOne ? { name, args: args ?? "" } : null;
+  };
   /** Something was said in these, and their turn has not been told of yet. */
   const begins = new Set<Id>();
   const post = async (id: Id, prompt: Prompt): Promise<boolean> => {
     begins.add(id);
-    const command = /^\/([\w:-]+)\s*([\s\S]*)$/.exec(prompt.text);
-    const isCommand =
-      command && choices()?.commands.some(one => one.name === command[1]) && can()?.commands;
+    const command = commandIn(prompt.text);
     const done = await attempt<true>(() =>
-      isCommand ? api.command(id, command[1] ?? "", command[2] ?? "") : api.prompt(id, prompt),
+      command ? api.command(id, command.name, command.args) : api.prompt(id, prompt),
     );
     if (done === null) begins.delete(id);
     return done !== null;
   };
-  let keys = 0;
+  /** A first start may take longer than the server lets anybody wait for it. */
+  const onceStarted = async <T>(action: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        return await action();
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 503) throw error;
+        await readAgent();
+        const now = untrack(state).agent?.state;
+        if (now !== "starting" && now !== "restarting") throw error;
+        await new Promise(done => setTimeout(done, READ_AGAIN_MS));
+      }
+    }
+  };
   const say = async (prompt: Prompt, now = false): Promise<boolean> => {
     start();
     const id = current();
     if (id === null) {
-      const made = await attempt(() => api.create());
+      // It can be seen where what waits is seen, until there is a session for it.
+      keys += 1;
+      const waiting: Queued = { key: keys, session: "", prompt, sending: true };
+      setQueue(all => [...all, waiting]);
+      const made = await attempt(() => onceStarted(api.create));
+      unqueue(waiting.key);
       if (!made) return false;
       take({ is: "session", session: made });
       take({ is: "page", session: made.id, page: { messages: [], todos: [], before: null } });
@@ -287,9 +338,10 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
   const unqueue = (key: number) => setQueue(all => all.filter(one => one.key !== key));
   const sendNow = (key: number) => {
     const one = queue().find(each => each.key === key);
-    if (!one) return;
+    if (!one || one.sending) return;
     unqueue(key);
-    void post(one.session, one.prompt).then(sent => {
+    const sent = one.session === "" ? say(one.prompt) : post(one.session, one.prompt);
+    void sent.then(sent => {
       if (!sent) setQueue(all => [one, ...all]);
     });
   };
@@ -314,6 +366,7 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
     queue,
     start,
     api,
+    memory,
     attempt,
     forgive: () => setTrouble(null),
     open: openSession,
@@ -324,6 +377,7 @@ export function createCopilot(element: TandemRoom, project: Id): Copilot {
       const page = await attempt(() => api.messages(id, before, PAGE));
       if (page) take({ is: "older", session: id, page, asked: before });
     },
+    commandIn,
     say,
     unqueue,
     sendNow,

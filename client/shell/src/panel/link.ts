@@ -8,6 +8,8 @@ import type { TandemRoom, TandemRoomEventMap } from "../../../element/src/index.
 
 /** The socket says at once where it is; when it says nothing so long, the other way is taken. */
 const SAYS_WITHIN_MS = 6000;
+/** What has ended is asked for again after so long. */
+const AGAIN_AFTER_MS = 1000;
 
 export class RoomLink {
   readonly #room: TandemRoom;
@@ -52,14 +54,31 @@ export class RoomLink {
 
   readonly #told = ({ detail: { project, id, update } }: TandemRoomEventMap["session"]) => {
     if (project !== this.#project) return;
-    this.#place = id;
     clearTimeout(this.#timer);
+    if (id === "") {
+      this.#ended();
+      return;
+    }
+    this.#place = id;
     if (!this.#open) {
       this.#open = true;
       this.#events.open();
     }
     this.#events.update(update as Update, id);
   };
+
+  /** What was followed is no more, such as with an agent that was set up anew: what is there now is. */
+  #ended(): void {
+    this.#place = null;
+    if (this.#open) this.#events.lost(null);
+    this.#open = false;
+    this.#timer = setTimeout(() => {
+      if (!this.#isJoined()) return;
+      // It has no place from before: all is read anew.
+      this.#room.followSessions(true, this.#project, "");
+      this.#expect();
+    }, AGAIN_AFTER_MS);
+  }
 
   readonly #changed = () => {
     if (this.#isJoined()) {

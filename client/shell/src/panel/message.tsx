@@ -1,8 +1,10 @@
 /** One message: what a person said, or what the agent thought, did and answered. */
 import { createMemo, For, type JSX, Match, Show, Switch } from "solid-js";
 import { shownText } from "../../../core/src/approvals.ts";
+import { works } from "../../../core/src/sessions.ts";
 import type { Part, Message as Said, Session } from "../../../core/src/sessions-model.ts";
 import { isShown, many, money, spentIn, titleOf, wordsOf } from "../../../core/src/transcript.ts";
+import { ToolButton } from "../buttons.tsx";
 import { Copy } from "./code.tsx";
 import { Icon } from "./icon.tsx";
 import { Markdown } from "./markdown.tsx";
@@ -11,8 +13,9 @@ import { Pictures, ToolCall } from "./tool-call.tsx";
 export interface MessageActions {
   onLink: (url: string) => void;
   onRecord: (seq: number) => void;
-  onChild: (session: Session) => void;
-  childOf: (call: Extract<Part, { kind: "tool" }>) => Session | null;
+  onChild: (session: string) => void;
+  /** The subagent's session, as far as it is known. */
+  childOf: (call: Extract<Part, { kind: "tool" }>) => Session | undefined;
   /** Null where the agent cannot. */
   onFork: ((message: string) => void) | null;
   onRevert: ((message: string) => void) | null;
@@ -37,9 +40,12 @@ export function Message(props: {
   const isUser = () => props.message.role === "user";
   // What the room says of itself is a person's message to the agent, and nobody's words.
   const isRoom = () => isUser() && props.message.parts.some(one => one.origin === "room");
+  // A message is told before its parts: until then there is nothing of a person's to be seen.
+  const isEmpty = () => isUser() && parts().length === 0 && props.message.error === null;
   return (
     <article
       class="message"
+      hidden={isEmpty()}
       classList={{ user: isUser() && !isRoom(), agent: !isUser(), "from-room": isRoom() }}
       aria-label={isRoom() ? "The room" : isUser() ? "You" : "The agent"}
     >
@@ -73,28 +79,24 @@ export function Message(props: {
           <span class="message-tools">
             <Show when={isUser() && props.actions.onRevert}>
               {revert => (
-                <button
-                  type="button"
-                  class="tool"
-                  aria-label="Undo from here"
+                <ToolButton
+                  label="Undo from here"
                   title="Undo this and all that came after it"
                   onClick={() => revert()(props.message.id)}
                 >
                   <Icon name="undo" />
-                </button>
+                </ToolButton>
               )}
             </Show>
             <Show when={isUser() && props.actions.onFork}>
               {fork => (
-                <button
-                  type="button"
-                  class="tool"
-                  aria-label="Fork here"
+                <ToolButton
+                  label="Fork here"
                   title="Go on from before this in a session of its own"
                   onClick={() => fork()(props.message.id)}
                 >
                   <Icon name="fork" />
-                </button>
+                </ToolButton>
               )}
             </Show>
             <Copy text={wordsOf(props.message)} label="Copy the words" />
@@ -170,18 +172,21 @@ function PartView(props: { part: Part; message: Said; actions: MessageActions })
         {call => (
           <>
             <ToolCall call={call()} onRecord={props.actions.onRecord} />
-            <Show when={props.actions.childOf(call())}>
-              {child => (
-                <button
-                  type="button"
-                  class="child-link"
-                  onClick={() => props.actions.onChild(child())}
-                >
-                  <Icon name="child" />
-                  <span class="words">{titleOf(child())}</span>
-                  <span class="small">{child().state === "busy" ? "at work" : "look at it"}</span>
-                </button>
-              )}
+            <Show when={call().child}>
+              {id => {
+                const child = () => props.actions.childOf(call());
+                return (
+                  <button
+                    type="button"
+                    class="child-link"
+                    onClick={() => props.actions.onChild(id())}
+                  >
+                    <Icon name="child" />
+                    <bdi class="words">{titleOf(child() ?? { title: "", parent: id() })}</bdi>
+                    <span class="small">{works(child()) ? "at work" : "look at it"}</span>
+                  </button>
+                );
+              }}
             </Show>
           </>
         )}

@@ -5,32 +5,36 @@ import {
   createSignal,
   For,
   Match,
+  mapArray,
   on,
   onCleanup,
   Show,
   Switch,
 } from "solid-js";
-import { childrenOf, rootsOf, works } from "../../../core/src/sessions.ts";
+import { rootsOf, works } from "../../../core/src/sessions.ts";
 import type { FileChange, Permission, Question } from "../../../core/src/sessions-model.ts";
 import { titleOf } from "../../../core/src/transcript.ts";
 import type { TandemRoom } from "../../../element/src/index.ts";
+import { AnswerButton, ToolButton } from "../buttons.tsx";
 import { type Command, offerCommands } from "../commands.ts";
 import type { Seen } from "../follow.ts";
-import { PermissionAsk, QuestionAsk, type Verdict } from "./asks.tsx";
+import type { Helping } from "../helping.ts";
+import { PermissionAsk, type Verdict } from "./asks.tsx";
 import { ChangedFiles } from "./changed-files.tsx";
 import { Composer, type ComposerHandle } from "./composer.tsx";
 import { createCopilot } from "./copilot.ts";
 import { Icon } from "./icon.tsx";
 import type { MessageActions } from "./message.tsx";
 import { Banner, HelpAsks, Intro, Plan, Used } from "./parts.tsx";
+import { createAnswering, QuestionAsk, QuestionCard } from "./questions.tsx";
 import { SessionList } from "./session-list.tsx";
 import { SessionMenu } from "./session-menu.tsx";
 import { Transcript } from "./transcript.tsx";
 
 export interface PanelHandle {
   focus: () => void;
-  /** To what is asked here; from there: yes, once. */
-  toAsk: () => void;
+  /** To what is asked here; from there: yes, once. False when nothing is. */
+  toAsk: () => boolean;
   open: (session: string, project: string) => void;
 }
 
@@ -38,6 +42,7 @@ export interface PanelProps {
   room: TandemRoom;
   project: string;
   seen: Seen;
+  helping: Helping;
   shown: boolean;
   onClose: () => void;
   /** Shows a line of the room's record. */
@@ -53,7 +58,7 @@ type View = "talk" | "list" | "files";
 
 export function Panel(props: PanelProps) {
   const room = props.room;
-  const copilot = createCopilot(room, props.project);
+  const copilot = createCopilot(room, props.project, () => props.shown);
   const [view, setView] = createSignal<View>("talk");
   const [files, setFiles] = createSignal<readonly FileChange[] | null>(null);
   const [renaming, setRenaming] = createSignal(false);
@@ -61,11 +66,12 @@ export function Panel(props: PanelProps) {
   const focus = () => composer?.focus();
   let asks: HTMLDivElement | undefined;
   const toAsk = () => {
-    const form = asks?.querySelector("form, section");
-    if (!form) return;
+    const form = props.shown ? asks?.querySelector("form, section") : null;
+    if (!form) return false;
     const [main] = form.querySelectorAll<HTMLButtonElement>(".answer.main");
     if (form.contains(document.activeElement)) main?.click();
-    else form.querySelector<HTMLElement>(".answer")?.focus();
+    else form.querySelector<HTMLElement>(".option input, .answer")?.focus();
+    return true;
   };
   props.ref({ focus, toAsk, open: copilot.open });
   onCleanup(() => props.ref(null));
@@ -195,14 +201,25 @@ export function Panel(props: PanelProps) {
   });
 
   // --- What is asked of a person -------------------------------------------
-  const asked = <T extends Permission | Question>(all: ReadonlyMap<string, T>): string[] => {
-    const top = root();
-    return [...all.values()]
-      .filter(one => one.root === top || one.session === session()?.id)
-      .map(one => one.id);
-  };
-  const permissions = createMemo(() => asked(copilot.state().permissions), [], { equals: sameIds });
-  const questions = createMemo(() => asked(copilot.state().questions), [], { equals: sameIds });
+  const isHere = (one: Permission | Question) =>
+    one.root === root() || one.session === session()?.id;
+  const permissions = createMemo(
+    () => [...copilot.state().permissions.values()].filter(isHere).map(one => one.id),
+    [],
+    { equals: sameIds },
+  );
+  // Of all sessions: over the picture they are asked whatever is looked at here.
+  const questionIds = createMemo(() => [...copilot.state().questions.keys()], [], {
+    equals: sameIds,
+  });
+  const questions = mapArray(questionIds, id => {
+    const first = copilot.state().questions.get(id) as Question;
+    const question = createMemo(() => copilot.state().questions.get(id) ?? first, first);
+    return createAnswering(question, answers =>
+      copilot.attempt(() => copilot.api.answerQuestion(question().session, id, answers)),
+    );
+  });
+  const isInSight = (one: Question) => props.shown && view() === "talk" && isHere(one);
   const answer = (permission: Permission, verdict: Verdict, message: string) => {
     // The same answer as on the card, where there is one: the room's approvals know of it.
     const card = props.seen
@@ -252,17 +269,20 @@ export function Panel(props: PanelProps) {
     }),
   );
 
+  /** A subagent's session may be of no list that was read. */
+  const openChild = async (child: string) => {
+    if (!copilot.state().sessions.has(child)) {
+      const found = await copilot.attempt(() => copilot.api.show(child));
+      if (!found) return;
+      copilot.take({ is: "session", session: found });
+    }
+    copilot.open(child);
+  };
   const actions: MessageActions = {
     onLink: openLink,
     onRecord: seq => props.onRecord(seq),
-    onChild: child => copilot.open(child.id),
-    childOf: call => {
-      const id = session()?.id;
-      if (call.name !== "task" || id === undefined) return null;
-      const about = (call.input as { description?: unknown } | null)?.description;
-      const children = childrenOf(copilot.state(), id);
-      return children.find(one => about && one.title.startsWith(String(about))) ?? null;
-    },
+    onChild: child => void openChild(child),
+    childOf: call => (call.child === null ? undefined : copilot.state().sessions.get(call.child)),
     get onFork() {
       return copilot.can()?.fork ? (message: string) => void act.fork(message) : null;
     },
@@ -292,15 +312,12 @@ export function Panel(props: PanelProps) {
         >
           <Show when={view() === "talk" && parent()}>
             {above => (
-              <button
-                type="button"
-                class="tool"
-                aria-label={`Back to ${titleOf(above())}`}
-                title={`Back to ${titleOf(above())}`}
+              <ToolButton
+                label={`Back to ${titleOf(above())}`}
                 onClick={() => copilot.open(above().id)}
               >
                 <Icon name="back" />
-              </button>
+              </ToolButton>
             )}
           </Show>
           <h2>
@@ -319,15 +336,9 @@ export function Panel(props: PanelProps) {
           </h2>
         </Show>
         <span class="gap" />
-        <button
-          type="button"
-          class="tool"
-          aria-label="New session"
-          title="New session"
-          onClick={startNew}
-        >
+        <ToolButton label="New session" onClick={startNew}>
           <Icon name="write" />
-        </button>
+        </ToolButton>
         <Show when={session()}>
           <SessionMenu
             can={copilot.can()}
@@ -342,16 +353,24 @@ export function Panel(props: PanelProps) {
             onDelete={() => void act.remove()}
           />
         </Show>
-        <button
-          type="button"
-          class="tool panel-close"
-          aria-label="Hide the panel"
-          title="Hide the panel"
-          onClick={props.onClose}
-        >
+        <ToolButton class="tool panel-close" label="Hide the panel" onClick={props.onClose}>
           <Icon name="close" />
-        </button>
+        </ToolButton>
       </header>
+      <For each={questions()}>
+        {answering => (
+          <Show when={props.helping.place()}>
+            {place => (
+              <QuestionCard
+                answering={answering}
+                from={fromOf(answering.question().session)}
+                place={place()}
+                folded={isInSight(answering.question())}
+              />
+            )}
+          </Show>
+        )}
+      </For>
       <Banner copilot={copilot} />
       <Show when={linkNote()}>
         <p class="banner" role="status">
@@ -399,9 +418,7 @@ export function Panel(props: PanelProps) {
           <Show when={session()?.reverted}>
             <p class="undone">
               <span>What came after is undone. Your next message leaves it out for good.</span>
-              <button type="button" class="answer" onClick={() => void act.unrevert()}>
-                Bring it back
-              </button>
+              <AnswerButton onClick={() => void act.unrevert()}>Bring it back</AnswerButton>
             </p>
           </Show>
           <Show when={(copilot.transcript()?.todos.length ?? 0) > 0}>
@@ -422,22 +439,13 @@ export function Panel(props: PanelProps) {
               )}
             </For>
             <For each={questions()}>
-              {id => (
-                <Show when={copilot.state().questions.get(id)}>
-                  {question => (
-                    <QuestionAsk
-                      question={question()}
-                      onAnswer={answers =>
-                        copilot.attempt(() =>
-                          copilot.api.answerQuestion(question().session, id, answers),
-                        )
-                      }
-                    />
-                  )}
+              {answering => (
+                <Show when={isHere(answering.question())}>
+                  <QuestionAsk answering={answering} from={fromOf(answering.question().session)} />
                 </Show>
               )}
             </For>
-            <HelpAsks room={room} seen={props.seen} />
+            <HelpAsks seen={props.seen} helping={props.helping} />
           </div>
           <Composer
             copilot={copilot}

@@ -11,6 +11,7 @@ import { FIRST } from "./copilot.ts";
 import { Icon } from "./icon.tsx";
 import { Panel, type PanelHandle, type PanelProps } from "./panel.tsx";
 import "./panel.css";
+import { AnswerButton, ToolButton } from "../buttons.tsx";
 
 export type { PanelHandle };
 
@@ -47,7 +48,7 @@ export default function Panels(props: PanelsProps) {
   };
   props.ref({
     focus: () => handle()?.focus(),
-    toAsk: () => handle()?.toAsk(),
+    toAsk: () => handle()?.toAsk() ?? false,
     open: (session, project) => {
       open(project);
       handle()?.open(session, project);
@@ -141,28 +142,23 @@ export default function Panels(props: PanelsProps) {
             </For>
           </div>
           <Show when={current() !== FIRST}>
-            <button
-              type="button"
-              class="tool"
-              aria-label="Close this project"
+            <ToolButton
+              label="Close this project"
               title="Close this project; its sessions stay"
               onClick={() => void close(current())}
             >
               <Icon name="close" />
-            </button>
+            </ToolButton>
           </Show>
           <span class="gap" />
           <Show when={roots().length > 0}>
-            <button
-              type="button"
-              class="tool"
+            <ToolButton
               aria-expanded={adding()}
-              aria-label="Add a project"
-              title="Add a project"
+              label="Add a project"
               onClick={() => setAdding(shown => !shown)}
             >
               <Icon name="add" />
-            </button>
+            </ToolButton>
           </Show>
         </div>
       </Show>
@@ -220,9 +216,9 @@ function AddProject(props: {
           if (event.key === "Escape") props.onClose();
         }}
       />
-      <button type="submit" class="answer main">
+      <AnswerButton type="submit" main>
         Add
-      </button>
+      </AnswerButton>
       <p class="small" role={props.trouble ? "alert" : undefined}>
         {props.trouble || `A folder below ${props.roots.join(" or ")}.`}
       </p>

@@ -2,8 +2,10 @@
 import { createSignal, For, type JSX, onCleanup, Show } from "solid-js";
 import type { Session, Todo } from "../../../core/src/sessions-model.ts";
 import { many, spentWords } from "../../../core/src/transcript.ts";
-import type { TandemRoom } from "../../../element/src/index.ts";
+import { AnswerButton, ToolButton } from "../buttons.tsx";
 import type { Seen } from "../follow.ts";
+import { HelpForm } from "../help.tsx";
+import type { Helping } from "../helping.ts";
 import type { Copilot } from "./copilot.ts";
 import { Icon } from "./icon.tsx";
 
@@ -52,15 +54,9 @@ export function Banner(props: { copilot: Copilot }): JSX.Element {
         {trouble => (
           <p class="banner wrong" role="alert">
             <span>{trouble()}</span>
-            <button
-              type="button"
-              class="tool"
-              aria-label="Close"
-              title="Close"
-              onClick={copilot.forgive}
-            >
+            <ToolButton label="Close" onClick={copilot.forgive}>
               <Icon name="close" />
-            </button>
+            </ToolButton>
           </p>
         )}
       </Show>
@@ -96,9 +92,9 @@ export function Intro(props: { copilot: Copilot }) {
             <Icon name="failed" />
             <p class="intro-line">The agent cannot be started.</p>
             <p class="why">{why()}</p>
-            <button type="button" class="answer main" onClick={props.copilot.start}>
+            <AnswerButton main onClick={props.copilot.start}>
               Try again
-            </button>
+            </AnswerButton>
           </>
         )}
       </Show>
@@ -140,38 +136,21 @@ export function Plan(props: { todos: readonly Todo[] }) {
 }
 
 /** The same requests as over the picture, for who looks here. */
-export function HelpAsks(props: { room: TandemRoom; seen: Seen }) {
-  const open = () => (props.seen.joined() ? (props.seen.view()?.help ?? []) : []);
+export function HelpAsks(props: { seen: Seen; helping: Helping }) {
   return (
-    <For each={open().filter(help => help.helper === null)}>
-      {help => (
-        <section class="ask" aria-label={`${help.agent.name} asks for help`}>
-          <h3>
-            <Icon name="hand" />
-            <span class="words">{help.agent.name} asks for help</span>
-          </h3>
-          <p class="what">{help.reason}</p>
-          <div class="ask-answers">
-            <button
-              type="button"
-              class="answer"
-              onClick={() => props.room.answerHelp(help.id, { kind: "decline", note: "" })}
-            >
-              Decline
-            </button>
-            <span class="gap" />
-            <button
-              type="button"
-              class="answer main"
-              onClick={() => {
-                props.room.answerHelp(help.id, { kind: "accept" });
-                props.room.focus();
-              }}
-            >
-              I'll do it
-            </button>
-          </div>
-        </section>
+    <For each={props.helping.ids()}>
+      {id => (
+        <Show when={props.helping.one(id)}>
+          {help => (
+            <section class="ask" aria-label={props.helping.title(help())}>
+              <h3>
+                <Icon name="hand" />
+                <span class="words">{props.helping.title(help())}</span>
+              </h3>
+              <HelpForm helping={props.helping} help={help()} mayAct={props.seen.mayAct()} />
+            </section>
+          )}
+        </Show>
       )}
     </For>
   );
