@@ -98,6 +98,7 @@ impl Room for DoubleRoom {
                         name: actor.name.clone(),
                         kind: ActorKind::Person,
                         role: actor.role,
+                        colour: actor.colour,
                     });
                 });
                 Box::pin(async { Ok(()) })
