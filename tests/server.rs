@@ -528,7 +528,7 @@ async fn a_revoked_or_expired_token_is_refused_and_its_page_is_put_out() {
     assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 204);
     assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 404);
     assert_eq!(server.with(&token, "GET", "/api/rooms", "").await.status, 401);
-    assert_eq!(page.next().await, Err(4001));
+    assert_eq!(page.next().await, Err(4002));
 
     // What the command line revokes on the data directory counts as well.
     let (id, token) = server.token(Role::Controller, None, None).await;
@@ -537,7 +537,7 @@ async fn a_revoked_or_expired_token_is_refused_and_its_page_is_put_out() {
     let command = Store::open_beside(server.data.path()).expect("opens");
     assert!(command.revoke_token(id, UnixSeconds::now()).await.expect("revoked"));
     let asked = std::time::Instant::now();
-    assert_eq!(page.next().await, Err(4001));
+    assert_eq!(page.next().await, Err(4002));
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
 
     let (_, token) = server.token(Role::Viewer, None, Some(1)).await;

@@ -94,6 +94,11 @@ pub(super) async fn open(
         caller.enter(&id)?;
         Ok((caller, context.rooms.get(&id).ok_or_else(no_room)?))
     });
+    let tells = brings_token_by_protocol(&headers) && upgrade.is_ok();
+    let entered = match entered {
+        Err(refused) if !tells => return Err(refused),
+        entered => entered,
+    };
     let upgrade = upgrade.map_err(|_| {
         ApiError::new(StatusCode::UPGRADE_REQUIRED, "not-a-websocket", "this address speaks WebSocket only")
             .with_header((header::UPGRADE, HeaderValue::from_static("websocket")))
@@ -109,7 +114,7 @@ pub(super) async fn open(
     let tracker = context.tasks.clone();
     let (caller, room) = match entered {
         Ok(entered) => entered,
-        Err(refused) if brings_token_by_protocol(&headers) => {
+        Err(refused) => {
             let why = match refused.code() {
                 "token-expired" => Closing::TokenEnded(Ended::Expired),
                 "token-revoked" => Closing::TokenEnded(Ended::Revoked),
@@ -119,7 +124,6 @@ pub(super) async fn open(
             tracing::info!(room = %id, reason = refused.code(), "refused a page of another site");
             return Ok(upgrade.on_upgrade(move |socket| tracker.track_future(close(socket, why))));
         }
-        Err(refused) => return Err(refused),
     };
     Ok(upgrade.on_upgrade(move |socket| {
         tracker.track_future(async move {

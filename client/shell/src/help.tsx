@@ -1,6 +1,6 @@
 /** What agents ask of people: a card each, over the picture's lower edge. */
 import { createEffect, createSignal, For, Show } from "solid-js";
-import { colourOf, type HelpRequest } from "../../core/src/index.ts";
+import { type HelpRequest, paintOf } from "../../core/src/index.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
 import type { Seen } from "./follow.ts";
 import { Icon } from "./icons.tsx";
@@ -51,11 +51,7 @@ function Card(props: { help: HelpRequest; room: TandemRoom; seen: Seen }) {
     props.room.answerHelp(props.help.id, { kind, note: note() });
   // Folded by its title, as what is asked for may lie below the card.
   return (
-    <details
-      class="help"
-      open
-      style={{ "--_actor": `var(--_${colourOf(agent().id, agent().kind)})` }}
-    >
+    <details class="help" open style={{ "--_actor": paintOf(agent()) }}>
       <summary class="help-title">
         <Icon name="bot" />
         {title()}
