@@ -178,7 +178,9 @@ export class TandemRoom extends HTMLElement {
   set token(token: string | null) {
     if (token === this.#token) return;
     this.#token = token;
-    if (token !== null && this.#connection) void this.renewToken(token).catch(() => {});
+    if (token === null) return;
+    if (this.#connection) void this.renewToken(token).catch(() => {});
+    else if (this.isConnected) this.connect();
   }
 
   /**

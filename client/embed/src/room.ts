@@ -97,7 +97,12 @@ export class TandemEmbed extends TandemRoom {
     for (const type of ["focus", "blur"] as const) {
       this.parts.field.addEventListener(type, () => this.#applyScroll());
     }
-    this.#show();
+  }
+
+  /** With no token there is nothing to bring to another site: it waits for one. */
+  override connect(): void {
+    const here = new URL(this.src, location.href).origin === location.origin;
+    if (this.token !== null || here) super.connect();
   }
 
   override connectedCallback(): void {
@@ -293,7 +298,8 @@ export class TandemEmbed extends TandemRoom {
     this.#stale = true;
     queueMicrotask(() => {
       this.#stale = false;
-      this.#draw();
+      // Nothing is written on an element that the parser is still making.
+      if (this.isConnected) this.#draw();
     });
   }
 
