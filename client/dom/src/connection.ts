@@ -69,7 +69,7 @@ export interface ConnectionWords {
 
 const READ_EVERY_MS = 1000;
 const REPORT_EVERY_MS = 5000;
-/** So long before its end a token is said to end; of a short one its last fifth. */
+/** So long before its end a token is said to end; of a short one its last third. */
 const TOKEN_LEAD_S = 60;
 /** A server that does not say what became of a token has not taken it. */
 const RENEWED_WITHIN_MS = 10_000;
@@ -444,7 +444,7 @@ export class Connection {
   #setTokenEnd(seconds: number | undefined): void {
     this.#tokenEnds =
       seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
-    const lead = Math.min(TOKEN_LEAD_S, (seconds ?? 0) / 5) * 1000;
+    const lead = Math.min(TOKEN_LEAD_S, (seconds ?? 0) / 3) * 1000;
     this.#tokenAlarm.set(this.#tokenEnds - lead);
   }
 

@@ -118,6 +118,8 @@ export class TandemRoom extends HTMLElement {
   #token: string | null = null;
   #lastAct = Number.NEGATIVE_INFINITY;
   #seen = false;
+  /** It is in a document, and all its attributes are read. */
+  #placed = false;
   #notice: Notice | null = null;
   #texts: Texts = textsFor([]);
   #toastTimer: ReturnType<typeof setTimeout> | undefined;
@@ -180,7 +182,7 @@ export class TandemRoom extends HTMLElement {
     this.#token = token;
     if (token === null) return;
     if (this.#connection) void this.renewToken(token).catch(() => {});
-    else if (this.isConnected) this.connect();
+    else if (this.#placed) this.connect();
   }
 
   /**
@@ -417,6 +419,7 @@ export class TandemRoom extends HTMLElement {
   }
 
   connectedCallback(): void {
+    this.#placed = true;
     this.#readLanguage();
     this.#listen();
     this.#applyRights();
@@ -424,6 +427,7 @@ export class TandemRoom extends HTMLElement {
   }
 
   disconnectedCallback(): void {
+    this.#placed = false;
     this.#listeners.stop();
     // Somebody may only be moving it to another place.
     queueMicrotask(() => {

@@ -61,7 +61,8 @@ export class TandemFrame extends EventTarget {
     const { signal } = this.#abort;
     window.addEventListener("message", event => this.#hear(event), { signal });
     frame.addEventListener("load", () => this.#hello(), { signal });
-    this.#hello();
+    // What can be read is still the empty page of our own origin: nobody hears there.
+    if (frame.contentDocument === null) this.#hello();
   }
 
   takeover(): Promise<null> {
@@ -129,7 +130,6 @@ export class TandemFrame extends EventTarget {
   }
 
   #post(message: Parameters<typeof sealed>[0]): void {
-    // Until the frame has its page it is of our own origin, and the browser keeps this from it.
     this.#frame.contentWindow?.postMessage(sealed(message), this.#origin);
   }
 

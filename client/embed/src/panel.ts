@@ -42,7 +42,7 @@ export class Panel {
       if (status !== "left" && !who) return;
       if (status === "doing") this.#add(name, text, who ?? null);
       else this.#add("", texts.panel[status](name), who ?? null);
-    } else if (fact.event === "navigated" && fact.detail.url) {
+    } else if (fact.event === "navigated" && /^https?:/.test(fact.detail.url)) {
       this.#add("", texts.panel.went(hostOf(fact.detail.url)), null);
     }
   }

@@ -79,7 +79,11 @@ export class TandemEmbed extends TandemRoom {
       help: (id, answer) => super.answerHelp(id, answer),
     });
     this.#hint.setAttribute("aria-hidden", "true");
+    // Only while it has the focus is it a place in the order, from which Tab goes on.
     this.#after.tabIndex = -1;
+    this.#after.addEventListener("blur", () => {
+      this.#after.tabIndex = -1;
+    });
     const root = this.shadowRoot;
     if (!root) throw new Error("The element has its own tree.");
     root.adoptedStyleSheets = [...root.adoptedStyleSheets, aroundSheet()];
@@ -93,7 +97,10 @@ export class TandemEmbed extends TandemRoom {
       this.#show();
     });
     this.addEventListener("ready", () => this.#begin());
-    this.addEventListener("leave", () => this.#after.focus({ preventScroll: true }));
+    this.addEventListener("leave", () => {
+      this.#after.tabIndex = 0;
+      this.#after.focus({ preventScroll: true });
+    });
     for (const type of ["focus", "blur"] as const) {
       this.parts.field.addEventListener(type, () => this.#applyScroll());
     }

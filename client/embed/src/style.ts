@@ -61,6 +61,7 @@ const CSS = `
 }
 @container (max-width: 360px) { .faces { display: none; } }
 @media (pointer: coarse) {
+  :host { min-height: 264px; }
   .bar { height: 48px; }
   .bar button, .bar select { height: 44px; min-width: 44px; }
   .bar:not([hidden]) ~ .room { top: 48px; }
