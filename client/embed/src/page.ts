@@ -26,7 +26,7 @@ element.src = new URL("..", address.origin + address.pathname).href;
 const options = Object.fromEntries(address.searchParams);
 delete options.room;
 for (const wrong of applyOptions(element, options)) console.warn(`tandem: ${wrong}`);
-document.documentElement.lang = options.lang ?? "";
+document.documentElement.lang = options.lang ?? navigator.language;
 element.token = token;
 
 const parent = document.querySelector<HTMLMetaElement>('meta[name="tandem-parent"]')?.content ?? "";

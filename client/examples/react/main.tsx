@@ -34,13 +34,14 @@ function Dashboard() {
   const [page, setPage] = useState("");
   const [shown, setShown] = useState(true);
   const renew = useCallback(async () => setMade(await mint(made?.id)), [made]);
+  const open = shown && made !== undefined;
 
   useEffect(() => {
     void mint().then(setMade);
   }, []);
   useEffect(() => {
     const element = room.current;
-    if (!element) return;
+    if (!open || !element) return;
     const ends = new AbortController();
     const { signal } = ends;
     element.addEventListener("state", ({ detail }) => setState(detail.message ?? "Live"), {
@@ -52,14 +53,12 @@ function Dashboard() {
     element.addEventListener("navigated", ({ detail }) => setPage(detail.title), { signal });
     element.addEventListener("token-expiring", () => void renew(), { signal });
     return () => ends.abort();
-  }, [renew, shown]);
+  }, [renew, open]);
 
   return (
     <main>
       <section className="card room">
-        {shown && made && (
-          <tandem-room ref={room} src={src} room="main" token={made.token} panel="shown" />
-        )}
+        {open && <tandem-room ref={room} src={src} room="main" token={made.token} panel="shown" />}
       </section>
       <aside className="card">
         <h2>Supplier portal</h2>
