@@ -89,6 +89,7 @@ export class Bar {
     this.#main.hidden = main === null || !view;
     this.#main.dataset.does = main ?? "";
     say(this.#main, main === "hand-back" ? texts.bar.handBack : texts.bar.takeOver);
+    this.#panels.hidden = !view;
     const label = state.panel ? texts.bar.hidePanel : texts.bar.showPanel;
     this.#panels.setAttribute("aria-label", label);
     this.#panels.title = label;

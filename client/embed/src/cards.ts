@@ -102,11 +102,12 @@ export class Cards {
   }
 }
 
+/** Folded by its title, as what is asked for may lie below the card. */
 function want(title: string, paint: string): HTMLElement {
-  const card = make("section", "want");
-  card.setAttribute("role", "group");
+  const card = make("details", "want");
+  card.open = true;
   card.setAttribute("aria-label", title);
   card.style.setProperty("--_actor", paint);
-  card.append(make("h2", "", title));
+  card.append(make("summary", "", title));
   return card;
 }

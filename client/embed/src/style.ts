@@ -38,9 +38,11 @@ const CSS = `
 .panel .quiet { margin: 0; color: var(--_muted); }
 
 .cards { position: absolute; left: 10px; bottom: 10px; display: grid; gap: 8px; width: min(320px, calc(100% - 20px)); max-height: calc(100% - 20px); overflow: auto; }
-.want { display: grid; gap: 8px; padding: 12px; border-radius: 6px; border-left: 3px solid var(--_actor, var(--_line)); background: var(--_surface); box-shadow: 0 6px 24px var(--_shadow); }
-.want h2 { margin: 0; font-size: 13px; font-weight: 600; }
-.want p { margin: 0; overflow-wrap: anywhere; -webkit-user-select: text; user-select: text; }
+.want { padding: 12px; border-radius: 6px; border-left: 3px solid var(--_actor, var(--_line)); background: var(--_surface); box-shadow: 0 6px 24px var(--_shadow); }
+.want summary { font-weight: 600; cursor: pointer; }
+.want > :not(summary) { margin-top: 8px; }
+.want summary:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
+.want p { margin-bottom: 0; overflow-wrap: anywhere; -webkit-user-select: text; user-select: text; }
 .want .place { font-weight: 600; }
 .want .page { background: var(--_raised); border-radius: 4px; padding: 0 4px; }
 .want .rest { color: var(--_muted); font-size: 12px; }
