@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { include: ["core/test/**/*.test.ts"], environment: "node" },
+  test: { include: ["core/test/**/*.test.ts", "embed/test/**/*.test.ts"], environment: "node" },
 });

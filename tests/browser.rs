@@ -129,11 +129,11 @@ impl Desk {
 }
 
 fn agent() -> Actor {
-    Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent }
+    Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent, colour: None }
 }
 
 fn person() -> Actor {
-    Actor { id: ActorId::new("ada").expect("id"), name: "Ada".into(), role: Role::Controller }
+    Actor { id: ActorId::new("ada").expect("id"), name: "Ada".into(), role: Role::Controller, colour: None }
 }
 
 fn permit(floor: &mut Floor) -> FloorPermit {

@@ -98,6 +98,7 @@ impl Room for DoubleRoom {
                         name: actor.name.clone(),
                         kind: ActorKind::Person,
                         role: actor.role,
+                        colour: actor.colour,
                     });
                 });
                 Box::pin(async { Ok(()) })
@@ -522,7 +523,7 @@ async fn a_revoked_or_expired_token_is_refused_and_its_page_is_put_out() {
     assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 204);
     assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 404);
     assert_eq!(server.with(&token, "GET", "/api/rooms", "").await.status, 401);
-    assert_eq!(page.next().await, Err(4001));
+    assert_eq!(page.next().await, Err(4002));
 
     // What the command line revokes on the data directory counts as well.
     let (id, token) = server.token(Role::Controller, None, None).await;
@@ -531,7 +532,7 @@ async fn a_revoked_or_expired_token_is_refused_and_its_page_is_put_out() {
     let command = Store::open_beside(server.data.path()).expect("opens");
     assert!(command.revoke_token(id, UnixSeconds::now()).await.expect("revoked"));
     let asked = std::time::Instant::now();
-    assert_eq!(page.next().await, Err(4001));
+    assert_eq!(page.next().await, Err(4002));
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
 
     let (_, token) = server.token(Role::Viewer, None, Some(1)).await;
@@ -740,4 +741,231 @@ fn the_committed_api_document_is_what_the_routes_say() {
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(found == wanted, "openapi.json is out of date; run TANDEM_BLESS=1 cargo test --test server");
+}
+
+// --- Tokens for other sites' pages ---------------------------------------
+
+const DASH: &str = "https://dash.example";
+const PAGE_ONE: &str = "00112233445566778899aabbccddeeff";
+const PAGE_TWO: &str = "ffeeddccbbaa99887766554433221100";
+
+impl Server {
+    /// Makes a token as an embedder's server does: what was answered, and its text.
+    async fn minted(&self, body: &str) -> (serde_json::Value, String) {
+        let made = self.with(ADMIN, "POST", "/api/rooms/main/tokens", body).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        let made = made.json();
+        let token = made["token"].as_str().unwrap().to_owned();
+        (made, token)
+    }
+
+    /// Opens the socket as a page of another site does.
+    async fn foreign_page(&self, origin: &str, token: &str, page: &str) -> Page {
+        let mut request = format!("ws://{}/api/rooms/main/ws", self.address).into_client_request().unwrap();
+        let protocols = format!("tandem.1, tandem.token.{token}, tandem.page.{page}");
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+        request.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
+        let (socket, answer) = tokio_tungstenite::connect_async(request).await.expect("a socket");
+        assert_eq!(answer.headers()["sec-websocket-protocol"], "tandem.1", "the token is not echoed");
+        Page(socket)
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_another_site_says_who_the_person_is_and_what_they_may_change() {
+    let server = Server::start().await;
+    let body = format!(
+        r##"{{"role":"controller","name":"Ada","colour":"#0f766e","modes":["turns"],"origin":"{DASH}/"}}"##
+    );
+    let (made, token) = server.minted(&body).await;
+    assert_eq!((made["origin"].as_str(), made["colour"].as_str()), (Some(DASH), Some("#0f766e")));
+    assert_eq!(made["url"], format!("http://{}/embed/main?token={token}", server.address));
+    let lasts = made["expires_at"].as_i64().unwrap() - made["created_at"].as_i64().unwrap();
+    assert_eq!(lasts, 900, "short unless it is said");
+    let listed = server.with(ADMIN, "GET", "/api/rooms/main/tokens", "").await;
+    assert!(!listed.body.contains(&token) && listed.body.contains(made["id"].as_str().unwrap()));
+
+    let mut page = server.foreign_page(DASH, &token, PAGE_ONE).await;
+    let Ok(ServerMessage::Welcome { you, token_seconds, modes, .. }) = page.next().await else {
+        panic!("no welcome");
+    };
+    assert_eq!(you.colour.map(|colour| colour.to_string()), Some("#0f766e".into()));
+    assert!(token_seconds.is_some_and(|left| (890..=900).contains(&left)), "{token_seconds:?}");
+    assert_eq!(modes.map(|modes| modes.len()), Some(1));
+    page.say(r#"{"type":"floor","ask":{"kind":"mode","mode":"watch"}}"#).await;
+    assert!(matches!(page.next().await, Ok(ServerMessage::Error { code: WireError::Forbidden, .. })));
+    let put = server.with(&token, "PUT", "/api/rooms/main/floor", r#"{"mode":"watch"}"#).await;
+    assert_eq!(put.status, 403, "{}", put.body);
+
+    for wrong in [
+        r#"{"role":"viewer","origin":"dash.example"}"#,
+        r#"{"role":"viewer","origin":"https://dash.example/path"}"#,
+        r##"{"role":"viewer","colour":"#ffff00"}"##,
+        r#"{"role":"viewer","modes":["chaos"]}"#,
+        r#"{"role":"viewer","origin":"https://dash.example","expires_in_seconds":86401}"#,
+        r#"{"name":"Ada"}"#,
+        r#"{"renews":"000000000000"}"#,
+    ] {
+        let refused = server.with(ADMIN, "POST", "/api/rooms/main/tokens", wrong).await;
+        assert_eq!(refused.status, 400, "{wrong}: {}", refused.body);
+        assert!(refused.json()["error"]["message"].as_str().unwrap().len() > 20, "{}", refused.body);
+    }
+    // It is no key to the page of our own, where it would go into a cookie.
+    let visit = server.ask("GET", &format!("/rooms/main?token={token}"), &[], "").await;
+    assert_eq!((visit.status, visit.header("set-cookie")), (403, ""));
+}
+
+#[tokio::test]
+async fn a_frames_page_may_be_shown_by_the_site_of_its_token_and_no_other() {
+    let server = Server::start().await;
+    let (_, token) = server.minted(&format!(r#"{{"role":"viewer","origin":"{DASH}"}}"#)).await;
+    let (_, plain) = server.minted(r#"{"role":"viewer"}"#).await;
+    let ancestors = async |query: &str| {
+        let page = server.ask("GET", &format!("/embed/main{query}"), &[], "").await;
+        let policy = page.header("content-security-policy").to_owned();
+        assert_eq!(page.header("x-frame-options"), "");
+        assert_eq!(page.header("referrer-policy"), "no-referrer");
+        assert_eq!(page.header("cache-control"), "no-store");
+        assert!(page.headers("set-cookie").is_empty());
+        assert!(!page.body.contains("tdm_"), "the page does not repeat its token");
+        let named = policy.split("frame-ancestors ").nth(1).unwrap_or_default().to_owned();
+        (page.status, named, page.body)
+    };
+    let (_, named, body) = ancestors(&format!("?token={token}&lang=de")).await;
+    // Without a client there is a sentence, which anybody may show.
+    if body.contains("embed-page.js") {
+        assert_eq!(named, DASH);
+        assert!(body.contains(&format!("content=\"{DASH}\"")), "{body}");
+        assert_eq!(ancestors(&format!("?token={plain}")).await.1, "'self'");
+    }
+    let (status, named, body) = ancestors("?token=tdm_wrong").await;
+    assert_eq!((status, named.as_str()), (401, "*"));
+    assert!(body.contains("unknown here") && !body.contains("<script"), "{body}");
+    assert!(ancestors("").await.2.contains("without a token"));
+    let room = server.ask("GET", &format!("/rooms/main?token={ADMIN}"), &[], "").await;
+    assert_eq!(room.header("x-frame-options"), "DENY");
+    assert!(room.header("content-security-policy").contains("frame-ancestors 'none'"));
+}
+
+#[tokio::test]
+async fn other_sites_reach_what_a_token_is_for_and_their_browser_is_told() {
+    let server = Server::start().await;
+    let evil = "https://evil.example";
+    let ask = async |method: &str, path: &str, origin: &str, more: &[(&str, &str)]| {
+        let mut headers = vec![("Origin", origin), ("Sec-Fetch-Site", "cross-site")];
+        headers.extend_from_slice(more);
+        server.ask(method, path, &headers, "").await
+    };
+    let preflight = [("Access-Control-Request-Method", "GET")];
+    let allowed = |answer: &Answer| answer.header("access-control-allow-origin").to_owned();
+    assert_eq!(ask("OPTIONS", "/api/rooms/main", DASH, &preflight).await.status, 403, "nobody named it");
+    let (made, token) = server.minted(&format!(r#"{{"role":"controller","origin":"{DASH}"}}"#)).await;
+    let before = ask("OPTIONS", "/api/rooms/main", DASH, &preflight).await;
+    assert_eq!((before.status, allowed(&before).as_str()), (204, DASH));
+    assert_eq!(before.header("access-control-allow-credentials"), "");
+    let bearer = format!("Bearer {token}");
+    let with = [("Authorization", bearer.as_str())];
+    let read = ask("GET", "/api/rooms/main", DASH, &with).await;
+    assert_eq!((read.status, allowed(&read).as_str()), (200, DASH));
+    assert!(read.headers("vary").iter().any(|vary| vary.contains("Origin")));
+    let stolen = ask("GET", "/api/rooms/main", evil, &with).await;
+    assert_eq!((stolen.status, allowed(&stolen).as_str()), (403, ""));
+    // A site that has a token of its own gets no further with another's.
+    let (_, other) = server.minted(&format!(r#"{{"role":"controller","origin":"{evil}"}}"#)).await;
+    assert_eq!(ask("GET", "/api/rooms/main", evil, &with).await.status, 403);
+    assert_eq!(server.foreign_page(evil, &token, PAGE_ONE).await.next().await.err(), Some(4006));
+    let cookie = format!("tandem={other}");
+    let by_cookie = [("Cookie", cookie.as_str())];
+    assert_eq!(ask("GET", "/api/rooms/main", evil, &by_cookie).await.status, 403, "cookies are nothing here");
+    for path in ["/api/rooms", "/metrics", "/cdp/main", "/rooms/main/mcp"] {
+        assert_eq!(ask("GET", path, DASH, &with).await.status, 403, "{path}");
+    }
+    let script = ask("GET", "/embed.js", evil, &[]).await;
+    assert_eq!(script.header("cross-origin-resource-policy"), "cross-origin");
+    // With the last token the site is a stranger again.
+    let path = format!("/api/rooms/main/tokens/{}", made["id"].as_str().unwrap());
+    assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 204);
+    assert_eq!(ask("OPTIONS", "/api/rooms/main", DASH, &preflight).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_is_told_by_the_close_code_why_it_is_refused() {
+    let server = Server::start().await;
+    let body = |more: &str| format!(r#"{{"role":"viewer","origin":"{DASH}"{more}}}"#);
+    let code =
+        async |token: &str, page: &str| server.foreign_page(DASH, token, page).await.next().await.err();
+    assert_eq!(code("tdm_wrong", PAGE_ONE).await, Some(4005));
+    let (made, token) = server.minted(&body("")).await;
+    let path = format!("/api/rooms/main/tokens/{}", made["id"].as_str().unwrap());
+    assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 204);
+    assert_eq!(code(&token, PAGE_ONE).await, Some(4002));
+    let (_, short) = server.minted(&body(r#","expires_in_seconds":1"#)).await;
+    let mut page = server.foreign_page(DASH, &short, PAGE_ONE).await;
+    assert!(matches!(page.next().await, Ok(ServerMessage::Welcome { .. })));
+    assert_eq!(page.next().await, Err(4001), "it has run out meanwhile");
+    assert_eq!(code(&short, PAGE_ONE).await, Some(4001));
+    let other = server.with(ADMIN, "POST", "/api/rooms/other/tokens", &body("")).await.json();
+    assert_eq!(code(other["token"].as_str().unwrap(), PAGE_ONE).await, Some(4007));
+}
+
+#[tokio::test]
+async fn a_token_for_a_single_use_is_its_first_pages_who_may_come_back() {
+    let server = Server::start().await;
+    let body = format!(r#"{{"role":"viewer","origin":"{DASH}","single_use":true}}"#);
+    let (made, token) = server.minted(&body).await;
+    let frame = server.ask("GET", &format!("/embed/main?token={token}"), &[], "").await;
+    assert!(frame.status == 200 || frame.status == 503, "to load the page uses nothing up");
+    let mut first = server.foreign_page(DASH, &token, PAGE_ONE).await;
+    assert!(matches!(first.next().await, Ok(ServerMessage::Welcome { .. })));
+    let second = server.foreign_page(DASH, &token, PAGE_TWO).await.next().await;
+    assert_eq!(second.err(), Some(4003));
+    let mut again = server.foreign_page(DASH, &token, PAGE_ONE).await;
+    let Ok(ServerMessage::Welcome { you, .. }) = again.next().await else { panic!("no welcome") };
+    assert!(you.id.as_str().starts_with(made["id"].as_str().unwrap()) && !you.id.as_str().contains(PAGE_ONE));
+    assert_eq!(server.with(&token, "GET", "/api/rooms/main", "").await.status, 401, "it says not which page");
+    let list = server.with(ADMIN, "GET", "/api/rooms/main/tokens", "").await.json();
+    assert_eq!(list[0]["used"], true);
+}
+
+#[tokio::test]
+async fn a_renewed_token_keeps_the_seat_and_the_person() {
+    let server = Server::start().await;
+    let body = format!(r#"{{"role":"controller","name":"Ada","origin":"{DASH}","expires_in_seconds":3}}"#);
+    let (made, token) = server.minted(&body).await;
+    let mut page = server.foreign_page(DASH, &token, PAGE_ONE).await;
+    let Ok(ServerMessage::Welcome { you, .. }) = page.next().await else { panic!("no welcome") };
+    let id = made["id"].as_str().unwrap();
+    let (next, renewed) = server.minted(&format!(r#"{{"renews":"{id}","expires_in_seconds":600}}"#)).await;
+    assert_eq!((next["origin"].as_str(), next["name"].as_str()), (Some(DASH), Some("Ada")));
+    for (wrong, words) in [
+        ("tdm_wrong".to_owned(), "wrong"),
+        (server.minted(&format!(r#"{{"role":"viewer","origin":"{DASH}"}}"#)).await.1, "same room and role"),
+        (
+            server.minted(r#"{"role":"controller","origin":"https://evil.example"}"#).await.1,
+            "not for pages of this site",
+        ),
+    ] {
+        page.say(&format!(r#"{{"type":"token","token":"{wrong}"}}"#)).await;
+        let Ok(ServerMessage::Error { code: WireError::Token, message }) = page.next().await else {
+            panic!("not refused: {words}");
+        };
+        assert!(message.contains(words), "{message}");
+    }
+    page.say(&format!(r#"{{"type":"token","token":"{renewed}"}}"#)).await;
+    let Ok(ServerMessage::Token { token_seconds }) = page.next().await else { panic!("not taken") };
+    assert!(token_seconds.is_some_and(|left| left > 500));
+    // The old one's end, and its revocation, are nothing to the page any more.
+    let path = format!("/api/rooms/main/tokens/{id}");
+    assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 204);
+    if let Ok(said) = tokio::time::timeout(Duration::from_secs(4), page.0.next()).await {
+        assert!(matches!(said, Some(Ok(tungstenite::Message::Ping(_)))), "{said:?}");
+    }
+    assert_eq!(server.seats(), 1);
+    // Whoever comes back with it is the same person.
+    let mut back = server.foreign_page(DASH, &renewed, PAGE_ONE).await;
+    let Ok(ServerMessage::Welcome { you: again, .. }) = back.next().await else { panic!("no welcome") };
+    assert_eq!(again.id, you.id);
+    let path = format!("/api/rooms/main/tokens/{}", next["id"].as_str().unwrap());
+    assert_eq!(server.with(ADMIN, "DELETE", &path, "").await.status, 204);
+    assert_eq!(back.next().await, Err(4002));
 }

@@ -165,7 +165,8 @@ struct Agent {
 }
 
 fn permit() -> FloorPermit {
-    let actor = Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent };
+    let actor =
+        Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent, colour: None };
     match Floor::new(Duration::from_millis(100)).handle_agent(Instant::now(), &actor) {
         Ok(Grant::Now(permit)) => permit,
         other => panic!("{other:?}"),
@@ -592,9 +593,15 @@ async fn routes_answer_change_and_abort_and_end_with_the_agent() {
 
     // A stale permit routes nothing.
     let mut floor = Floor::new(Duration::from_millis(100));
-    let actor = Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent };
+    let actor =
+        Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent, colour: None };
     let Ok(Grant::Now(stale)) = floor.handle_agent(Instant::now(), &actor) else { panic!("granted") };
-    let person = Actor { id: ActorId::new("ada").expect("id"), name: "Ada".into(), role: Role::Controller };
+    let person = Actor {
+        id: ActorId::new("ada").expect("id"),
+        name: "Ada".into(),
+        role: Role::Controller,
+        colour: None,
+    };
     let _ = floor.handle_person(Instant::now(), &person, tandem::floor::Touch::Press(1)).expect("may");
     let refused = agent
         .watch()

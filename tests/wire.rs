@@ -13,7 +13,7 @@ use tandem::room::{
     FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
     RoomEvent, RoomView, Settled,
 };
-use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, WireError};
+use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, TokenText, WireError};
 use ts_rs::{Config, TS};
 
 const HEADER: &str = "\
@@ -36,6 +36,7 @@ fn generate() -> String {
         format!("{HEADER}\n/** The version of these messages. */\nexport const PROTOCOL = {PROTOCOL};\n\n");
     declare::<ClientMessage>(&mut out, &config);
     declare::<ServerMessage>(&mut out, &config);
+    declare::<TokenText>(&mut out, &config);
     declare::<WireError>(&mut out, &config);
     declare::<IceServer>(&mut out, &config);
     declare::<RoomView>(&mut out, &config);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::ActorId;
+use super::{ActorId, Colour};
 
 /// What a token lets its holder do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS, ToSchema)]
@@ -35,6 +35,9 @@ pub struct Actor {
     /// What others see beside the pointer; 1 to 40 characters, already cleaned.
     pub name: String,
     pub role: Role,
+    /// Theirs, if one was chosen for them; else one that follows from the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colour: Option<Colour>,
 }
 
 impl Role {

@@ -5,6 +5,7 @@
 //! the program are not allowed here.
 
 mod actor;
+mod colour;
 mod geometry;
 mod ids;
 mod input;
@@ -15,6 +16,7 @@ mod units;
 mod words;
 
 pub use actor::{Actor, ActorKind, Role};
+pub use colour::{Colour, ColourError};
 pub use geometry::{MAX_SIDE, MIN_SIDE, Point, Rect, Size, SizeError};
 pub use ids::{ActorId, IdError, PeerId, RoomId};
 pub use input::{Button, Input, InputStamp, Modifiers, StampedInput};

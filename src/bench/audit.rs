@@ -35,7 +35,8 @@ async fn measure(dir: &std::path::Path) -> anyhow::Result<Vec<Row>> {
     let store = Store::open(dir)?;
     let retention = Retention { age: Duration::from_secs(86_400), bytes: 100_000_000 };
     let recorder = Recorder::open(store, RoomId::main(), retention);
-    let actor = Actor { id: ActorId::new("bench")?, name: "bench".to_owned(), role: Role::Agent };
+    let actor =
+        Actor { id: ActorId::new("bench")?, name: "bench".to_owned(), role: Role::Agent, colour: None };
     let act = |number: usize| {
         let details = json!({ "target": format!("e{number}"), "element": "Sign in", "button": "left" });
         let entry = Entry::new(RecordKind::Act, "browser_click").by(&actor);

@@ -79,7 +79,8 @@ fn rule(n: usize) -> Value {
 }
 
 fn actions() -> anyhow::Result<Vec<Action>> {
-    let actor = Actor { id: ActorId::new("bench")?, name: "bench".to_owned(), role: Role::Agent };
+    let actor =
+        Actor { id: ActorId::new("bench")?, name: "bench".to_owned(), role: Role::Agent, colour: None };
     let new = |tool: &str| Action::new(actor.clone(), tool);
     Ok(vec![
         new("browser_click")

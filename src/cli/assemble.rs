@@ -245,7 +245,7 @@ async fn mint(store: &Store, room: RoomId, name: &str) -> Result<(Redacted<Strin
     let secret = Secret::random()?;
     let token = new_token(&secret, Role::Agent, Some(room), Some(name), None).map_err(Failure::new)?;
     let id = ActorId::new(&token.id.to_string()).map_err(|error| Failure::new(error.to_string()))?;
-    let actor = Actor { id, name: token.name.clone(), role: Role::Agent };
+    let actor = Actor { id, name: token.name.clone(), role: Role::Agent, colour: None };
     store.add_token(token).await?;
     Ok((Redacted::new(secret.reveal().to_owned()), actor))
 }

@@ -80,7 +80,12 @@ async fn stage() -> Stage {
     let sink = Sink { picture: Arc::clone(&picture), commits, rects: Vec::new() };
     let (sender, events) = mpsc::channel(64);
     let display = Display::start(settings(dir.path()), Box::new(sink), sender).await.expect("starts");
-    let ada = Actor { id: ActorId::new("ada").expect("id"), name: "Ada".into(), role: Role::Controller };
+    let ada = Actor {
+        id: ActorId::new("ada").expect("id"),
+        name: "Ada".into(),
+        role: Role::Controller,
+        colour: None,
+    };
     let permit = Floor::new(Duration::ZERO).handle_person(Instant::now(), &ada, Touch::Move).expect("may");
     Stage { display, picture, commits: committed, events, permit, dir }
 }
@@ -487,8 +492,14 @@ async fn buttons_wheel_and_moves_arrive_and_release_all_lets_go() {
 async fn a_stale_permit_injects_nothing() {
     let stage = stage().await;
     let mut floor = Floor::new(Duration::from_secs(1));
-    let bot = Actor { id: ActorId::new("bot").expect("id"), name: "bot".into(), role: Role::Agent };
-    let ada = Actor { id: ActorId::new("ada").expect("id"), name: "Ada".into(), role: Role::Controller };
+    let bot =
+        Actor { id: ActorId::new("bot").expect("id"), name: "bot".into(), role: Role::Agent, colour: None };
+    let ada = Actor {
+        id: ActorId::new("ada").expect("id"),
+        name: "Ada".into(),
+        role: Role::Controller,
+        colour: None,
+    };
     let Ok(Grant::Now(permit)) = floor.handle_agent(Instant::now(), &bot) else { panic!("granted") };
     let _ = floor.handle_person(Instant::now(), &ada, Touch::Momentary).expect("may");
     let input = StampedInput { input: Input::Text("late".into()), stamp: None };

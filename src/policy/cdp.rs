@@ -309,6 +309,7 @@ mod tests {
             id: crate::base::ActorId::new("bot").expect("an id"),
             name: "bot".into(),
             role: crate::base::Role::Agent,
+            colour: None,
         };
         let page = Some(Place::of("https://a.example/x"));
         let go = |params| action(actor.clone(), "Page.navigate", params, page.clone()).places;

@@ -191,7 +191,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(60);
 
     fn actor(id: &str, role: Role) -> Actor {
-        Actor { id: ActorId::new(id).expect("id"), name: id.to_owned(), role }
+        Actor { id: ActorId::new(id).expect("id"), name: id.to_owned(), role, colour: None }
     }
 
     fn asked(now: Instant) -> HelpDesk {

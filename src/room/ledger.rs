@@ -175,7 +175,8 @@ impl Ledger {
         let entry = match event {
             Event::Asked { id } => {
                 let Some(view) = open.iter().find(|view| view.id == *id) else { return };
-                let actor = Actor { id: view.actor.clone(), name: view.name.clone(), role: view.role };
+                let actor =
+                    Actor { id: view.actor.clone(), name: view.name.clone(), role: view.role, colour: None };
                 self.asked.insert(*id, (actor.clone(), view.tool.clone()));
                 let targets: Vec<Value> = view
                     .targets
@@ -193,8 +194,12 @@ impl Ledger {
                 }
             }
             Event::Answered { id, answered } => {
-                let actor =
-                    Actor { id: answered.by.clone(), name: answered.name.clone(), role: answered.role };
+                let actor = Actor {
+                    id: answered.by.clone(),
+                    name: answered.name.clone(),
+                    role: answered.role,
+                    colour: None,
+                };
                 let (answer, message) = match &answered.answer {
                     Answer::Once => ("once", None),
                     Answer::AlwaysForOrigin => ("always-for-origin", None),

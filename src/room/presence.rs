@@ -21,7 +21,13 @@ pub(super) struct PresentList(Vec<Present>);
 
 impl Presence {
     pub fn of(actor: &Actor) -> Self {
-        Self { id: actor.id.clone(), name: actor.name.clone(), kind: actor.kind(), role: actor.role }
+        Self {
+            id: actor.id.clone(),
+            name: actor.name.clone(),
+            kind: actor.kind(),
+            role: actor.role,
+            colour: actor.colour,
+        }
     }
 }
 
@@ -102,7 +108,7 @@ mod tests {
     use crate::base::Role;
 
     fn actor(id: &str) -> Actor {
-        Actor { id: ActorId::new(id).expect("id"), name: id.to_owned(), role: Role::Controller }
+        Actor { id: ActorId::new(id).expect("id"), name: id.to_owned(), role: Role::Controller, colour: None }
     }
 
     #[test]

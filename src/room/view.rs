@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::base::{ActorId, ActorKind, Role, RoomId, Size};
+use crate::base::{ActorId, ActorKind, Colour, Role, RoomId, Size};
 use crate::floor::Mode;
 use crate::policy::{Answered, ApprovalId, ApprovalView};
 
@@ -62,6 +62,11 @@ pub struct Presence {
     pub name: String,
     pub kind: ActorKind,
     pub role: Role,
+    /// As `#rrggbb`, if one was chosen for them; else one that follows from the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    #[ts(type = "string", optional)]
+    pub colour: Option<Colour>,
 }
 
 /// Who may act.

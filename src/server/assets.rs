@@ -39,8 +39,22 @@ pub(super) async fn asset(
 /// Files beside the page, such as its icon; everything else is not there.
 pub(super) async fn other(_: Caller, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let name = uri.path().trim_start_matches('/');
-    let plain = !name.is_empty() && !name.contains('/') && name != "index.html";
+    let pages = ["index.html", "embed.html"];
+    let plain = !name.is_empty() && !name.contains('/') && !pages.contains(&name);
     plain.then(|| file(name, &headers)).flatten().ok_or_else(|| ApiError::not_found("there is nothing here"))
+}
+
+/// The page for a frame, which learns whose page it may talk to. An origin has
+/// no character that means anything in HTML.
+pub(super) fn embed_page(parent: &str) -> Option<String> {
+    let found = Client::get("embed.html")?;
+    let html = String::from_utf8(found.data.into_owned()).ok()?;
+    Some(html.replace("content=\"tandem-parent\"", &format!("content=\"{parent}\"")))
+}
+
+/// A file that everybody may have.
+pub(super) fn public(name: &str, headers: &HeaderMap) -> Option<Response> {
+    name.starts_with("embed").then(|| file(name, headers)).flatten()
 }
 
 fn file(path: &str, headers: &HeaderMap) -> Option<Response> {

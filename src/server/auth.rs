@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::throttle::Throttle;
-use crate::base::{Redacted, Role, RoomId, ToolGroups};
-use crate::store::{Store, StoreError, StoredToken, TokenHash, TokenId, UnixSeconds};
+use crate::base::{Colour, Redacted, Role, RoomId, ToolGroups};
+use crate::floor::Mode;
+use crate::store::{PageHash, Store, StoreError, StoredToken, TokenHash, TokenId, UnixSeconds};
 
 /// How often other processes' changes to the tokens are looked for.
 const LOOK_FOR_CHANGES: Duration = Duration::from_secs(1);
@@ -56,13 +57,52 @@ pub(super) struct Credential {
     pub(super) expires_at: Option<UnixSeconds>,
     /// Which groups of tools it opens, if not those that the server gives all.
     pub(super) tools: Option<ToolGroups>,
+    pub(super) colour: Option<Colour>,
+    /// To which modes its holder may change a room, if not to all.
+    pub(super) modes: Option<Vec<Mode>>,
+    /// The other site whose pages may bring it.
+    pub(super) origin: Option<String>,
+    pub(super) single_use: bool,
     stored: Option<TokenId>,
+}
+
+impl Credential {
+    /// How long it is good, if it ends.
+    pub(super) fn seconds_left(&self) -> Option<u64> {
+        let end = self.expires_at?;
+        Some(u64::try_from(end.0.saturating_sub(UnixSeconds::now().0)).unwrap_or(0))
+    }
+}
+
+/// The secret by which a page without cookies is known again: 32 hexadecimal
+/// digits that it made up and keeps in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PageMark(PageHash);
+
+/// Why a token that was good once is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Expired,
+    Revoked,
+    /// It is for one page, and another came first.
+    Used,
+}
+
+/// What is known of a token that no page has brought yet.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// Whose pages may show it, and why it opens nothing any more, if so.
+    Token {
+        origin: Option<String>,
+    },
+    Unknown(Denied),
 }
 
 /// Why nobody is let in.
 #[derive(Debug)]
 pub(super) enum Denied {
     Wrong,
+    Ended { token: TokenId, why: Ended },
     TooMany { retry_after: Duration },
     Failed(StoreError),
 }
@@ -113,6 +153,36 @@ impl Secret {
     }
 }
 
+impl PageMark {
+    pub(super) fn new(text: &str) -> Option<Self> {
+        let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+        (text.len() == 32 && text.bytes().all(hex)).then(|| Self(PageHash(hash_of(text).0)))
+    }
+
+    /// What others may know of it: tells two pages with one token apart.
+    pub(super) fn public(&self) -> String {
+        self.0.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Ended {
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Ended::Expired => "this token has run out; get a new one where this one came from",
+            Ended::Revoked => "this token was revoked; get a new one where this one came from",
+            Ended::Used => "this token is for one page, and another page has used it; get a new one",
+        }
+    }
+
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Ended::Expired => "token-expired",
+            Ended::Revoked => "token-revoked",
+            Ended::Used => "token-used",
+        }
+    }
+}
+
 impl RunTokens {
     /// The tokens of this run; the admin's may have been chosen.
     pub fn new(admin: Option<Secret>) -> Result<Self, SecretError> {
@@ -137,6 +207,7 @@ impl Auth {
         &self,
         secret: &str,
         from: IpAddr,
+        page: Option<&PageMark>,
         now: UnixSeconds,
     ) -> Result<Credential, Denied> {
         // Texts that cannot be tokens are not worth a hash or a query.
@@ -152,6 +223,10 @@ impl Auth {
             name: name.to_owned(),
             expires_at: None,
             tools: None,
+            colour: None,
+            modes: None,
+            origin: None,
+            single_use: false,
             stored: None,
         };
         if same(&self.admin) {
@@ -161,10 +236,57 @@ impl Auth {
             return Ok(of_the_run("agent", Role::Agent, "Agent"));
         }
         match self.store.token_by_hash(hash).await {
-            Ok(Some(token)) if same(&token.hash) && token.is_good(now) => Ok(token.into()),
+            Ok(Some(token)) if same(&token.hash) => self.check_stored(token, from, page, now).await,
             Ok(_) => Err(self.wrong(from)),
             Err(error) => Err(Denied::Failed(error)),
         }
+    }
+
+    async fn check_stored(
+        &self,
+        token: StoredToken,
+        from: IpAddr,
+        page: Option<&PageMark>,
+        now: UnixSeconds,
+    ) -> Result<Credential, Denied> {
+        let why = match standing(&token, now) {
+            Some(why) => why,
+            None if !token.single_use => return Ok(token.into()),
+            None => match page {
+                Some(PageMark(page)) => match self.store.claim_token(token.id.clone(), *page).await {
+                    Ok(true) => return Ok(token.into()),
+                    Ok(false) => Ended::Used,
+                    Err(error) => return Err(Denied::Failed(error)),
+                },
+                None => Ended::Used,
+            },
+        };
+        // Whoever shows the text knew the token: they may know why it fails.
+        match self.wrong(from) {
+            Denied::Wrong => Err(Denied::Ended { token: token.id, why }),
+            too_many => Err(too_many),
+        }
+    }
+
+    /// What is known of a token before it is used: who may show its page.
+    pub(super) async fn look(&self, secret: &str, from: IpAddr) -> Result<Known, StoreError> {
+        let hash = hash_of(secret);
+        let same = |ours: &TokenHash| bool::from(ours.0.ct_eq(&hash.0));
+        if secret.len() > LONGEST {
+            return Ok(Known::Unknown(self.wrong(from)));
+        }
+        if same(&self.admin) || same(&self.agent) {
+            return Ok(Known::Token { origin: None });
+        }
+        Ok(match self.store.token_by_hash(hash).await? {
+            Some(token) if same(&token.hash) => Known::Token { origin: token.origin },
+            _ => Known::Unknown(self.wrong(from)),
+        })
+    }
+
+    /// True while any good token names this site.
+    pub(super) async fn knows_origin(&self, origin: &str) -> Result<bool, StoreError> {
+        self.store.has_origin(origin.to_owned(), UnixSeconds::now()).await
     }
 
     fn wrong(&self, from: IpAddr) -> Denied {
@@ -176,15 +298,19 @@ impl Auth {
     }
 
     /// Ends when the credential is no longer good: run out or revoked.
-    pub(super) async fn ended(&self, credential: &Credential) {
+    pub(super) async fn ended(&self, credential: &Credential) -> Ended {
         let Some(id) = credential.stored.clone() else {
             return std::future::pending().await;
         };
         let mut changes = self.changes.subscribe();
         loop {
             match self.store.token(id.clone()).await {
-                Ok(Some(token)) if token.is_good(UnixSeconds::now()) => {}
-                Ok(_) => return,
+                Ok(Some(token)) => {
+                    if let Some(why) = standing(&token, UnixSeconds::now()) {
+                        return why;
+                    }
+                }
+                Ok(None) => return Ended::Revoked,
                 // Not being able to ask is no proof that it still holds, but
                 // the store says no more until the server is ended anyway.
                 Err(error) => tracing::warn!(%error, "cannot look a token up again"),
@@ -198,7 +324,7 @@ impl Auth {
                 }
             };
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
+                changed = changes.changed() => if changed.is_err() { return Ended::Revoked },
                 () = run_out => {}
             }
         }
@@ -227,15 +353,29 @@ impl Auth {
     }
 }
 
+/// Why a token is good no more; nothing while it is.
+fn standing(token: &StoredToken, now: UnixSeconds) -> Option<Ended> {
+    match token.is_good(now) {
+        true => None,
+        false if token.revoked_at.is_some() => Some(Ended::Revoked),
+        false => Some(Ended::Expired),
+    }
+}
+
 impl From<StoredToken> for Credential {
     fn from(token: StoredToken) -> Self {
         Self {
-            key: token.id.to_string(),
+            // Who comes with a token that renews another is the same person.
+            key: token.person.as_ref().unwrap_or(&token.id).to_string(),
             role: token.role,
             room: token.room,
             name: token.name,
             expires_at: token.expires_at,
             tools: token.tools,
+            colour: token.colour,
+            modes: token.modes,
+            origin: token.origin,
+            single_use: token.single_use,
             stored: Some(token.id),
         }
     }
@@ -252,6 +392,17 @@ mod tests {
         assert!(one.reveal().starts_with("tdm_") && one.reveal().len() == 47);
         assert_eq!(Secret::chosen(one.reveal()), Ok(one.clone()));
         assert!(!format!("{one:?}").contains(one.reveal()));
+    }
+
+    #[test]
+    fn a_page_is_known_by_a_secret_of_which_others_see_something_else() {
+        let text = "0123456789abcdef0123456789abcdef";
+        let mark = PageMark::new(text).expect("a mark");
+        assert_eq!(mark.public().len(), 16);
+        assert!(!text.contains(&mark.public()) && !format!("{mark:?}").contains("0123"));
+        for wrong in ["", "0123", &text.to_uppercase(), &format!("{text}0")] {
+            assert_eq!(PageMark::new(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

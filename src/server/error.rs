@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::auth::Ended;
 use crate::room::{RecordError, RoomError};
 use crate::store::StoreError;
 
@@ -48,6 +49,15 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
+    /// A token that was good once.
+    pub(super) fn ended(why: Ended) -> Self {
+        Self { code: why.code(), ..Self::unauthorized(why.words()) }
+    }
+
+    pub(super) fn wrong_origin(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "wrong-origin", message)
+    }
+
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", message)
     }
@@ -82,6 +92,10 @@ impl ApiError {
 
     pub(super) fn status(&self) -> StatusCode {
         self.status
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        self.code
     }
 
     pub(super) fn message(&self) -> &str {

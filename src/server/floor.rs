@@ -101,6 +101,7 @@ pub(super) async fn get(at: AtFloor) -> Json<FloorState> {
     (status = 200, body = FloorState), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
     (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 415, body = ErrorBody)))]
 pub(super) async fn put(at: AtFloor, Body(change): Body<FloorChange>) -> Result<Json<FloorState>, ApiError> {
+    at.caller.change_to(change.mode)?;
     at.ask(FloorAsk::Mode { mode: change.mode }).await
 }
 

@@ -1,12 +1,15 @@
 //! What every request passes first: is it meant for us (a rebound name is
-//! not), does it come from our own page (a foreign one gets nothing), and the
-//! headers that keep our page from being used by others.
+//! not), does it come from our own page (a foreign one gets nothing, unless it
+//! brings a token that is for its site), and the headers that keep our page
+//! from being used by others.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::auth::Credential;
+use super::caller::{brings_token, brings_token_by_protocol};
 use super::cdp::DEVTOOLS;
 use super::context::{Context, ServerOptions};
 use super::error::ApiError;
@@ -20,20 +23,98 @@ pub(super) struct Site {
     pub(super) secure: bool,
 }
 
+/// A page of another site asks, with a token of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Foreign {
+    pub(super) origin: Origin,
+    /// It is one of those that the server's settings name.
+    listed: bool,
+}
+
+impl Foreign {
+    /// Whether this token may come from there.
+    pub(super) fn may_bring(&self, credential: &Credential) -> bool {
+        self.listed || credential.origin.as_deref() == Some(self.origin.to_string().as_str())
+    }
+}
+
+/// Who may show an answer of ours in a frame. Nobody, unless the answer says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    Own,
+    By(Origin),
+    /// A page that says one sentence and can do nothing.
+    Anyone,
+}
+
+/// An answer that is the same for all the world, such as the script for other sites.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Public;
+
 pub(super) async fn guard(State(context): State<Context>, mut request: Request, next: Next) -> Response {
     let checked = check(&context.options, &request);
     let (site, mut response) = match checked {
-        Ok(site) => {
+        Ok((site, foreign)) => {
             request.extensions_mut().insert(site.clone());
-            (Some(site), next.run(request).await)
+            let response = match foreign {
+                None => next.run(request).await,
+                Some(foreign) => across(&context, foreign, request, next).await,
+            };
+            (Some(site), response)
         }
         Err(refusal) => (None, refusal.into_response()),
     };
-    protect(response.headers_mut(), site.as_ref());
+    protect(&mut response, site.as_ref());
     response
 }
 
-fn check(options: &ServerOptions, request: &Request) -> Result<Site, ApiError> {
+/// Lets a page of another site in as far as its token leads, and its browser know.
+async fn across(context: &Context, foreign: Foreign, mut request: Request, next: Next) -> Response {
+    let origin = foreign.origin.clone();
+    if brings_token_by_protocol(request.headers()) {
+        // No browser holds a socket to the rules for other sites: its token decides.
+        request.extensions_mut().insert(foreign);
+        return next.run(request).await;
+    }
+    let known = foreign.listed
+        || context.auth.knows_origin(&origin.to_string()).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot look an origin up");
+            false
+        });
+    if !known {
+        return foreign_refusal().into_response();
+    }
+    let mut response = if is_preflight(&request) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        request.extensions_mut().insert(foreign);
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    if let Ok(origin) = HeaderValue::from_str(&origin.to_string()) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, tandem-page"),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn foreign_refusal() -> ApiError {
+    ApiError::wrong_origin("other sites may not use this server; a token may be made for one of them")
+}
+
+fn check(options: &ServerOptions, request: &Request) -> Result<(Site, Option<Foreign>), ApiError> {
     let headers = request.headers();
     let host = match request.uri().authority() {
         Some(authority) => authority.as_str(),
@@ -45,9 +126,10 @@ fn check(options: &ServerOptions, request: &Request) -> Result<Site, ApiError> {
                        open it by its own address or start it with --public-url";
         ApiError::new(StatusCode::MISDIRECTED_REQUEST, "wrong-host", message)
     })?;
-    let foreign =
-        || ApiError::new(StatusCode::FORBIDDEN, "wrong-origin", "other sites may not use this server");
+    let foreign = foreign_refusal;
+    let path = request.uri().path();
     let mut from_us = false;
+    let mut from = None;
     if headers.contains_key(header::ORIGIN) && request.uri().path().starts_with("/cdp/") {
         // No page speaks CDP, ours neither; DevTools does, and brings a token.
         from_us = text(headers, header::ORIGIN) == Some(DEVTOOLS);
@@ -57,17 +139,28 @@ fn check(options: &ServerOptions, request: &Request) -> Result<Site, ApiError> {
     } else if headers.contains_key(header::ORIGIN) {
         let origin: Origin =
             text(headers, header::ORIGIN).and_then(|origin| origin.parse().ok()).ok_or_else(foreign)?;
-        from_us = origin.matches_host(host) || options.allowed_origins.contains(&origin);
-        if !from_us {
-            return Err(foreign());
+        let listed = options.allowed_origins.contains(&origin);
+        from_us = origin.matches_host(host) || listed || is_public(path);
+        if listed || !from_us {
+            // What is below a room can be reached with a token that is for the site.
+            let may_be = path.starts_with("/api/rooms/") && (brings_token(headers) || is_preflight(request));
+            from = may_be.then_some(Foreign { origin, listed });
+            if from.is_none() && !from_us {
+                return Err(foreign());
+            }
+            from_us = true;
         }
     }
     let fetch_site = text(headers, HeaderName::from_static("sec-fetch-site"));
-    if !from_us && is_programs(request.uri().path()) && matches!(fetch_site, Some("cross-site" | "same-site"))
-    {
+    if !from_us && is_programs(path) && matches!(fetch_site, Some("cross-site" | "same-site")) {
         return Err(foreign());
     }
-    Ok(site)
+    Ok((site, from))
+}
+
+/// True for the files that other sites' pages load.
+pub(super) fn is_public(path: &str) -> bool {
+    matches!(path, "/embed.js" | "/embed.mjs")
 }
 
 /// True for what scripts and programs ask for, as against pages.
@@ -97,14 +190,23 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     values.next().is_none().then_some(first)
 }
 
-fn protect(headers: &mut HeaderMap, site: Option<&Site>) {
+fn protect(response: &mut Response, site: Option<&Site>) {
+    let framing = response.extensions().get::<Framing>().cloned();
+    let public = response.extensions().get::<Public>().is_some();
+    let headers = response.headers_mut();
+    let ancestors = match &framing {
+        None => "'none'".to_owned(),
+        Some(Framing::Own) => "'self'".to_owned(),
+        Some(Framing::By(origin)) => origin.to_string(),
+        Some(Framing::Anyone) => "*".to_owned(),
+    };
     // Older browsers do not count a WebSocket under 'self'. Styles may stand in
     // the page because the framework writes style attributes.
     let sockets = site.map_or_else(String::new, |site| format!(" ws://{0} wss://{0}", site.host));
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
          media-src 'self' blob:; font-src 'self'; manifest-src 'self'; connect-src 'self'{sockets}; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
     );
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         // A file that somebody laid down comes with a stricter one.
@@ -113,12 +215,20 @@ fn protect(headers: &mut HeaderMap, site: Option<&Site>) {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    // The older header knows no other sites: where the policy names one it says nothing.
+    if framing.is_none() {
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    }
+    let shared = public || framing.is_some();
+    let policy = HeaderValue::from_static(if shared { "cross-origin" } else { "same-origin" });
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), policy);
+    if public {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
@@ -167,6 +277,60 @@ mod tests {
         assert_eq!(status(false, "/", &[("host", "192.168.0.9:8080")]), None);
         assert_eq!(status(false, "/", &[("host", "evil.example:8080")]), Some(421));
         assert_eq!(status(true, "/", &[]), Some(400));
+    }
+
+    #[test]
+    fn a_foreign_page_comes_as_far_as_a_token_and_no_further() {
+        let foreign = |method: &str, path: &str, headers: &[(&str, &str)]| {
+            let mut request = axum::http::Request::builder()
+                .method(method)
+                .uri(path)
+                .header("host", "127.0.0.1:8080")
+                .header("origin", "https://dash.example")
+                .header("sec-fetch-site", "cross-site");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Body::empty()).expect("valid");
+            check(&options(true), &request).map(|(_, foreign)| foreign.is_some()).ok()
+        };
+        let bearer = [("authorization", "Bearer tdm_x")];
+        let socket = [("sec-websocket-protocol", "tandem.1, tandem.token.tdm_x")];
+        let preflight = [("access-control-request-method", "GET")];
+        assert_eq!(foreign("GET", "/api/rooms/main", &bearer), Some(true));
+        assert_eq!(foreign("GET", "/api/rooms/main/ws", &socket), Some(true));
+        assert_eq!(foreign("OPTIONS", "/api/rooms/main", &preflight), Some(true));
+        assert_eq!(foreign("GET", "/embed.js", &[]), Some(false));
+        for (method, path, headers) in [
+            ("GET", "/api/rooms/main", &[][..]),
+            ("GET", "/api/rooms/main/ws", &[("sec-websocket-protocol", "tandem.1")][..]),
+            ("GET", "/api/rooms/main", &[("cookie", "tandem=tdm_x")][..]),
+            ("GET", "/api/rooms", &bearer[..]),
+            ("POST", "/rooms/main/mcp", &bearer[..]),
+            ("GET", "/cdp/main", &bearer[..]),
+            ("GET", "/embed-page.js", &[][..]),
+        ] {
+            assert_eq!(foreign(method, path, headers), None, "{path} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_is_allowed_to_the_one_site_that_is_named() {
+        let policy = |framing: Option<Framing>| {
+            let mut response = StatusCode::OK.into_response();
+            if let Some(framing) = framing {
+                response.extensions_mut().insert(framing);
+            }
+            protect(&mut response, None);
+            let headers = response.headers();
+            let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
+            let ancestors = policy.split("frame-ancestors ").nth(1).expect("there").to_owned();
+            (ancestors, headers.contains_key(header::X_FRAME_OPTIONS))
+        };
+        let dash: Origin = "https://dash.example".parse().expect("valid");
+        assert_eq!(policy(None), ("'none'".into(), true));
+        assert_eq!(policy(Some(Framing::Own)), ("'self'".into(), false));
+        assert_eq!(policy(Some(Framing::By(dash))), ("https://dash.example".into(), false));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod cdp;
 mod connections;
 mod context;
 mod document;
+mod embed;
 mod error;
 mod feeds;
 mod floor;

@@ -53,8 +53,13 @@ async fn visit(context: &Context, request: Request, path: &str) -> Result<Caller
         return Caller::from_request_parts(&mut parts, context).await.map_err(|refusal| sorry(&refusal));
     };
     let from = remote(&parts).map_err(|refusal| sorry(&refusal))?;
-    let caller =
-        Caller::from_secret(context, &secret, from, None).await.map_err(|refusal| sorry(&refusal))?;
+    let caller = Caller::from_secret(context, &secret, from, None, None, None)
+        .await
+        .map_err(|refusal| sorry(&refusal))?;
+    if caller.credential.origin.is_some() {
+        // It would go into a cookie, which such a token never does.
+        return Err(sorry(&ApiError::forbidden("This link is for a frame in another page.")));
+    }
     let secure = parts.extensions.get::<Site>().is_some_and(|site| site.secure);
     let mut response = see_other(&format!("{path}{query}"));
     set_cookies(response.headers_mut(), &parts.headers, &secret, &caller, secure)

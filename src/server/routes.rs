@@ -14,7 +14,7 @@ use super::api::RoomPath;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
-use super::{api, assets, audit, cdp, floor, guard, page, pick, rules, socket, tokens, whep};
+use super::{api, assets, audit, cdp, embed, floor, guard, page, pick, rules, socket, tokens, whep};
 use crate::base::RoomId;
 
 const LARGEST_BODY: usize = 64 * 1024;
@@ -96,6 +96,10 @@ pub fn router(context: &Context) -> Router {
         .merge(cdp)
         .route("/", get(page::root))
         .route("/rooms/{room}", get(page::room))
+        .route("/embed/{room}", get(embed::frame))
+        .route("/embed.js", get(embed::script))
+        .route("/embed.mjs", get(embed::script))
+        .route("/embed-page.js", get(embed::own_script))
         .route("/assets/{*path}", get(assets::asset))
         .method_not_allowed_fallback(not_so)
         .fallback(assets::other)

@@ -2,7 +2,9 @@
 //!
 //! The view and the pointer are watched, so a slow page skips to the newest;
 //! events that it is too slow for are lost. A page that takes nothing for five
-//! seconds or says nothing for 45 is put out.
+//! seconds or says nothing for 45 is put out. A page that brings its token in
+//! the handshake is told why it is refused by a close code: no script sees the
+//! status of a handshake that failed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,13 +21,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::api::{RoomPath, no_room};
-use super::caller::Caller;
+use super::auth::Ended;
+use super::caller::{Caller, SUBPROTOCOL, brings_token_by_protocol};
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use super::feeds::Feeds;
 use super::wire::{ClientMessage, PROTOCOL, ServerMessage, WireError};
 use crate::base::{CursorImage, Role, RoomId, Size};
-use crate::room::{Phase, Presence, Room, RoomError, RoomView, ViewerKind, ViewerSeat};
+use crate::room::{FloorAsk, Phase, Presence, Room, RoomError, RoomView, ViewerKind, ViewerSeat};
 
 const LARGEST: usize = 64 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -47,8 +50,10 @@ enum Closing {
     Restart,
     TooMuchNonsense,
     TooLarge,
-    TokenEnded,
+    TokenEnded(Ended),
     RoomGone,
+    /// The door was not opened, by the code of the refusal.
+    Refused(&'static str),
     /// The connection is dead or the page has gone.
     Silently,
 }
@@ -59,8 +64,16 @@ impl Closing {
             Closing::Restart => Some((1012, "service restart")),
             Closing::TooMuchNonsense => Some((1008, "too many malformed messages")),
             Closing::TooLarge => Some((1009, "a message is at most 64 KiB")),
-            Closing::TokenEnded => Some((4001, "the token has ended")),
+            Closing::TokenEnded(Ended::Expired) => Some((4001, "the token has run out")),
+            Closing::TokenEnded(Ended::Revoked) => Some((4002, "the token was revoked")),
+            Closing::TokenEnded(Ended::Used) => Some((4003, "the token was used by another page")),
             Closing::RoomGone => Some((4004, "the room was removed")),
+            Closing::Refused("not-found") => Some((4004, "there is no such room")),
+            Closing::Refused("unauthorized") => Some((4005, "the token is unknown")),
+            Closing::Refused("wrong-origin") => Some((4006, "the token is not for this site")),
+            Closing::Refused("forbidden") => Some((4007, "the token is for another room")),
+            Closing::Refused("too-many") => Some((4029, "too many wrong tokens; wait a minute")),
+            Closing::Refused(_) => Some((1011, "something failed on the server")),
             Closing::Silently => None,
         }
     }
@@ -71,13 +84,21 @@ impl Closing {
     (status = 101, description = "The WebSocket is open"), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody),
     (status = 404, body = ErrorBody), (status = 426, body = ErrorBody)))]
 pub(super) async fn open(
-    caller: Caller,
+    caller: Result<Caller, ApiError>,
     RoomPath(id): RoomPath,
     State(context): State<Context>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
-    caller.enter(&id)?;
-    let room = context.rooms.get(&id).ok_or_else(no_room)?;
+    let entered = caller.and_then(|caller| {
+        caller.enter(&id)?;
+        Ok((caller, context.rooms.get(&id).ok_or_else(no_room)?))
+    });
+    let tells = brings_token_by_protocol(&headers) && upgrade.is_ok();
+    let entered = match entered {
+        Err(refused) if !tells => return Err(refused),
+        entered => entered,
+    };
     let upgrade = upgrade.map_err(|_| {
         ApiError::new(StatusCode::UPGRADE_REQUIRED, "not-a-websocket", "this address speaks WebSocket only")
             .with_header((header::UPGRADE, HeaderValue::from_static("websocket")))
@@ -88,12 +109,26 @@ pub(super) async fn open(
         .max_message_size(LARGEST)
         .max_frame_size(LARGEST)
         .write_buffer_size(0)
-        .max_write_buffer_size(4 * LARGEST);
+        .max_write_buffer_size(4 * LARGEST)
+        .protocols([SUBPROTOCOL]);
     let tracker = context.tasks.clone();
+    let (caller, room) = match entered {
+        Ok(entered) => entered,
+        Err(refused) => {
+            let why = match refused.code() {
+                "token-expired" => Closing::TokenEnded(Ended::Expired),
+                "token-revoked" => Closing::TokenEnded(Ended::Revoked),
+                "token-used" => Closing::TokenEnded(Ended::Used),
+                code => Closing::Refused(code),
+            };
+            tracing::info!(room = %id, reason = refused.code(), "refused a page of another site");
+            return Ok(upgrade.on_upgrade(move |socket| tracker.track_future(close(socket, why))));
+        }
+    };
     Ok(upgrade.on_upgrade(move |socket| {
         tracker.track_future(async move {
             context.metrics.sockets.inc();
-            Session::run(&context, &id, room, &caller, socket).await;
+            Session::run(&context, &id, room, caller, socket).await;
             context.metrics.sockets.dec();
         })
     }))
@@ -102,7 +137,9 @@ pub(super) async fn open(
 struct Session<'a> {
     context: &'a Context,
     id: &'a RoomId,
-    caller: &'a Caller,
+    caller: Caller,
+    /// The caller has another token than before.
+    renewed: bool,
     seat: Box<dyn ViewerSeat>,
     socket: WebSocket,
     malformed: u32,
@@ -117,7 +154,7 @@ impl<'a> Session<'a> {
         context: &'a Context,
         id: &'a RoomId,
         room: Arc<dyn Room>,
-        caller: &'a Caller,
+        caller: Caller,
         mut socket: WebSocket,
     ) {
         let seat = match room.enter(caller.actor.clone()).await {
@@ -132,6 +169,7 @@ impl<'a> Session<'a> {
             context,
             id,
             caller,
+            renewed: false,
             seat,
             socket,
             malformed: 0,
@@ -142,7 +180,7 @@ impl<'a> Session<'a> {
             Ok(never) => match never {},
             Err(closing) => closing,
         };
-        tracing::info!(room = %id, actor = %caller.actor.id, ?closing, "a page has gone");
+        tracing::info!(room = %id, actor = %session.caller.actor.id, ?closing, "a page has gone");
         if closing == Closing::RoomGone {
             let message = "the room was removed".to_owned();
             let _ = session.send(&ServerMessage::Error { code: WireError::Gone, message }).await;
@@ -162,8 +200,12 @@ impl<'a> Session<'a> {
         let image = cursor.borrow_and_update().clone();
         self.show_cursor(image).await?;
 
-        let (context, caller) = (self.context, self.caller);
-        let mut token_ended = std::pin::pin!(context.auth.ended(&caller.credential));
+        let context = self.context;
+        let end_of = |caller: &Caller| {
+            let credential = caller.credential.clone();
+            Box::pin(async move { context.auth.ended(&credential).await })
+        };
+        let mut token_ended = end_of(&self.caller);
         let mut pings = interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
@@ -174,10 +216,10 @@ impl<'a> Session<'a> {
             tokio::select! {
                 biased;
                 () = context.shutdown.cancelled() => return Err(Closing::Restart),
-                () = &mut token_ended => return Err(Closing::TokenEnded),
+                why = &mut token_ended => return Err(Closing::TokenEnded(why)),
                 changed = view.changed() => {
                     changed.map_err(|_| self.end_of_room())?;
-                    let room = caller.sees(&view.borrow_and_update());
+                    let room = self.caller.sees(&view.borrow_and_update());
                     let stopping = room.phase == Phase::Stopping;
                     self.send(&ServerMessage::View { room }).await?;
                     if stopping && self.context.rooms.get(self.id).is_none() {
@@ -192,7 +234,7 @@ impl<'a> Session<'a> {
                     }
                 }
                 event = events.recv(), if events_live => match event {
-                    Ok(event) if caller.hears(&event) => self.send(&ServerMessage::Event { event }).await?,
+                    Ok(event) if self.caller.hears(&event) => self.send(&ServerMessage::Event { event }).await?,
                     Ok(_) => {}
                     // Losing one harms nothing: what must not be lost is in the view.
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
@@ -214,7 +256,12 @@ impl<'a> Session<'a> {
                 message = self.socket.recv() => {
                     heard = Instant::now();
                     match message {
-                        Some(Ok(Message::Text(text))) => self.take(text.as_str()).await?,
+                        Some(Ok(Message::Text(text))) => {
+                            self.take(text.as_str()).await?;
+                            if std::mem::take(&mut self.renewed) {
+                                token_ended = end_of(&self.caller);
+                            }
+                        }
                         Some(Ok(Message::Binary(_))) => self.malformed("messages are JSON in text frames").await?,
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                         Some(Ok(Message::Close(_))) | None => return Err(Closing::Silently),
@@ -272,10 +319,29 @@ impl<'a> Session<'a> {
                     Err(error) => self.send(&refusal(self.id, &error)).await,
                 }
             }
+            ClientMessage::Token { token } => match self.caller.renewed(self.context, &token.0).await {
+                Ok(next) => {
+                    let token = &next.credential.key;
+                    tracing::info!(room = %self.id, actor = %self.caller.actor.id, %token, "a page goes on with another token");
+                    let token_seconds = next.credential.seconds_left();
+                    self.caller = next;
+                    self.renewed = true;
+                    self.send(&ServerMessage::Token { token_seconds }).await
+                }
+                Err(refused) => {
+                    let (code, message) = (WireError::Token, refused.message().to_owned());
+                    self.send(&ServerMessage::Error { code, message }).await
+                }
+            },
             ClientMessage::Floor { ask } => {
-                let done = match self.context.rooms.get(self.id) {
-                    Some(room) => room.floor(self.caller.actor.clone(), ask).await,
-                    None => Err(RoomError::NotFound),
+                let allowed = match &ask {
+                    FloorAsk::Mode { mode } => self.caller.change_to(*mode),
+                    _ => Ok(()),
+                };
+                let done = match (allowed, self.context.rooms.get(self.id)) {
+                    (Err(refused), _) => Err(RoomError::Forbidden(refused.message().to_owned())),
+                    (Ok(()), Some(room)) => room.floor(self.caller.actor.clone(), ask).await,
+                    (Ok(()), None) => Err(RoomError::NotFound),
                 };
                 match done {
                     Ok(()) => Ok(()),
@@ -355,10 +421,13 @@ impl<'a> Session<'a> {
                 name: actor.name.clone(),
                 kind: actor.kind(),
                 role: actor.role,
+                colour: actor.colour,
             },
             may_act: actor.role.may_act(),
             room: self.caller.sees(view),
             ice_servers: self.context.options.ice_servers.clone(),
+            token_seconds: self.caller.credential.seconds_left(),
+            modes: self.caller.credential.modes.clone(),
         }
     }
 

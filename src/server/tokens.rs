@@ -16,25 +16,53 @@ use super::caller::Caller;
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use super::guard::Site;
-use crate::base::{Actor, Role, ToolGroup, ToolGroups};
+use super::origin::Origin;
+use crate::base::{Actor, Colour, Role, RoomId, ToolGroup, ToolGroups};
+use crate::floor::Mode;
 use crate::room::RecordKind;
 use crate::store::{StoredToken, TokenId, UnixSeconds};
 
 /// A token lasts at most this long; without an end it lasts until it is revoked.
 const LONGEST_SECONDS: u64 = 10 * 365 * 24 * 3600;
+/// One for another site's page is in that page's address: it lasts as long as
+/// a page is looked at, and is renewed.
+const EMBED_SECONDS: u64 = 15 * 60;
+const LONGEST_EMBED_SECONDS: u64 = 24 * 3600;
 
 /// A token to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewToken {
-    /// controller, viewer or agent.
-    role: Role,
+    /// controller, viewer or agent. May be left out of a token that renews another.
+    #[serde(default)]
+    role: Option<Role>,
     /// What others see beside the pointer; the role if left out.
     #[serde(default)]
     name: Option<String>,
-    /// How long it is good; until it is revoked if left out.
+    /// How long it is good. Left out: until it is revoked, or 15 minutes if it has an origin or
+    /// is for a single use; then at most a day.
     #[serde(default)]
     expires_in_seconds: Option<u64>,
+    /// Of the person, as `#rrggbb` on which white can be read; one that follows from the token if
+    /// left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    colour: Option<Colour>,
+    /// To which modes its holder may change the room; to all if left out.
+    #[serde(default)]
+    modes: Option<Vec<Mode>>,
+    /// The one site whose pages may show the room in a frame or as an element, such as
+    /// `https://dashboard.example.org`. A token with an origin never goes into a cookie.
+    #[serde(default)]
+    origin: Option<String>,
+    /// Good for the one page that brings it first, for as long as that page is open.
+    #[serde(default)]
+    single_use: bool,
+    /// The id of a token of this room that this one follows: what is left out here is as there,
+    /// and whoever comes with it is the same person.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    renews: Option<TokenId>,
     /// Which groups of tools it opens; those that the server gives all if left out.
     #[serde(default)]
     tools: Option<Vec<ToolGroup>>,
@@ -53,6 +81,18 @@ pub(super) struct TokenView {
     revoked_at: Option<UnixSeconds>,
     /// Which groups of tools it opens, if it was made with its own.
     tools: Option<Vec<ToolGroup>>,
+    #[schema(value_type = Option<String>)]
+    colour: Option<Colour>,
+    /// To which modes its holder may change the room, if not to all.
+    modes: Option<Vec<Mode>>,
+    /// The one other site whose pages may bring it.
+    origin: Option<String>,
+    single_use: bool,
+    /// A page has come with it, for which alone it is good.
+    used: bool,
+    /// The first token of the same person, if this one renews another.
+    #[schema(value_type = Option<String>)]
+    person: Option<TokenId>,
 }
 
 /// A token with its text, which is shown this once.
@@ -61,7 +101,7 @@ pub(super) struct MadeToken {
     #[serde(flatten)]
     view: TokenView,
     token: String,
-    /// The address that opens the room with it.
+    /// The address that opens the room with it: for a token with an origin that of the frame.
     url: String,
 }
 
@@ -76,6 +116,12 @@ impl From<StoredToken> for TokenView {
             expires_at: token.expires_at,
             revoked_at: token.revoked_at,
             tools: token.tools.map(|tools| tools.iter().collect()),
+            colour: token.colour,
+            modes: token.modes,
+            origin: token.origin,
+            single_use: token.single_use,
+            used: token.claimed.is_some(),
+            person: token.person,
         }
     }
 }
@@ -108,27 +154,33 @@ pub(super) async fn create(
     caller.administer()?;
     context.rooms.get(&room).ok_or_else(no_room)?;
     let Body(new) = Body::<NewToken>::from_request(request, &context).await?;
-    if new.role.may_administer() {
+    let before = match &new.renews {
+        None => None,
+        Some(id) => Some(before(&context, &room, id).await?),
+    };
+    let Some(role) = new.role.or(before.as_ref().map(|before| before.role)) else {
+        return Err(ApiError::bad_request("the body has no role; use controller, viewer or agent"));
+    };
+    if role.may_administer() {
         return Err(ApiError::bad_request(
             "an admin's token is for all rooms; make it with `tandem token create --role admin`",
         ));
     }
     let secret = Secret::random().map_err(ApiError::internal)?;
-    let mut stored =
-        new_token(&secret, new.role, Some(room.clone()), new.name.as_deref(), new.expires_in_seconds)
-            .map_err(ApiError::bad_request)?;
-    stored.tools = new.tools.map(|tools| tools.into_iter().collect::<ToolGroups>());
+    let stored = stored(new, before, role, &room, &secret)?;
     let details = json!({
         "id": stored.id, "name": stored.name, "role": stored.role, "expires_at": stored.expires_at,
+        "origin": stored.origin, "renews": stored.person,
     });
     let change = audit::begin(&context, &caller, &room, RecordKind::Token, "made", details).await?;
     change.end(context.store.add_token(stored.clone()).await.map_err(ApiError::from))?;
     context.auth.tokens_changed();
-    tracing::info!(%room, actor = %caller.actor.id, token = %stored.id, role = new.role.as_str(), "made a token");
+    tracing::info!(%room, actor = %caller.actor.id, token = %stored.id, role = role.as_str(), "made a token");
     let scheme = if site.secure { "https" } else { "http" };
+    let place = if stored.origin.is_some() { "embed" } else { "rooms" };
     let made = MadeToken {
         view: stored.into(),
-        url: format!("{scheme}://{}/rooms/{room}?token={}", site.host, secret.reveal()),
+        url: format!("{scheme}://{}/{place}/{room}?token={}", site.host, secret.reveal()),
         token: secret.reveal().to_owned(),
     };
     Ok((StatusCode::CREATED, Json(made)).into_response())
@@ -157,11 +209,62 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The token that another one renews.
+async fn before(context: &Context, room: &RoomId, id: &TokenId) -> Result<StoredToken, ApiError> {
+    let found = context.store.token(id.clone()).await?;
+    let found = found.filter(|token| token.room.as_ref() == Some(room) && token.revoked_at.is_none());
+    found.ok_or_else(|| {
+        ApiError::bad_request(
+            "there is no such token to renew in this room, or it was revoked; make a new one",
+        )
+    })
+}
+
+fn stored(
+    new: NewToken,
+    before: Option<StoredToken>,
+    role: Role,
+    room: &RoomId,
+    secret: &Secret,
+) -> Result<StoredToken, ApiError> {
+    let origin = match new.origin {
+        Some(text) => Some(text.parse::<Origin>().map_err(|error| ApiError::bad_request(error.to_string()))?),
+        None => None,
+    };
+    let origin = origin
+        .map(|origin| origin.to_string())
+        .or_else(|| before.as_ref().and_then(|before| before.origin.clone()));
+    let short = origin.is_some() || new.single_use;
+    let seconds = match new.expires_in_seconds {
+        Some(seconds) if short && seconds > LONGEST_EMBED_SECONDS => {
+            return Err(ApiError::bad_request(
+                "a token with an origin, or for a single use, lasts at most a day; renew it",
+            ));
+        }
+        Some(seconds) => Some(seconds),
+        None if short => Some(EMBED_SECONDS),
+        None => None,
+    };
+    let name = new.name.as_deref().or(before.as_ref().map(|before| before.name.as_str()));
+    let mut stored =
+        new_token(secret, role, Some(room.clone()), name, seconds).map_err(ApiError::bad_request)?;
+    stored.tools = new.tools.map(|tools| tools.into_iter().collect::<ToolGroups>());
+    (stored.colour, stored.modes, stored.origin) = (new.colour, new.modes, origin);
+    stored.single_use = new.single_use;
+    if let Some(before) = before {
+        stored.tools = stored.tools.or(before.tools);
+        stored.colour = stored.colour.or(before.colour);
+        stored.modes = stored.modes.or(before.modes);
+        stored.person = Some(before.person.unwrap_or(before.id));
+    }
+    Ok(stored)
+}
+
 /// What is kept of a new token; or why it cannot be.
 pub fn new_token(
     secret: &Secret,
     role: Role,
-    room: Option<crate::base::RoomId>,
+    room: Option<RoomId>,
     name: Option<&str>,
     expires_in_seconds: Option<u64>,
 ) -> Result<StoredToken, String> {
@@ -194,5 +297,11 @@ pub fn new_token(
         expires_at: expires_in_seconds.map(|seconds| now.plus(seconds)),
         revoked_at: None,
         tools: None,
+        colour: None,
+        modes: None,
+        origin: None,
+        person: None,
+        single_use: false,
+        claimed: None,
     })
 }

@@ -103,7 +103,7 @@ fn keep(
         tokio::select! {
             () = stop.cancelled() => {}
             () = seat.closed() => {}
-            () = context.auth.ended(&credential) => {}
+            _ = context.auth.ended(&credential) => {}
             () = context.shutdown.cancelled() => {}
             () = async { while view.changed().await.is_ok() {} } => {}
         }

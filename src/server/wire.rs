@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::floor::Mode;
 use crate::policy::{Answer, ApprovalId};
 use crate::room::{FloorAsk, HelpAnswer, Presence, RoomEvent, RoomView};
 
@@ -51,6 +52,9 @@ pub enum ClientMessage {
         #[ts(optional)]
         after: Option<String>,
     },
+    /// The token that follows the one that this connection came with, for the same
+    /// room and role. Answered by `token`; what was there goes on.
+    Token { token: TokenText },
     /// Answered by `pong` with the same number.
     Ping {
         #[ts(type = "number")]
@@ -59,6 +63,17 @@ pub enum ClientMessage {
     /// Input-to-photon times that this viewer measured since the last report,
     /// in milliseconds; at most 64.
     Report { photon_ms: Vec<f32> },
+}
+
+/// A token's text, which is never printed.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize, TS)]
+#[serde(transparent)]
+pub struct TokenText(pub String);
+
+impl std::fmt::Debug for TokenText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(redacted)")
+    }
 }
 
 /// To a viewer's page.
@@ -75,6 +90,20 @@ pub enum ServerMessage {
         may_act: bool,
         room: RoomView,
         ice_servers: Vec<IceServer>,
+        /// How long the token is still good, in seconds, if it ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(type = "number", optional)]
+        token_seconds: Option<u64>,
+        /// To which modes this viewer may change the room, if not to all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        modes: Option<Vec<Mode>>,
+    },
+    /// The next token was taken; how long that one is good, if it ends.
+    Token {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(type = "number", optional)]
+        token_seconds: Option<u64>,
     },
     /// The answer to an offer.
     Answer { sdp: String },
@@ -127,6 +156,8 @@ pub enum WireError {
     Malformed,
     /// The role does not allow it.
     Forbidden,
+    /// The next token was not taken; the one before goes on as long as it is good.
+    Token,
     /// The offer could not be answered.
     BadOffer,
     /// No codec in the offer that the server can encode.

@@ -6,15 +6,19 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use super::chain::Link;
 use super::records::{self, NewLine, RecordEnds, RecordPart, RecordedLine};
-use super::rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
+use super::rows::{PageHash, StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
 use super::{StoreError, schema};
-use crate::base::{RoomId, Size, ToolGroupError};
+use crate::base::{ColourError, RoomId, Size, ToolGroupError};
 use crate::floor::Mode;
 
 /// How long a query waits for another process that writes.
 const WAIT_FOR_WRITER_MS: u32 = 5000;
 
-const TOKEN_COLUMNS: &str = "id, hash, role, room, name, created_at, expires_at, revoked_at, tools";
+const TOKEN_COLUMNS: &str = "id, hash, role, room, name, created_at, expires_at, revoked_at, tools, \
+     colour, modes, origin, person, single_use, claimed";
+
+/// So long a token for another site is kept after its end.
+const KEPT_AFTER_SECONDS: i64 = 24 * 3600;
 
 pub(super) struct Database {
     connection: Connection,
@@ -61,10 +65,17 @@ impl Database {
         Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
 
+    /// Short tokens for other sites come by the thousand: those that ran out
+    /// a day ago go when a new token comes.
     pub(super) fn add_token(&self, token: &StoredToken) -> Result<(), StoreError> {
         self.connection.execute(
-            "INSERT INTO tokens (id, hash, role, room, name, created_at, expires_at, revoked_at, tools)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "DELETE FROM tokens WHERE origin IS NOT NULL AND expires_at < ?1",
+            [token.created_at.0.saturating_sub(KEPT_AFTER_SECONDS)],
+        )?;
+        self.connection.execute(
+            "INSERT INTO tokens (id, hash, role, room, name, created_at, expires_at, revoked_at, tools,
+                                 colour, modes, origin, person, single_use, claimed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             params![
                 token.id.as_str(),
                 token.hash.0,
@@ -75,6 +86,12 @@ impl Database {
                 token.expires_at.map(|at| at.0),
                 token.revoked_at.map(|at| at.0),
                 token.tools.map(|tools| tools.to_string()),
+                token.colour.map(String::from),
+                token.modes.as_ref().map(|modes| modes_text(modes)),
+                token.origin,
+                token.person.as_ref().map(TokenId::as_str),
+                token.single_use,
+                token.claimed.map(|page| page.0),
             ],
         )?;
         Ok(())
@@ -98,6 +115,17 @@ impl Database {
         let sql = format!("SELECT {TOKEN_COLUMNS} FROM tokens WHERE id = ?1");
         let mut query = self.connection.prepare_cached(&sql)?;
         query.query_row([id.as_str()], |row| Ok(token(row))).optional()?.transpose()
+    }
+
+    pub(super) fn claim_token(&self, id: &TokenId, page: PageHash) -> Result<bool, StoreError> {
+        let sql = "UPDATE tokens SET claimed = ?2 WHERE id = ?1 AND (claimed IS NULL OR claimed = ?2)";
+        Ok(self.connection.execute(sql, params![id.as_str(), page.0])? > 0)
+    }
+
+    pub(super) fn has_origin(&self, origin: &str, now: UnixSeconds) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM tokens WHERE origin = ?1 AND revoked_at IS NULL
+                   AND (expires_at IS NULL OR expires_at > ?2) LIMIT 1";
+        Ok(self.connection.prepare_cached(sql)?.exists(params![origin, now.0])?)
     }
 
     /// True when there was such a token that was not revoked before.
@@ -194,6 +222,10 @@ impl Database {
     }
 }
 
+fn modes_text(modes: &[Mode]) -> String {
+    modes.iter().map(|mode| mode.as_str()).collect::<Vec<_>>().join(",")
+}
+
 fn token(row: &Row<'_>) -> Result<StoredToken, StoreError> {
     let key: String = row.get(0)?;
     let nonsense = |reason: String| StoreError::Row { table: "tokens", key: key.clone(), reason };
@@ -212,6 +244,20 @@ fn token(row: &Row<'_>) -> Result<StoredToken, StoreError> {
             .map(|tools| tools.parse())
             .transpose()
             .map_err(|error: ToolGroupError| nonsense(error.to_string()))?,
+        colour: row
+            .get::<_, Option<String>>(9)?
+            .map(|colour| colour.parse())
+            .transpose()
+            .map_err(|error: ColourError| nonsense(error.to_string()))?,
+        modes: row
+            .get::<_, Option<String>>(10)?
+            .map(|modes| modes.split(',').filter(|mode| !mode.is_empty()).map(str::parse).collect())
+            .transpose()
+            .map_err(nonsense)?,
+        origin: row.get(11)?,
+        person: row.get::<_, Option<String>>(12)?.and_then(|id| TokenId::new(&id)),
+        single_use: row.get(13)?,
+        claimed: row.get::<_, Option<[u8; 32]>>(14)?.map(PageHash),
     })
 }
 

@@ -16,7 +16,7 @@ mod thread;
 
 pub use chain::{Broken, LineHash, Link, canonical};
 pub use records::{NewLine, RecordEnds, RecordPart, RecordedLine};
-pub use rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
+pub use rows::{PageHash, StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
 pub use thread::Store;
 
 use std::path::PathBuf;

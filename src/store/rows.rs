@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::base::{Role, RoomId, Size, ToolGroups};
+use crate::base::{Colour, Role, RoomId, Size, ToolGroups};
 use crate::floor::Mode;
 
 /// A moment on the wall clock, in whole seconds since 1970.
@@ -23,6 +23,10 @@ pub struct TokenId(String);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TokenHash(pub [u8; 32]);
 
+/// SHA-256 of the secret by which one page is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PageHash(pub [u8; 32]);
+
 /// A token as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredToken {
@@ -37,6 +41,18 @@ pub struct StoredToken {
     pub revoked_at: Option<UnixSeconds>,
     /// Which groups of tools it opens, if not those that the server gives all.
     pub tools: Option<ToolGroups>,
+    /// Of the person, if one was chosen.
+    pub colour: Option<Colour>,
+    /// To which modes its holder may change the room; to all if it does not say.
+    pub modes: Option<Vec<Mode>>,
+    /// The one other site whose pages may show the room and bring this token.
+    pub origin: Option<String>,
+    /// The first token of the same person, if this one came to renew another.
+    pub person: Option<TokenId>,
+    /// Good for the one page that brings it first.
+    pub single_use: bool,
+    /// What that page was known by.
+    pub claimed: Option<PageHash>,
 }
 
 /// A room to be made again at the next start.
@@ -88,6 +104,12 @@ impl fmt::Display for TokenId {
 impl fmt::Debug for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for PageHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hash)")
     }
 }
 

@@ -76,6 +76,15 @@ const STEPS: &[&str] = &[
             FROM records WHERE json_valid(line)
         ) WHERE kind IN ('act', 'look') AND session IS NOT NULL AND call IS NOT NULL ORDER BY room, seq;
 ",
+    "
+    ALTER TABLE tokens ADD COLUMN colour TEXT;
+    ALTER TABLE tokens ADD COLUMN modes TEXT;
+    ALTER TABLE tokens ADD COLUMN origin TEXT;
+    ALTER TABLE tokens ADD COLUMN person TEXT;
+    ALTER TABLE tokens ADD COLUMN single_use INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tokens ADD COLUMN claimed BLOB CHECK (claimed IS NULL OR length(claimed) = 32);
+    CREATE INDEX tokens_by_origin ON tokens (origin) WHERE origin IS NOT NULL;
+",
 ];
 
 /// The version that this program knows.

@@ -9,7 +9,7 @@ use super::chain::Link;
 use super::database::Database;
 use super::directory::{self, ServerLock};
 use super::records::{NewLine, RecordEnds, RecordPart, RecordedLine};
-use super::rows::{StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
+use super::rows::{PageHash, StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
 use crate::base::RoomId;
 
 type Job = Box<dyn FnOnce(&mut Database) + Send>;
@@ -78,6 +78,17 @@ impl Store {
 
     pub async fn token_by_hash(&self, hash: TokenHash) -> Result<Option<StoredToken>, StoreError> {
         self.ask(move |database| database.token_by_hash(hash)).await
+    }
+
+    /// Makes a token that is good for one page this page's; true when it was
+    /// nobody's or this page's before.
+    pub async fn claim_token(&self, id: TokenId, page: PageHash) -> Result<bool, StoreError> {
+        self.ask(move |database| database.claim_token(&id, page)).await
+    }
+
+    /// True while any token that is good names this site.
+    pub async fn has_origin(&self, origin: String, now: UnixSeconds) -> Result<bool, StoreError> {
+        self.ask(move |database| database.has_origin(&origin, now)).await
     }
 
     /// True when there was such a token that was not revoked before.
@@ -197,6 +208,12 @@ mod tests {
             expires_at: None,
             revoked_at: None,
             tools: None,
+            colour: None,
+            modes: None,
+            origin: None,
+            person: None,
+            single_use: false,
+            claimed: None,
         }
     }
 
@@ -230,6 +247,35 @@ mod tests {
         assert_eq!(store.setting("greeting").await.expect("asked").as_deref(), Some("hello"));
         assert!(store.remove_room(RoomId::main()).await.expect("asked"));
         assert_eq!(store.revoke_tokens_of(RoomId::main(), UnixSeconds(9)).await.expect("asked"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_token_for_one_page_is_its_first_pages_alone_and_a_site_is_known_while_a_token_names_it() {
+        let dir = tempfile::tempdir().expect("dir");
+        let store = Store::open(dir.path()).expect("opens");
+        let site = "https://dash.example".to_owned();
+        let mut token = a_token(1, Some("main"));
+        token.origin = Some(site.clone());
+        token.modes = Some(vec![Mode::Turns, Mode::HandsOff]);
+        token.colour = Some("#0f766e".parse().expect("a colour"));
+        token.person = Some(TokenId::from_bytes([7; 6]));
+        token.single_use = true;
+        token.expires_at = Some(UnixSeconds(100));
+        store.add_token(token.clone()).await.expect("added");
+        assert_eq!(store.token(token.id.clone()).await.expect("asked"), Some(token.clone()));
+        let claim = |page: u8| store.claim_token(token.id.clone(), PageHash([page; 32]));
+        assert!(claim(1).await.expect("asked"), "nobody's before");
+        assert!(claim(1).await.expect("asked"), "its own");
+        assert!(!claim(2).await.expect("asked"), "another's");
+        let known = |now| store.has_origin(site.clone(), UnixSeconds(now));
+        assert!(known(99).await.expect("asked"));
+        assert!(!known(100).await.expect("asked"), "it has run out");
+        assert!(!store.has_origin("https://other.example".into(), UnixSeconds(1)).await.expect("asked"));
+        // A day later the next one takes it away with it.
+        let mut next = a_token(2, Some("main"));
+        next.created_at = UnixSeconds(100 + 24 * 3600 + 1);
+        store.add_token(next).await.expect("added");
+        assert_eq!(store.token(token.id.clone()).await.expect("asked"), None);
     }
 
     /// The old thread lets go of the lock a moment after its last handle went.

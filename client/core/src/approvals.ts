@@ -3,6 +3,7 @@
  * and the agent's are kept apart from ours: they are shown as such, as text.
  */
 import type { Answered, ApprovalView, RoomView, Settled } from "./protocol.ts";
+import { en, type Texts } from "./texts/index.ts";
 
 /** A piece of a sentence: ours, a word of the page's, or a place. */
 export type Piece = { is: "ours" | "page" | "place"; text: string };
@@ -21,65 +22,28 @@ export function askedOf(room: RoomView | null): ApprovalView[] {
   return (room?.approvals ?? []).filter(each => each.answered === null);
 }
 
-/** What a tool does with its target. */
-const ON_TARGET: Readonly<Record<string, string>> = {
-  browser_click: "Click",
-  browser_hover: "Point at",
-  browser_type: "Type into",
-  browser_fill_form: "Fill in",
-  browser_select_option: "Choose in",
-  browser_drag: "Drag",
-  browser_drop: "Drop files on",
-  browser_file_upload: "Upload a file to",
-  browser_check: "Tick",
-  browser_uncheck: "Untick",
-  browser_press_key: "Press a key in",
-  browser_evaluate: "Run code on",
-};
-const WITHOUT_TARGET: Readonly<Record<string, string>> = {
-  browser_click: "Click",
-  browser_type: "Type",
-  browser_press_key: "Press a key",
-  browser_press_sequentially: "Type",
-  browser_keydown: "Hold a key down",
-  browser_keyup: "Let a key go",
-  browser_navigate_back: "Go back",
-  browser_navigate_forward: "Go forward",
-  browser_reload: "Load the page again",
-  browser_tabs: "Change tabs",
-  browser_close: "Close the page",
-  browser_fill_form: "Fill in a form",
-  browser_file_upload: "Upload a file",
-  browser_handle_dialog: "Answer a dialog of the page",
-  browser_evaluate: "Run code",
-  browser_run_code_unsafe: "Run code",
-  browser_mouse_click_xy: "Click",
-  browser_mouse_drag_xy: "Drag",
-  browser_take_screenshot: "Take a picture",
-};
 /** A tool in a person's words, without what it is used on; its own name when it has none. */
-export function toolWords(tool: string): string {
-  if (tool === "browser_navigate" || tool === "Page.navigate") return "Go to";
-  if (tool === "browser_snapshot") return "Read the page";
-  return ON_TARGET[tool] ?? WITHOUT_TARGET[tool] ?? tool;
+export function toolWords(tool: string, { approval: words }: Texts = en): string {
+  if (tool === "browser_navigate" || tool === "Page.navigate") return words.goTo;
+  if (tool === "browser_snapshot") return words.read;
+  return words.onTarget[tool] ?? words.alone[tool] ?? tool;
 }
 
 /** The gravest first: what a tool that has no words here would do. */
-const BY_CLASS: readonly (readonly [string, string])[] = [
-  ["execute", "Run a command"],
-  ["credentials", "Use a password"],
-  ["submit", "Submit a form"],
-  ["upload", "Upload a file"],
-  ["download", "Download a file"],
-  ["evaluate", "Run code"],
-  ["storage", "Change stored data"],
-  ["write", "Change files"],
-  ["settings", "Change the browser's settings"],
-  ["navigate", "Go to another page"],
-  ["input", "Use mouse or keyboard"],
-  ["read", "Read the page"],
-];
-const PREPOSITION: Readonly<Record<string, string>> = { download: "from", upload: "to" };
+const BY_GRAVITY = [
+  "execute",
+  "credentials",
+  "submit",
+  "upload",
+  "download",
+  "evaluate",
+  "storage",
+  "write",
+  "settings",
+  "navigate",
+  "input",
+  "read",
+] as const;
 
 /** The host of an address, as short as it can be and still be told from others. */
 export function hostOf(place: string): string {
@@ -88,43 +52,45 @@ export function hostOf(place: string): string {
 }
 
 /** "Click “Pay now” (button) on shop.example", in pieces. */
-export function sentenceOf(approval: ApprovalView): Piece[] {
+export function sentenceOf(approval: ApprovalView, texts: Texts = en): Piece[] {
+  const { approval: words } = texts;
   const { tool, targets, places } = approval;
   const hosts = [...new Set(places.map(hostOf))];
   if (tool === "browser_navigate" || tool === "Page.navigate") {
     const to = hosts.at(-1);
-    return to ? [ours("Go to "), { is: "place", text: to }] : [ours("Go to another page")];
+    return to ? [ours(`${words.goTo} `), { is: "place", text: to }] : [ours(words.goElsewhere)];
   }
   const pieces: Piece[] = [];
-  const verb = ON_TARGET[tool];
+  const verb = words.onTarget[tool];
   if (targets.length > 0) {
-    pieces.push(ours(`${verb ?? firstWords(approval)} `));
+    pieces.push(ours(`${verb ?? firstWords(approval, words)} `));
     targets.forEach((target, at) => {
-      if (at > 0) pieces.push(ours(tool === "browser_drag" ? " to " : ", "));
+      if (at > 0) pieces.push(ours(tool === "browser_drag" ? ` ${words.dragTo} ` : ", "));
       if (target.name) pieces.push(page(target.name));
       if (target.role)
-        pieces.push(ours(shownText(target.name ? ` (${target.role})` : `a ${target.role}`)));
-      if (!target.name && !target.role) pieces.push(ours("something"));
+        pieces.push(ours(shownText(target.name ? ` (${target.role})` : words.of(target.role))));
+      if (!target.name && !target.role) pieces.push(ours(words.something));
     });
   } else {
-    pieces.push(ours(WITHOUT_TARGET[tool] ?? firstWords(approval)));
+    pieces.push(ours(words.alone[tool] ?? firstWords(approval, words)));
   }
   hosts.forEach((host, at) => {
-    const first = PREPOSITION[approval.classes[0] ?? ""] ?? "on";
-    pieces.push(ours(at === 0 ? ` ${first} ` : " and "), { is: "place", text: host });
+    const first = words.prepositions[approval.classes[0] ?? ""] ?? words.on;
+    pieces.push(ours(at === 0 ? ` ${first} ` : ` ${words.and} `), { is: "place", text: host });
   });
   return pieces;
 }
 
-function firstWords(approval: ApprovalView): string {
-  const found = BY_CLASS.find(([name]) => approval.classes.includes(name));
-  if (found) return approval.targets.length > 0 ? `${found[1]}:` : found[1];
-  return "Do something";
+function firstWords(approval: ApprovalView, words: Texts["approval"]): string {
+  const found = BY_GRAVITY.find(name => approval.classes.includes(name));
+  const said = found && words.byClass[found];
+  if (said) return approval.targets.length > 0 ? `${said}:` : said;
+  return words.doSomething;
 }
 
 /** The pieces as one line of text, for who hears it. */
-export const sayPieces = (pieces: readonly Piece[]): string =>
-  pieces.map(each => (each.is === "page" ? `“${each.text}”` : each.text)).join("");
+export const sayPieces = (pieces: readonly Piece[], { approval: words }: Texts = en): string =>
+  pieces.map(each => (each.is === "page" ? words.quote(each.text) : each.text)).join("");
 
 /** "Rule pay-by-hand of this room asks", and the default as what it is. */
 export function ruleWords(approval: ApprovalView): string {

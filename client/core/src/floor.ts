@@ -3,14 +3,10 @@
  * what the server would grant as far as the view tells; the server decides.
  */
 import type { FloorAsk, Mode, Presence, Role, RoomView } from "./protocol.ts";
+import { en, type Texts } from "./texts/index.ts";
 
 /** Each mode's name, and the one line that explains it. */
-export const MODES: Readonly<Record<Mode, { name: string; line: string }>> = {
-  together: { name: "Together", line: "Everybody acts. Agents wait while a person does." },
-  turns: { name: "Turns", line: "One at a time. The others ask for their turn." },
-  watch: { name: "Watch only", line: "Agents act, people look." },
-  "hands-off": { name: "Hands off", line: "People act, agents look." },
-};
+export const MODES = en.floor.modes;
 export const MODE_ORDER: readonly Mode[] = ["together", "turns", "watch", "hands-off"];
 
 const RANK: Readonly<Record<Role, number>> = { admin: 3, controller: 2, agent: 1, viewer: 0 };
@@ -24,20 +20,24 @@ export function leaseOf(room: RoomView): Presence | null {
 /** What the strip says of who acts: the words, and whose colour they have. */
 export type Acting = { words: string; who: Presence | null };
 
-export function actingOf(room: RoomView | null, you: string | null): Acting {
+export function actingOf(
+  room: RoomView | null,
+  you: string | null,
+  { floor: words }: Texts = en,
+): Acting {
   if (!room) return { words: "", who: null };
   const { takeover, turn, mode } = room.floor;
   if (takeover) {
-    const words = takeover.id === you ? "You have taken over" : `${takeover.name} has taken over`;
-    return { words, who: takeover };
+    const said = takeover.id === you ? words.youTookOver : words.tookOver(takeover.name);
+    return { words: said, who: takeover };
   }
   if (mode === "turns") {
-    if (!turn) return { words: "Nobody's turn", who: null };
-    return { words: turn.id === you ? "Your turn" : `${turn.name}'s turn`, who: turn };
+    if (!turn) return { words: words.nobodysTurn, who: null };
+    return { words: turn.id === you ? words.yourTurn : words.turnOf(turn.name), who: turn };
   }
   const who = room.holder;
   if (!who) return { words: "", who: null };
-  return { words: who.id === you ? "You are acting" : `${who.name} is acting`, who };
+  return { words: who.id === you ? words.youAct : words.acts(who.name), who };
 }
 
 /** The strip as one sentence: "Turns · Bot's turn". */
@@ -125,23 +125,24 @@ export function refusalOf(
   room: RoomView | null,
   you: Presence | null,
   mayAct: boolean,
+  { floor: words }: Texts = en,
 ): Refused | null {
   if (!room || !you) return null;
-  if (!mayAct) return { words: "You are watching. This link does not let you act.", ways: [] };
+  if (!mayAct) return { words: words.onlyWatching, ways: [] };
   const { takeover, turn, mode } = room.floor;
   const offers = offersOf(room, you, mayAct);
   const ways: Refused["ways"] = [];
   if (offers.ask) ways.push("ask");
   if (offers.main === "take-over") ways.push("take-over");
-  const asked = offers.withdraw ? " You have asked." : "";
+  const asked = offers.withdraw ? ` ${words.asked}` : "";
   if (takeover) {
     if (takeover.id === you.id) return null;
-    const wait = ways.length === 0 && !asked ? " Wait for the hand-back." : "";
-    return { words: `${takeover.name} has taken over.${asked}${wait}`, ways };
+    const wait = ways.length === 0 && !asked ? ` ${words.waitForHandBack}` : "";
+    return { words: `${words.tookOver(takeover.name)}.${asked}${wait}`, ways };
   }
-  if (mode === "watch") return { words: "People only look now.", ways };
+  if (mode === "watch") return { words: words.onlyLooking, ways };
   if (mode === "turns" && turn && turn.id !== you.id) {
-    return { words: `It is ${turn.name}'s turn.${asked}`, ways };
+    return { words: `${words.itIsTurnOf(turn.name)}${asked}`, ways };
   }
   return null;
 }

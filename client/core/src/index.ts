@@ -1,6 +1,8 @@
 /** What the DOM parts, the element and the app may use of the core. */
 export * from "./approvals.ts";
 export * from "./codec.ts";
+export * from "./embed-protocol.ts";
+export * from "./facts.ts";
 export * from "./floor.ts";
 export * from "./gestures.ts";
 export * from "./keyboard/codes.ts";
@@ -16,6 +18,7 @@ export * from "./record.ts";
 export * from "./session.ts";
 export * from "./stats.ts";
 export * from "./store.ts";
+export * from "./texts/index.ts";
 export * from "./viewport.ts";
 export * from "./wheel.ts";
 export * from "./words.ts";

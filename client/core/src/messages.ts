@@ -37,8 +37,13 @@ function fits(m: Fields): boolean {
         isPresence(m.you) &&
         typeof m.may_act === "boolean" &&
         isView(m.room) &&
-        Array.isArray(m.ice_servers)
+        Array.isArray(m.ice_servers) &&
+        isLeft(m.token_seconds) &&
+        (m.modes === undefined ||
+          (Array.isArray(m.modes) && m.modes.every(mode => MODES.has(mode))))
       );
+    case "token":
+      return isLeft(m.token_seconds);
     case "answer":
       return isText(m.sdp);
     case "view":
@@ -169,9 +174,17 @@ const isAnswered = (a: unknown): boolean =>
   isRecord(a) && isText(a.by) && isText(a.name) && isRecord(a.answer) && isText(a.answer.answer);
 
 function isPresence(p: unknown): boolean {
-  return isRecord(p) && isText(p.id) && isText(p.name) && isText(p.kind) && isText(p.role);
+  return (
+    isRecord(p) &&
+    isText(p.id) &&
+    isText(p.name) &&
+    isText(p.kind) &&
+    isText(p.role) &&
+    (p.colour === undefined || isText(p.colour))
+  );
 }
 
+const isLeft = (v: unknown): boolean => v === undefined || isNumber(v);
 const isRecord = (v: unknown): v is Fields =>
   typeof v === "object" && v !== null && !Array.isArray(v);
 const isText = (v: unknown): v is string => typeof v === "string";

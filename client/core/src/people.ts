@@ -14,6 +14,13 @@ export function colourOf(id: string, kind: ActorKind): string {
   return `${kind}-${(hash(id) % many) + 1}`;
 }
 
+/** Somebody's colour as a value of CSS: the one that was chosen for them, or theirs of the table. */
+export function paintOf(who: Pick<Presence, "id" | "kind" | "colour">): string {
+  // Only what is a colour and nothing else may end up inside the style.
+  const chosen = /^#[0-9a-f]{6}$/.exec(who.colour ?? "")?.[0];
+  return chosen ?? `var(--_${colourOf(who.id, who.kind)})`;
+}
+
 export function initialsOf(name: string): string {
   const words = name.split(/[\s._-]+/).filter(word => /[\p{L}\p{N}]/u.test(word));
   const letter = (word: string | undefined): string => [...(word ?? "")][0] ?? "";

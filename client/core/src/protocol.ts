@@ -8,7 +8,7 @@ export const PROTOCOL = 1;
 /**
  * From a viewer's page.
  */
-export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "help", id: number, answer: HelpAnswer, } | { "type": "floor", ask: FloorAsk, } | { "type": "approve", id: string, answer: Answer, } | { "type": "call", id: number, tool: string, arguments?: Record<string, unknown>, } | { "type": "sessions", on: boolean, project?: string, after?: string, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
+export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "help", id: number, answer: HelpAnswer, } | { "type": "floor", ask: FloorAsk, } | { "type": "approve", id: string, answer: Answer, } | { "type": "call", id: number, tool: string, arguments?: Record<string, unknown>, } | { "type": "sessions", on: boolean, project?: string, after?: string, } | { "type": "token", token: TokenText, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
 
 /**
  * To a viewer's page.
@@ -21,12 +21,25 @@ version: string, you: Presence,
 /**
  * Whether this viewer's input is taken.
  */
-may_act: boolean, room: RoomView, ice_servers: Array<IceServer>, } | { "type": "answer", sdp: string, } | { "type": "view", room: RoomView, } | { "type": "event", event: RoomEvent, } | { "type": "cursor", serial: number, width: number, height: number, hot_x: number, hot_y: number, png: string, } | { "type": "called", id: number, result: unknown, } | { "type": "pong", t: number, } | { "type": "session_update", project: string, id: string, update: unknown, } | { "type": "error", code: WireError, message: string, };
+may_act: boolean, room: RoomView, ice_servers: Array<IceServer>, 
+/**
+ * How long the token is still good, in seconds, if it ends.
+ */
+token_seconds?: number, 
+/**
+ * To which modes this viewer may change the room, if not to all.
+ */
+modes?: Array<Mode>, } | { "type": "token", token_seconds?: number, } | { "type": "answer", sdp: string, } | { "type": "view", room: RoomView, } | { "type": "event", event: RoomEvent, } | { "type": "cursor", serial: number, width: number, height: number, hot_x: number, hot_y: number, png: string, } | { "type": "called", id: number, result: unknown, } | { "type": "pong", t: number, } | { "type": "session_update", project: string, id: string, update: unknown, } | { "type": "error", code: WireError, message: string, };
+
+/**
+ * A token's text, which is never printed.
+ */
+export type TokenText = string;
 
 /**
  * Why, for a program. The message beside it is for people.
  */
-export type WireError = "malformed" | "forbidden" | "bad-offer" | "no-codec" | "unavailable" | "refused" | "gone";
+export type WireError = "malformed" | "forbidden" | "token" | "bad-offer" | "no-codec" | "unavailable" | "refused" | "gone";
 
 /**
  * A STUN or TURN server, as `RTCPeerConnection` takes it.
@@ -70,7 +83,11 @@ export type Phase = { "state": "starting" } | { "state": "live" } | { "state": "
 /**
  * Somebody in the room.
  */
-export type Presence = { id: string, name: string, kind: ActorKind, role: Role, };
+export type Presence = { id: string, name: string, kind: ActorKind, role: Role, 
+/**
+ * As `#rrggbb`, if one was chosen for them; else one that follows from the id.
+ */
+colour?: string, };
 
 /**
  * Who may act.

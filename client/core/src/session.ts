@@ -22,10 +22,31 @@ export type Cause =
   /** The room answers, but no picture gets through. */
   | "media";
 
-export type Refusal = "token" | "forbidden" | "no-room" | "version" | "no-codec";
+export type Refusal =
+  /** It came in a cookie or an address, and somebody can paste another. */
+  | "token"
+  | "expired"
+  | "revoked"
+  | "used"
+  | "unknown"
+  | "origin"
+  | "too-many"
+  | "forbidden"
+  | "no-room"
+  | "version"
+  | "no-codec";
 
 /** Close codes by which the server says that trying again is of no use. */
-const REFUSALS: Readonly<Record<number, Refusal>> = { 4001: "token", 4004: "no-room" };
+const REFUSALS: Readonly<Record<number, Refusal>> = {
+  4001: "expired",
+  4002: "revoked",
+  4003: "used",
+  4004: "no-room",
+  4005: "unknown",
+  4006: "origin",
+  4007: "forbidden",
+  4029: "too-many",
+};
 
 export type SessionState =
   | { name: "idle" }

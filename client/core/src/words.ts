@@ -3,7 +3,8 @@
  * `null` when the picture speaks for itself.
  */
 import type { RoomView } from "./protocol.ts";
-import type { SessionState } from "./session.ts";
+import type { Refusal, SessionState } from "./session.ts";
+import { en, type Texts } from "./texts/index.ts";
 
 export type Action = "connect" | "reload" | "token" | "main-room";
 
@@ -23,68 +24,55 @@ const notice = (
   detail: string | null = null,
 ): Notice => ({ tone, sentence, action, detail });
 
-export function noticeOf(state: SessionState, room: RoomView | null): Notice | null {
+/** What somebody can do about a refusal; with an old token, bring another. */
+const WAYS: Readonly<Partial<Record<Refusal, Action>>> = {
+  token: "token",
+  expired: "token",
+  revoked: "token",
+  used: "token",
+  unknown: "token",
+  forbidden: "token",
+  "no-room": "main-room",
+  version: "reload",
+  "no-codec": "connect",
+  "too-many": "connect",
+};
+
+export function noticeOf(
+  state: SessionState,
+  room: RoomView | null,
+  texts: Texts = en,
+): Notice | null {
+  const { notice: words } = texts;
   switch (state.name) {
     case "idle":
-      return notice("wrong", "Not connected.", "connect");
+      return notice("wrong", words.idle, "connect");
     case "refused":
-      switch (state.why) {
-        case "token":
-          return notice("wrong", "This link has expired. Paste a new token to go on.", "token");
-        case "forbidden":
-          return notice(
-            "wrong",
-            "This link is for another room. Paste a token for this one.",
-            "token",
-          );
-        case "no-room":
-          return notice("wrong", "This room was removed, or never was.", "main-room");
-        case "version":
-          return notice("wrong", "Tandem was updated. Reload to go on.", "reload");
-        case "no-codec":
-          return notice(
-            "wrong",
-            "This browser cannot show the picture. Try another one.",
-            "connect",
-          );
-      }
-      break;
+      return notice("wrong", words.refused[state.why], WAYS[state.why] ?? null);
     case "connecting":
     case "waiting": {
       const again = state.seen || state.attempt > 1 || state.name === "waiting";
-      if (!again) return notice("busy", "Opening the room");
-      if (state.cause === "restart") {
-        return notice("busy", "Tandem is restarting. It will be back in a moment.", "connect");
-      }
-      if (state.cause === "media") {
-        return notice("busy", "The picture cannot get through, trying again.", "connect");
-      }
-      return notice("busy", "Connection lost, trying again.", "connect");
+      if (!again) return notice("busy", words.opening);
+      if (state.cause === "restart") return notice("busy", words.restart, "connect");
+      if (state.cause === "media") return notice("busy", words.media, "connect");
+      return notice("busy", words.lost, "connect");
     }
     case "joined":
     case "live":
       switch (room?.phase.state) {
         case "starting":
-          return notice("busy", "The browser is starting.");
+          return notice("busy", words.starting);
         case "restarting":
-          return notice("busy", "The browser stopped and is coming back.", null, room.phase.reason);
+          return notice("busy", words.returning, null, room.phase.reason);
         case "failed":
-          return notice(
-            "wrong",
-            "The browser could not be started. It is tried again every minute.",
-            null,
-            room.phase.reason,
-          );
+          return notice("wrong", words.failed, null, room.phase.reason);
         case "stopping":
-          return notice("busy", "This room is closing.");
+          return notice("busy", words.closing);
         default:
           if (state.name === "live") return null;
-          return state.seen
-            ? notice("busy", "Connection lost, trying again.")
-            : notice("busy", "Waiting for the picture");
+          return notice("busy", state.seen ? words.lost : words.picture);
       }
   }
-  return null;
 }
 
 /** "You are acting", "Atlas is acting", or nothing to say. */

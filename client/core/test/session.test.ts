@@ -101,8 +101,14 @@ describe("session", () => {
   });
 
   it.each([
-    [4001, "token"],
+    [4001, "expired"],
+    [4002, "revoked"],
+    [4003, "used"],
     [4004, "no-room"],
+    [4005, "unknown"],
+    [4006, "origin"],
+    [4007, "forbidden"],
+    [4029, "too-many"],
   ])("a socket closed with %i ends the trying, also in the middle", (code, why) => {
     const session = live();
     session.handleSocketClosed(1000, code);

@@ -6,9 +6,11 @@ import {
   type Answer,
   type ClientMessage,
   type Effect,
+  en,
   type FloorAsk,
   type HelpAnswer,
   type InputMessage,
+  type Mode,
   PhotonTracker,
   PROTOCOL,
   type Presence,
@@ -26,13 +28,13 @@ import {
 } from "../../core/src/index.ts";
 import { Alarm, Listeners } from "./listeners.ts";
 import { Peer } from "./peer.ts";
-import { openSocket, roomUrl } from "./socket.ts";
+import { openSocket, pageMark, roomUrl } from "./socket.ts";
 
 export interface ConnectionOptions {
   /** Where the server is, such as `https://tandem.example`. */
   base: string;
   room: string;
-  /** Only where no cookie says it. Goes into the socket's address, the one place a browser allows. */
+  /** Only where no cookie says it. */
   token: string | null;
   codecs: readonly string[];
 }
@@ -54,10 +56,23 @@ export interface ConnectionEvents {
   event(event: RoomEvent): void;
   session(update: SessionUpdate): void;
   error(code: WireError | "client", message: string): void;
+  /** The token ends in so many seconds; with another one it goes on. */
+  expiring(seconds: number): void;
+}
+
+/** What the DOM parts say themselves. */
+export interface ConnectionWords {
+  offer: string;
+  answer: string;
+  message: string;
 }
 
 const READ_EVERY_MS = 1000;
 const REPORT_EVERY_MS = 5000;
+/** So long before its end a token is said to end; of a short one its last third. */
+const TOKEN_LEAD_S = 60;
+/** A server that does not say what became of a token has not taken it. */
+const RENEWED_WITHIN_MS = 10_000;
 
 export class Connection {
   readonly state = new Store<SessionState>({ name: "idle" });
@@ -69,11 +84,19 @@ export class Connection {
 
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
+  readonly #words: () => ConnectionWords;
+  #modes: readonly Mode[] | null = null;
+  readonly #page = pageMark();
+  readonly #tokenAlarm = new Alarm(() => this.#tellOfToken());
   readonly #session = new Session(Math.random);
   readonly #alarm = new Alarm(() => this.#step(now => this.#session.handleTick(now)));
   readonly #listeners = new Listeners();
   #numbers = new StatsComputer();
   #photons: number[] = [];
+  #token: string | null;
+  #tokenEnds = Number.POSITIVE_INFINITY;
+  /** The token that waits to be taken, and those who wait with it. */
+  #next: { token: string; done: () => void; failed: (error: Error) => void } | null = null;
   #socket: WebSocket | null = null;
   #peer: Peer | null = null;
   #iceServers: Parameters<Peer["offer"]>[0] = [];
@@ -88,9 +111,52 @@ export class Connection {
   /** The room could not take the offer: it is made again when the room is live. */
   #offerAgain = false;
 
-  constructor(options: ConnectionOptions, events: ConnectionEvents) {
+  constructor(
+    options: ConnectionOptions,
+    events: ConnectionEvents,
+    words: () => ConnectionWords = () => en.error,
+  ) {
+    this.#words = words;
     this.#options = options;
+    this.#token = options.token;
     this.#events = events;
+  }
+
+  /** To which modes this person may change the room; `null` for all. */
+  get modes(): readonly Mode[] | null {
+    return this.#modes;
+  }
+
+  /**
+   * Goes on with another token. What is shown goes on too: the server looks at the token and
+   * takes it for the connection that is there; without one it is used for the next.
+   */
+  renew(token: string): Promise<void> {
+    this.#next?.failed(new Error("another token came after this one"));
+    const { name } = this.#session.state;
+    if (name !== "joined" && name !== "live") {
+      this.#token = token;
+      // Refused, or on its way with the token before.
+      if (name === "refused") this.#step(now => this.#session.handleConnect(now));
+      return Promise.resolve();
+    }
+    return new Promise((done, failed) => {
+      const late = setTimeout(
+        () => this.#next?.failed(new Error("the server did not answer")),
+        RENEWED_WITHIN_MS,
+      );
+      const settle = (act: () => void) => {
+        clearTimeout(late);
+        this.#next = null;
+        act();
+      };
+      this.#next = {
+        token,
+        done: () => settle(done),
+        failed: error => settle(() => failed(error)),
+      };
+      if (!this.#tell({ type: "token", token })) this.#next.failed(new Error("not connected"));
+    });
   }
 
   connect(): void {
@@ -110,6 +176,7 @@ export class Connection {
 
   disconnect(): void {
     this.#listeners.stop();
+    this.#setTokenEnd(undefined);
     this.#step(() => this.#session.handleDisconnect());
     this.room.set(null);
     this.you.set(null);
@@ -208,7 +275,7 @@ export class Connection {
 
   #openSocket(): void {
     this.#dropSocket();
-    const socket = openSocket(this.#options);
+    const socket = openSocket({ ...this.#options, token: this.#token, page: this.#page });
     this.#socket = socket;
     this.#unanswered = 0;
     this.#offerAgain = false;
@@ -246,7 +313,7 @@ export class Connection {
       this.#tell({ type: "offer", sdp });
     } catch (error) {
       if (peer !== this.#peer) return;
-      this.#events.error("client", `This browser made no offer: ${String(error)}`);
+      this.#events.error("client", `${this.#words().offer}: ${String(error)}`);
       this.#step(now => this.#session.handleMediaFailed(now));
     }
   }
@@ -259,7 +326,7 @@ export class Connection {
       await peer?.answer(sdp);
     } catch (error) {
       if (peer !== this.#peer) return;
-      this.#events.error("client", `The server's answer was not understood: ${String(error)}`);
+      this.#events.error("client", `${this.#words().answer}: ${String(error)}`);
       this.#step(now => this.#session.handleMediaFailed(now));
     }
   }
@@ -272,7 +339,7 @@ export class Connection {
       if (this.#session.state.name === "connecting") {
         this.#step(() => this.#session.handleRefused("version"));
       }
-      this.#events.error("client", parsed.reason);
+      this.#events.error("client", `${this.#words().message} ${parsed.reason}`);
       return;
     }
     this.#take(parsed.message);
@@ -284,10 +351,17 @@ export class Connection {
         this.#iceServers = message.ice_servers;
         this.you.set(message.you);
         this.mayAct.set(message.may_act);
+        this.#modes = message.modes ?? null;
+        this.#setTokenEnd(message.token_seconds);
         this.#see(message.room);
         this.#step(now => this.#session.handleWelcome(now, message.protocol === PROTOCOL));
         void this.#sendOffer();
         for (const [project, after] of this.#follows) this.#askSessions(true, project, after);
+        return;
+      case "token":
+        if (this.#next) this.#token = this.#next.token;
+        this.#setTokenEnd(message.token_seconds);
+        this.#next?.done();
         return;
       case "session_update":
         if (!this.#follows.has(message.project)) return;
@@ -317,7 +391,9 @@ export class Connection {
       case "error":
         // These two end the session, which then says so itself.
         if (message.code === "gone") this.#step(() => this.#session.handleRefused("no-room"));
-        else if (message.code === "no-codec") {
+        else if (message.code === "token") {
+          this.#next?.failed(new Error(message.message));
+        } else if (message.code === "no-codec") {
           this.#step(() => this.#session.handleRefused("no-codec"));
         } else this.#events.error(message.code, message.message);
         this.#offerRefused(message.code);
@@ -353,17 +429,28 @@ export class Connection {
 
   async #probe(): Promise<void> {
     const url = roomUrl(this.#options);
-    const headers: Record<string, string> = this.#options.token
-      ? { Authorization: `Bearer ${this.#options.token}` }
-      : {};
+    // With a token of its own a socket is told why it is refused, by its close code.
+    if (this.#token !== null) return;
     let status = 0;
     try {
-      const response = await fetch(url, { headers, signal: AbortSignal.timeout(5000) });
+      const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
       status = response.status;
     } catch {
       // Not reachable: that is what the waiting already says.
     }
     this.#step(() => this.#session.handleProbe(status));
+  }
+
+  #setTokenEnd(seconds: number | undefined): void {
+    this.#tokenEnds =
+      seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
+    const lead = Math.min(TOKEN_LEAD_S, (seconds ?? 0) / 3) * 1000;
+    this.#tokenAlarm.set(this.#tokenEnds - lead);
+  }
+
+  #tellOfToken(): void {
+    const left = Math.round((this.#tokenEnds - performance.now()) / 1000);
+    this.#events.expiring(Math.max(0, left));
   }
 
   #collect(): void {
@@ -399,6 +486,7 @@ export class Connection {
   #dropSocket(): void {
     const socket = this.#socket;
     this.#socket = null;
+    this.#next?.failed(new Error("the connection ended"));
     for (const resolve of this.#calls.values()) resolve(null);
     this.#calls.clear();
     if (!socket) return;

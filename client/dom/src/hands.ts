@@ -14,9 +14,12 @@ export interface Hands {
   send(message: InputMessage): boolean;
   /** A mark for an input that happened at this time, to be echoed. */
   stamp(at: number): number;
+  /** Whether a wheel or a finger over the picture is for it, and not for the page around it. */
+  takesScroll(): boolean;
   /** The local view has moved. */
   moved(): void;
   error(message: string): void;
+  words(): { paste: string };
 }
 
 /** A point of the window in the stage. */

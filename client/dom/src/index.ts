@@ -8,4 +8,5 @@ export * from "./listeners.ts";
 export * from "./overlay.ts";
 export * from "./peer.ts";
 export * from "./pointer-input.ts";
+export { pageMark, roomUrl } from "./socket.ts";
 export * from "./surface.ts";

@@ -171,7 +171,7 @@ export class KeyboardInput {
     this.#pasteKeys = null;
     const text = event.clipboardData?.getData("text/plain") ?? "";
     if (utf8Length(text) > MAX_CLIPBOARD) {
-      this.#hands.error("That is too much text to paste. 64 KB fit.");
+      this.#hands.error(this.#hands.words().paste);
       return;
     }
     if (text) this.#hands.send({ kind: "clipboard", text });

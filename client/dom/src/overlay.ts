@@ -3,7 +3,7 @@
  * press and a word for what they do. Drawn by the compositor: a glide costs
  * the page nothing.
  */
-import { colourOf, type Placement, type Presence, type RoomEvent } from "../../core/src/index.ts";
+import { type Placement, type Presence, paintOf, type RoomEvent } from "../../core/src/index.ts";
 
 type PointerView = {
   root: HTMLElement;
@@ -82,7 +82,7 @@ export class Overlay {
     const root = document.createElement("div");
     root.className = "pointer";
     root.hidden = true;
-    root.style.setProperty("--_actor", `var(--_${colourOf(who.id, who.kind)})`);
+    root.style.setProperty("--_actor", paintOf(who));
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("viewBox", "0 0 16 20");
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
@@ -125,7 +125,7 @@ export class Overlay {
     const { left, top, scale } = this.#placement;
     const ring = document.createElement("div");
     ring.className = "ring";
-    ring.style.setProperty("--_actor", `var(--_${colourOf(who.id, who.kind)})`);
+    ring.style.setProperty("--_actor", paintOf(who));
     ring.style.left = `${left + (pointer.at.x + 0.5) * scale}px`;
     ring.style.top = `${top + (pointer.at.y + 0.5) * scale}px`;
     const grow: Keyframe[] = this.#still.matches

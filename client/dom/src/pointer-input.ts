@@ -36,6 +36,8 @@ export class PointerInput {
   readonly #touchAlarm = new Alarm(() => this.#touch(this.#gestures.handleTick(performance.now())));
   #held = 0;
   #seq = 0;
+  /** A finger that has come down on a picture that does not take it yet. */
+  #tap: number | null = null;
   #edge: { dx: number; dy: number } | null = null;
   #grab: XY | null = null;
   #frame = 0;
@@ -90,10 +92,15 @@ export class PointerInput {
   }
 
   #down(event: PointerEvent): void {
+    const { stage, field, viewport } = this.#hands;
+    if (event.pointerType === "touch" && !this.#hands.takesScroll()) {
+      // It may be the begin of a scroll of the page around it: only a tap gets in.
+      this.#tap = event.isPrimary ? event.pointerId : null;
+      return;
+    }
     // A finger must not come again as a mouse. A mouse itself is refused at
     // `mousedown`: only there does it also keep the focus, for each button of a chord.
     if (event.pointerType === "touch") event.preventDefault();
-    const { stage, field, viewport } = this.#hands;
     const at = inStage(stage, event);
     // Not for synthetic events, whose pointer the browser does not know.
     if (event.isTrusted) stage.setPointerCapture(event.pointerId);
@@ -112,6 +119,7 @@ export class PointerInput {
   }
 
   #move(event: PointerEvent): void {
+    if (event.pointerId === this.#tap) return;
     const at = inStage(this.#hands.stage, event);
     if (event.pointerType === "touch") {
       this.#touch(this.#gestures.handleMove(event.timeStamp, event.pointerId, at));
@@ -135,6 +143,11 @@ export class PointerInput {
   }
 
   #up(event: PointerEvent): void {
+    if (event.pointerId === this.#tap) {
+      this.#tap = null;
+      if (this.#hands.mayAct()) this.#hands.field.focus({ preventScroll: true });
+      return;
+    }
     this.#grab = null;
     if (event.pointerType === "touch") {
       this.#touch(this.#gestures.handleUp(event.timeStamp, event.pointerId));
@@ -144,6 +157,10 @@ export class PointerInput {
   }
 
   #cancel(event: PointerEvent): void {
+    if (event.pointerId === this.#tap) {
+      this.#tap = null;
+      return;
+    }
     this.#grab = null;
     if (event.pointerType === "touch") {
       this.#touch(this.#gestures.handleCancel());
@@ -186,8 +203,10 @@ export class PointerInput {
   }
 
   #scroll(event: WheelEvent): void {
-    event.preventDefault();
     const { viewport, stage } = this.#hands;
+    // What is not taken scrolls the page around it.
+    if (!this.#hands.takesScroll()) return;
+    event.preventDefault();
     const at = inStage(stage, event);
     if (!this.#hands.mayAct()) {
       // A pinch on a trackpad comes as a wheel with Control.

@@ -11,7 +11,7 @@ export type {
   Stats,
 } from "../../core/src/index.ts";
 export * from "./room-element.ts";
-export { sheet, tokenRules } from "./tokens.ts";
+export { COLOURS, sheet, tokenRules } from "./tokens.ts";
 
 declare global {
   interface HTMLElementTagNameMap {

@@ -1,5 +1,6 @@
 /** The element's own tree, in its shadow. */
 export interface Parts {
+  room: HTMLElement;
   stage: HTMLElement;
   picture: HTMLElement;
   video: HTMLVideoElement;
@@ -16,10 +17,11 @@ export interface Parts {
 }
 
 const TREE = `
+<div class="room">
 <div class="frame"></div>
 <div class="stage">
   <div class="picture"><video muted playsinline autoplay disablepictureinpicture></video><canvas class="still" hidden></canvas></div>
-  <textarea rows="1" autocomplete="off" autocapitalize="off" autocorrect="off" spellcheck="false" aria-label="The shared browser. Control, Alt and full stop leave it."></textarea>
+  <textarea rows="1" autocomplete="off" autocapitalize="off" autocorrect="off" spellcheck="false"></textarea>
   <div class="overlay" aria-hidden="true"></div>
 </div>
 <div class="notice" role="status" hidden>
@@ -30,6 +32,7 @@ const TREE = `
   </div>
 </div>
 <div class="toast" role="alert" hidden></div>
+</div>
 `;
 
 export function build(root: ShadowRoot): Parts {
@@ -43,6 +46,7 @@ export function build(root: ShadowRoot): Parts {
   // The attribute alone does not mute a video that a script makes.
   video.muted = true;
   return {
+    room: find(".room"),
     stage: find(".stage"),
     picture: find(".picture"),
     video,

@@ -5,20 +5,23 @@
  *   <tandem-room room="main" src="https://tandem.example" token="…"></tandem-room>
  *
  * Attributes: room, src, token, view-only, fit ("fit" or "1:1"), codecs
- * ("h264,vp8"). Methods: connect, disconnect, requestFit, focus,
- * setOnScreenKeyboard, askFloor, approve, answerHelp, call. Slot "action": what is offered when a token is wanted.
+ * ("h264,vp8"), theme ("light" or "dark"), lang. Methods: connect, disconnect, renewToken,
+ * requestFit, focus, setOnScreenKeyboard, askFloor, approve, answerHelp, call. Slot "action":
+ * what is offered when a token is wanted.
  */
 import {
   type Action,
   type Answer,
-  colourOf,
   type Fit,
   type FloorAsk,
   type HelpAnswer,
   type InputMessage,
+  type Mode,
   type Notice,
   noticeOf,
   type Presence,
+  paintOf,
+  type Refusal,
   type Refused,
   type RoomEvent,
   type RoomView,
@@ -28,6 +31,8 @@ import {
   type Size,
   type Stats,
   sizeForWindow,
+  type Texts,
+  textsFor,
   type WireError,
 } from "../../core/src/index.ts";
 import {
@@ -44,10 +49,20 @@ import {
 import { build, type Parts } from "./parts.ts";
 import { elementSheet } from "./style.ts";
 
+export interface StateDetail {
+  state: SessionState;
+  notice: Notice | null;
+  name: SessionState["name"];
+  /** Why the room was refused. */
+  why: Refusal | null;
+  /** What the person reads. */
+  message: string | null;
+}
+
 export interface TandemRoomEventMap {
   /** The first picture of a connection is shown. */
   ready: CustomEvent<{ you: Presence | null; mayAct: boolean }>;
-  state: CustomEvent<{ state: SessionState; notice: Notice | null }>;
+  state: CustomEvent<StateDetail>;
   view: CustomEvent<RoomView>;
   error: CustomEvent<{ code: WireError | "client"; message: string }>;
   stats: CustomEvent<Stats>;
@@ -59,14 +74,12 @@ export interface TandemRoomEventMap {
   session: CustomEvent<SessionUpdate>;
   /** The keyboard is to leave the picture; whoever embeds it gives the focus a place. */
   leave: CustomEvent<null>;
+  /** The token ends soon; with `renewToken` the picture goes on. */
+  "token-expiring": CustomEvent<{ seconds: number }>;
 }
 
-const LABELS: Readonly<Record<Action, string>> = {
-  connect: "Try now",
-  reload: "Reload",
-  token: "",
-  "main-room": "",
-};
+const labelOf = (action: Action | null, texts: Texts): string =>
+  action === "connect" || action === "reload" ? texts.notice[action] : "";
 /** What is copied in the room by somebody else does not touch this machine's clipboard. */
 const COPY_WITHIN_MS = 5000;
 const TOAST_MS = 5000;
@@ -83,7 +96,15 @@ const isTry = (message: InputMessage): boolean =>
 let adopted: CSSStyleSheet | undefined;
 
 export class TandemRoom extends HTMLElement {
-  static readonly observedAttributes = ["room", "src", "token", "view-only", "fit", "codecs"];
+  static readonly observedAttributes: readonly string[] = [
+    "room",
+    "src",
+    "token",
+    "view-only",
+    "fit",
+    "codecs",
+    "lang",
+  ];
 
   readonly #parts: Parts;
   readonly #surface: Surface;
@@ -97,7 +118,10 @@ export class TandemRoom extends HTMLElement {
   #token: string | null = null;
   #lastAct = Number.NEGATIVE_INFINITY;
   #seen = false;
+  /** It is in a document, and all its attributes are read. */
+  #placed = false;
   #notice: Notice | null = null;
+  #texts: Texts = textsFor([]);
   #toastTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
@@ -122,6 +146,8 @@ export class TandemRoom extends HTMLElement {
       send: (message: InputMessage) => this.#send(message),
       stamp: (at: number) => this.#connection?.photon.stamp(at) ?? 0,
       moved: () => this.#surface.place(),
+      takesScroll: () => this.takesScroll(),
+      words: () => this.#texts.error,
       error: (message: string) => this.#fail("client", message),
     };
     this.#pointer = new PointerInput(hands);
@@ -150,9 +176,65 @@ export class TandemRoom extends HTMLElement {
   get token(): string | null {
     return this.#token;
   }
-  /** Kept out of the document: the attribute is read, but never written. */
+  /** Kept out of the document. What is there goes on with it, if something is. */
   set token(token: string | null) {
+    if (token === this.#token) return;
     this.#token = token;
+    if (token === null) return;
+    if (this.#connection) void this.renewToken(token).catch(() => {});
+    else if (this.#placed) this.connect();
+  }
+
+  /**
+   * Goes on with another token, for the same room and role; the picture does not stop. Rejects
+   * with the server's reason when it is not taken: then the one before holds as long as it is good.
+   */
+  async renewToken(token: string): Promise<void> {
+    this.#token = token;
+    try {
+      await this.#connection?.renew(token);
+    } catch (error) {
+      this.#fail("token", error instanceof Error ? error.message : String(error));
+      throw error;
+    }
+  }
+
+  /** The texts of the language that the element or its place in the document has. */
+  get texts(): Texts {
+    return this.#texts;
+  }
+
+  /** To which modes this person may change the room; `null` for all. */
+  get modes(): readonly Mode[] | null {
+    return this.#connection?.modes ?? null;
+  }
+
+  /** Whose pointers are shown. */
+  protected shows(_who: Presence): boolean {
+    return true;
+  }
+
+  /** Whether a scroll over the picture is for it, and not for the page around it. */
+  protected takesScroll(): boolean {
+    return true;
+  }
+
+  /** The element's own tree, for an element that adds to it. */
+  protected get parts(): Readonly<Parts> {
+    return this.#parts;
+  }
+
+  /** Shows and tells of something that went wrong here. */
+  protected fail(message: string): void {
+    this.#fail("client", message);
+  }
+
+  /** Something changed that only concerns what is shown of it. */
+  protected refresh(): void {
+    this.#readLanguage();
+    const room = this.view;
+    if (room) this.#showPresent(room);
+    this.#say(noticeOf(this.state, room, this.#texts));
   }
 
   get viewOnly(): boolean {
@@ -198,6 +280,12 @@ export class TandemRoom extends HTMLElement {
   get notice(): Notice | null {
     return this.#notice;
   }
+  get stateDetail(): StateDetail {
+    const { state } = this;
+    const notice = this.#notice;
+    const why = state.name === "refused" ? state.why : null;
+    return { state, notice, name: state.name, why, message: notice?.sentence ?? null };
+  }
 
   connect(): void {
     if (!this.#connection) this.#make();
@@ -210,7 +298,7 @@ export class TandemRoom extends HTMLElement {
     this.#subscriptions.stop();
     this.#connection = null;
     this.#overlay.clear();
-    this.#say(noticeOf({ name: "idle" }, null));
+    this.#say(noticeOf({ name: "idle" }, null, this.#texts));
   }
 
   /**
@@ -245,6 +333,10 @@ export class TandemRoom extends HTMLElement {
 
   /** The picture as it is now, as an address of its data; `null` when there is none. */
   still(): string | null {
+    return this.#draw()?.toDataURL("image/jpeg", 0.85) ?? null;
+  }
+
+  #draw(): HTMLCanvasElement | null {
     const { video, still } = this.#parts;
     const from = still.hidden ? video : still;
     const [width, height] =
@@ -255,7 +347,13 @@ export class TandemRoom extends HTMLElement {
     const context = width > 0 && height > 0 ? canvas.getContext("2d") : null;
     if (!context) return null;
     context.drawImage(from, 0, 0);
-    return canvas.toDataURL("image/jpeg", 0.85);
+    return canvas;
+  }
+
+  /** The same as a file's content. */
+  picture(): Promise<Blob | null> {
+    const canvas = this.#draw();
+    return canvas ? new Promise(done => canvas.toBlob(done, "image/png")) : Promise.resolve(null);
   }
 
   /** The pixel of the shared display at a place of this page; `null` beside the picture. */
@@ -328,12 +426,15 @@ export class TandemRoom extends HTMLElement {
   }
 
   connectedCallback(): void {
+    this.#placed = true;
+    this.#readLanguage();
     this.#listen();
     this.#applyRights();
     if (!this.#connection) this.connect();
   }
 
   disconnectedCallback(): void {
+    this.#placed = false;
     this.#listeners.stop();
     // Somebody may only be moving it to another place.
     queueMicrotask(() => {
@@ -345,8 +446,11 @@ export class TandemRoom extends HTMLElement {
     if (before === now) return;
     switch (name) {
       case "token":
-        this.#token = now;
-        break;
+        if (now !== null) this.token = now;
+        return;
+      case "lang":
+        this.refresh();
+        return;
       case "fit":
         this.#surface.viewport.setFit(this.fit);
         this.#surface.place();
@@ -375,7 +479,9 @@ export class TandemRoom extends HTMLElement {
         event: event => this.#happened(event),
         session: update => this.#emit("session", update),
         error: (code, message) => this.#fail(code, message),
+        expiring: seconds => this.#emit("token-expiring", { seconds }),
       },
+      () => this.#texts.error,
     );
     this.#connection = connection;
     this.#subscriptions.stop();
@@ -431,7 +537,7 @@ export class TandemRoom extends HTMLElement {
     if (message.kind !== "move") this.#lastAct = performance.now();
     // It goes out all the same: the server knows best, and the view may be a moment old.
     if (isTry(message)) {
-      const refused = refusalOf(this.view, this.you, true);
+      const refused = refusalOf(this.view, this.you, true, this.#texts);
       if (refused) this.#emit("refused", refused);
     }
     return this.#connection?.send(message) ?? false;
@@ -444,7 +550,11 @@ export class TandemRoom extends HTMLElement {
     if (held) this.#connection?.send({ kind: "release-all" });
   }
 
+  /** What happened in the room, for an element that tells of it. */
+  protected told(_event: RoomEvent): void {}
+
   #happened(event: RoomEvent): void {
+    this.told(event);
     if (event.kind === "clipboard") {
       if (this.mayAct && performance.now() - this.#lastAct < COPY_WITHIN_MS) {
         void this.#clipboard.write(event.text);
@@ -466,14 +576,22 @@ export class TandemRoom extends HTMLElement {
         this.#surface.place();
       }
       const holder = room.holder;
-      this.#parts.frame.style.setProperty(
-        "--_actor",
-        holder ? `var(--_${colourOf(holder.id, holder.kind)})` : "transparent",
-      );
-      this.#overlay.setPresent(room.present, this.you?.id ?? null);
+      this.#parts.frame.style.setProperty("--_actor", holder ? paintOf(holder) : "transparent");
+      this.#showPresent(room);
       this.#emit("view", room);
     }
-    this.#say(noticeOf(this.state, room));
+    this.#say(noticeOf(this.state, room, this.#texts));
+  }
+
+  #showPresent(room: RoomView): void {
+    const shown = room.present.filter(who => this.shows(who));
+    this.#overlay.setPresent(shown, this.you?.id ?? null);
+  }
+
+  #readLanguage(): void {
+    const said = this.closest("[lang]")?.getAttribute("lang");
+    this.#texts = textsFor([said, navigator.language]);
+    this.#parts.field.setAttribute("aria-label", this.#texts.bar.picture);
   }
 
   #changed(state: SessionState): void {
@@ -484,8 +602,8 @@ export class TandemRoom extends HTMLElement {
       // Who acts is not known without a connection.
       this.#parts.frame.style.setProperty("--_actor", "transparent");
     }
-    this.#say(noticeOf(state, this.view));
-    this.#emit("state", { state, notice: this.#notice });
+    this.#say(noticeOf(state, this.view, this.#texts));
+    this.#emit("state", this.stateDetail);
     if (state.name === "live") this.#emit("ready", { you: this.you, mayAct: this.mayAct });
   }
 
@@ -515,7 +633,7 @@ export class TandemRoom extends HTMLElement {
     if (before?.sentence !== notice.sentence) sentence.textContent = notice.sentence;
     detail.textContent = notice.detail ?? "";
     detail.hidden = !notice.detail;
-    const label = notice.action ? LABELS[notice.action] : "";
+    const label = labelOf(notice.action, this.#texts);
     button.textContent = label;
     button.hidden = label === "";
   }

@@ -11,7 +11,11 @@ const CSS = `
 }
 :host([hidden]) { display: none; }
 [hidden] { display: none !important; }
+:host([theme="light"]) { color-scheme: light; }
+:host([theme="dark"]) { color-scheme: dark; }
+.room { position: absolute; inset: 0; overflow: hidden; }
 .stage { position: absolute; inset: 2px; overflow: hidden; touch-action: none; -webkit-touch-callout: none; }
+:host(.aside) .stage { touch-action: auto; }
 .picture { position: absolute; left: 0; top: 0; transform-origin: 0 0; background: #000; visibility: hidden; }
 .picture.seen { visibility: visible; }
 video, canvas.still { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: fill; display: block; pointer-events: none; }

@@ -36,6 +36,9 @@ const TABLE: Readonly<Record<string, readonly [light: string, dark: string]>> = 
   "agent-4": ["#9a6206", "#9a6206"],
 };
 
+/** What can be set from outside, each as `--tandem-…`. */
+export const COLOURS: readonly string[] = [...Object.keys(TABLE), "agent"];
+
 /** The table as rules for `:host` or `:root`. */
 export function tokenRules(selector: string): string {
   const lines = Object.entries(TABLE).map(([name, [light, dark]]) => {

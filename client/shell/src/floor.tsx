@@ -5,13 +5,13 @@
 import { For, Show } from "solid-js";
 import {
   actingOf,
-  colourOf,
   type FloorAsk,
   MODE_ORDER,
   MODES,
   mainAsk,
   offersOf,
   type Presence,
+  paintOf,
   whoAsks,
   whoWaits,
 } from "../../core/src/index.ts";
@@ -30,8 +30,8 @@ export interface FloorProps {
 /** On a phone, who waits is told beside the button under the thumb: the bar has no room for it. */
 type Placed = FloorProps & { narrow: boolean };
 
-export const colourStyle = (who: Pick<Presence, "id" | "kind">) => ({
-  "--_actor": `var(--_${colourOf(who.id, who.kind)})`,
+export const colourStyle = (who: Pick<Presence, "id" | "kind" | "colour">) => ({
+  "--_actor": paintOf(who),
 });
 
 const offers = (seen: Seen) => offersOf(seen.view(), seen.you(), seen.mayAct());

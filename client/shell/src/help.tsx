@@ -1,6 +1,6 @@
 /** What agents ask of people: a card each, over the picture's lower edge. */
 import { createEffect, createSignal, For, Show } from "solid-js";
-import { colourOf, type HelpRequest } from "../../core/src/index.ts";
+import { type HelpRequest, paintOf } from "../../core/src/index.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
 import { AnswerButton } from "./buttons.tsx";
 import type { Seen } from "./follow.ts";
@@ -43,11 +43,7 @@ function Card(props: HelpProps & { help: HelpRequest }) {
   });
   // Folded by its title, as what is asked for may lie below the card.
   return (
-    <details
-      class="help"
-      open
-      style={{ "--_actor": `var(--_${colourOf(agent().id, agent().kind)})` }}
-    >
+    <details class="help" open style={{ "--_actor": paintOf(agent()) }}>
       <summary class="help-title">
         <Icon name="bot" />
         {props.helping.title(props.help)}

@@ -1,15 +1,15 @@
 /** Who is here. Agents are square, people round: colour is never alone. */
 import { For, Show } from "solid-js";
 import {
-  colourOf,
   initialsOf,
   listNames,
   type Presence,
+  paintOf,
   type RoomView,
 } from "../../core/src/index.ts";
 import { Icon } from "./icons.tsx";
 
-const colour = (who: Presence) => ({ "--_actor": `var(--_${colourOf(who.id, who.kind)})` });
+const colour = (who: Presence) => ({ "--_actor": paintOf(who) });
 
 export function People(props: { view: RoomView | null; you: Presence | null; most: number }) {
   const present = () => props.view?.present ?? [];

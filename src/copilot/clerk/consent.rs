@@ -185,8 +185,12 @@ mod tests {
     }
 
     fn decide(rules: &str, tool: &str, input: Value) -> Option<Yes> {
-        let actor =
-            Actor { id: ActorId::new("a").expect("an id"), name: "OpenCode".into(), role: Role::Agent };
+        let actor = Actor {
+            id: ActorId::new("a").expect("an id"),
+            name: "OpenCode".into(),
+            role: Role::Agent,
+            colour: None,
+        };
         let rules = RuleSet::parse(rules).expect("rules");
         let rules = Rules::new(Effect::Allow, &RuleSet::default(), &rules);
         ruled(&rules.decide(&action(&actor, &permission(tool, input)))).map(|(yes, _)| yes)

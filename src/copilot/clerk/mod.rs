@@ -243,6 +243,7 @@ impl Clerk {
             id: ActorId::new(&format!("sessions:{}", self.project)).unwrap_or_else(|_| nobody()),
             name: "The sessions' agent".into(),
             role: Role::Agent,
+            colour: None,
         });
         match self.room.enter_agent(actor) {
             Ok(seat) => {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const SETTLE: Duration = Duration::from_millis(1500);
 
 fn actor(id: &str, role: Role) -> Actor {
-    Actor { id: ActorId::new(id).expect("id"), name: id.to_owned(), role }
+    Actor { id: ActorId::new(id).expect("id"), name: id.to_owned(), role, colour: None }
 }
 
 fn granted(grant: Grant) -> FloorPermit {

@@ -10,7 +10,7 @@ use super::*;
 use crate::policy::{Action, Class, Decision, Effect, Place, RuleRef, RuleSet, Rules, Scope};
 
 fn actor(name: &str, role: Role) -> Actor {
-    Actor { id: ActorId::new(name).expect("an id"), name: name.to_owned(), role }
+    Actor { id: ActorId::new(name).expect("an id"), name: name.to_owned(), role, colour: None }
 }
 
 fn ada() -> Actor {

@@ -8,7 +8,7 @@ use super::*;
 use crate::base::{Actor, ActorId, Role};
 
 fn actor(name: &str, role: Role) -> Actor {
-    Actor { id: ActorId::new(name).expect("an id"), name: name.to_owned(), role }
+    Actor { id: ActorId::new(name).expect("an id"), name: name.to_owned(), role, colour: None }
 }
 
 fn bot(tool: &str) -> Action {

@@ -158,7 +158,7 @@ impl Entry {
     }
 
     pub fn by(mut self, actor: &Actor) -> Self {
-        let Actor { id, name, role } = actor.clone();
+        let Actor { id, name, role, .. } = actor.clone();
         self.who = Some(RecordedBy { id, name, role });
         self
     }

@@ -61,7 +61,7 @@ impl FromRequestParts<Context> for CdpCaller {
                 ));
             };
             let from = remote(parts)?;
-            Caller::from_secret(context, &secret, from, None).await?
+            Caller::from_secret(context, &secret, from, None, None, None).await?
         };
         caller.act()?;
         Ok(Self(caller))

@@ -94,7 +94,7 @@ pub(super) async fn run(
         closing = write(&mut attached, &mut sink) => closing,
         closing = read(&mut stream, &to_browser) => closing,
         closing = attend(&seat, &browser, signals, &to_browser, leases) => closing,
-        () = context.auth.ended(&caller.credential) => Closing::TokenEnded,
+        _ = context.auth.ended(&caller.credential) => Closing::TokenEnded,
         () = context.shutdown.cancelled() => Closing::Restart,
     };
     // The client's sessions and the seat go before the goodbye, which may take its time.

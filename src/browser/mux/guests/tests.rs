@@ -27,7 +27,7 @@ struct Out {
 }
 
 fn actor(name: &str, role: Role) -> Actor {
-    Actor { id: ActorId::new(name).expect("id"), name: name.into(), role }
+    Actor { id: ActorId::new(name).expect("id"), name: name.into(), role, colour: None }
 }
 
 impl Stage {

@@ -21,7 +21,7 @@ fn open(dir: &Path, retention: Retention) -> (Store, Recorder) {
 }
 
 fn ada() -> Actor {
-    Actor { id: ActorId::new("ada").expect("id"), name: "Ada".into(), role: Role::Agent }
+    Actor { id: ActorId::new("ada").expect("id"), name: "Ada".into(), role: Role::Agent, colour: None }
 }
 
 fn act(number: usize) -> Entry {

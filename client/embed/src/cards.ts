@@ -1,0 +1,113 @@
+/**
+ * What is wanted of the person: one question for a yes, the oldest, and the
+ * requests for help. A page's and an agent's words are shown as theirs.
+ */
+import {
+  type Answer,
+  type ApprovalView,
+  askedOf,
+  type HelpAnswer,
+  type HelpRequest,
+  type Presence,
+  paintOf,
+  type RoomView,
+  sentenceOf,
+  shownText,
+  type Texts,
+} from "../../core/src/index.ts";
+import { button, make } from "./make.ts";
+
+export interface CardActs {
+  approve(id: string, answer: Answer): void;
+  help(id: number, answer: HelpAnswer): void;
+}
+
+/** A card that has just come under a finger is not answered by it. */
+const SETTLES_MS = 400;
+
+export class Cards {
+  readonly root = make("div", "cards");
+  readonly #acts: CardActs;
+  #said = "";
+
+  constructor(acts: CardActs) {
+    this.#acts = acts;
+    this.root.setAttribute("role", "region");
+    this.root.setAttribute("aria-live", "polite");
+  }
+
+  show(view: RoomView | null, you: Presence | null, mayAct: boolean, texts: Texts): void {
+    const asked = view && mayAct ? askedOf(view) : [];
+    const help = view && mayAct ? view.help : [];
+    // The same cards stay: somebody may be about to press one.
+    const said = JSON.stringify([asked.map(one => one.id), help, you?.id, texts.language]);
+    this.root.hidden = asked.length + help.length === 0;
+    if (said === this.#said) return;
+    this.#said = said;
+    this.root.setAttribute("aria-label", texts.cards.label);
+    const cards = help.map(one => this.#help(one, you, texts));
+    const [front] = asked;
+    if (front) cards.push(this.#approval(front, asked.length - 1, texts));
+    this.root.replaceChildren(...cards);
+  }
+
+  #approval(approval: ApprovalView, more: number, texts: Texts): HTMLElement {
+    const words = texts.cards;
+    const kind = approval.role === "agent" ? "agent" : "person";
+    const card = want(words.wants(approval.name), paintOf({ id: approval.actor, kind }));
+    const what = make("p");
+    for (const piece of sentenceOf(approval, texts)) {
+      what.append(make("span", piece.is === "ours" ? "" : piece.is, piece.text));
+    }
+    card.append(what);
+    if (approval.why) card.append(make("p", "rest", shownText(approval.why)));
+    for (const text of approval.texts) card.append(make("p", "page", shownText(text)));
+    if (more > 0) card.append(make("p", "rest", words.more(more)));
+    const from = performance.now();
+    const answer = (given: Answer) => () => {
+      if (performance.now() - from > SETTLES_MS) this.#acts.approve(approval.id, given);
+    };
+    const row = make("div", "answers");
+    row.append(button("no", words.no, answer({ answer: "deny" })));
+    if (approval.can_be_always) {
+      row.append(button("always", words.always, answer({ answer: "always-for-origin" })));
+    }
+    row.append(button("yes", words.yes, answer({ answer: "once" })));
+    card.append(row);
+    return card;
+  }
+
+  #help(help: HelpRequest, you: Presence | null, texts: Texts): HTMLElement {
+    const words = texts.cards;
+    const mine = help.helper !== null && help.helper.id === you?.id;
+    const other = help.helper !== null && !mine ? help.helper : null;
+    const title = mine
+      ? words.helping(help.agent.name)
+      : other
+        ? words.otherHelps(other.name, help.agent.name)
+        : words.asksHelp(help.agent.name);
+    const card = want(title, paintOf(help.agent));
+    card.append(make("p", "", shownText(help.reason)));
+    if (other) return card;
+    const say = (answer: HelpAnswer) => () => this.#acts.help(help.id, answer);
+    const row = make("div", "answers");
+    row.append(
+      button("no", mine ? words.cannot : words.decline, say({ kind: "decline", note: "" })),
+      mine
+        ? button("yes", words.done, say({ kind: "done", note: "" }))
+        : button("yes", words.accept, say({ kind: "accept" })),
+    );
+    card.append(row);
+    return card;
+  }
+}
+
+/** Folded by its title, as what is asked for may lie below the card. */
+function want(title: string, paint: string): HTMLElement {
+  const card = make("details", "want");
+  card.open = true;
+  card.setAttribute("aria-label", title);
+  card.style.setProperty("--_actor", paint);
+  card.append(make("summary", "", title));
+  return card;
+}
