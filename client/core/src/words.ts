@@ -62,6 +62,8 @@ export function noticeOf(
       switch (room?.phase.state) {
         case "starting":
           return notice("busy", words.starting);
+        case "sleeping":
+          return notice("busy", words.sleeping);
         case "restarting":
           return notice("busy", words.returning, null, room.phase.reason);
         case "failed":

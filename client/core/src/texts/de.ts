@@ -23,6 +23,7 @@ export const de: Texts = {
     media: "Das Bild kommt nicht durch, neuer Versuch läuft.",
     lost: "Verbindung verloren, neuer Versuch läuft.",
     starting: "Der Browser startet.",
+    sleeping: "Der Raum wacht auf.",
     returning: "Der Browser wurde beendet und kommt zurück.",
     failed: "Der Browser ließ sich nicht starten. Jede Minute folgt ein neuer Versuch.",
     closing: "Dieser Raum wird geschlossen.",

@@ -23,6 +23,7 @@ export const en: Texts = {
     media: "The picture cannot get through, trying again.",
     lost: "Connection lost, trying again.",
     starting: "The browser is starting.",
+    sleeping: "The room is waking up.",
     returning: "The browser stopped and is coming back.",
     failed: "The browser could not be started. It is tried again every minute.",
     closing: "This room is closing.",

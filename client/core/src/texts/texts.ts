@@ -19,6 +19,7 @@ export interface Texts {
     media: string;
     lost: string;
     starting: string;
+    sleeping: string;
     returning: string;
     failed: string;
     closing: string;
