@@ -115,6 +115,10 @@ pub enum BrowserError {
         "bubblewrap is not installed; it keeps the room's browser settings apart: apt install bubblewrap"
     )]
     NoBubblewrap,
+    #[error(
+        "{path} is not the file of policies that comes with this Tandem (xvfb/policies/tandem.json); put that there, or take --policies installed away"
+    )]
+    NoPolicies { path: PathBuf },
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: std::io::Error },
     #[error("cannot make the debugging pipe")]

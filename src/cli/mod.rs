@@ -8,6 +8,7 @@ mod assemble;
 mod cdp;
 mod doctor;
 mod failure;
+mod health;
 mod logging;
 mod mcp;
 mod remote;
@@ -16,6 +17,7 @@ mod settings;
 mod source;
 mod table;
 mod token;
+mod turn;
 
 pub use args::run;
 pub use assemble::edges_document;

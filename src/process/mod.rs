@@ -6,6 +6,7 @@
 
 mod child;
 mod files;
+pub mod machine;
 mod spawner;
 mod sweep;
 mod user;

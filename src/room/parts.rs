@@ -290,7 +290,7 @@ impl Parts {
         let room_dir = settings.room_dir(self.id());
         Ok(BrowserSettings {
             executable: settings.programs.chromium.clone(),
-            bubblewrap: settings.programs.bubblewrap.clone(),
+            bubblewrap: settings.programs.bubblewrap.clone().unwrap_or_default(),
             user: settings.user.clone(),
             mark: settings.mark().to_owned(),
             run_dir: self.private(settings.room_run_dir(self.id()).join("browser"))?,
@@ -299,7 +299,7 @@ impl Parts {
             env: display.env(),
             size: self.size,
             start_url: self.spec.start_url.clone().unwrap_or_else(|| settings.start_url.clone()),
-            policies: true,
+            policies: settings.programs.bubblewrap.is_some(),
             restore: tabs.iter().map(|tab| RestoredTab { url: tab.url.clone(), front: tab.front }).collect(),
             extra_args: vec![],
         })

@@ -141,7 +141,7 @@ impl Auth {
     ) -> Result<Credential, Denied> {
         // Texts that cannot be tokens are not worth a hash or a query.
         if secret.len() > LONGEST {
-            return Err(self.wrong(from));
+            return Err(self.wrong(from, None));
         }
         let hash = hash_of(secret);
         let same = |ours: &TokenHash| bool::from(ours.0.ct_eq(&hash.0));
@@ -162,14 +162,14 @@ impl Auth {
         }
         match self.store.token_by_hash(hash).await {
             Ok(Some(token)) if same(&token.hash) && token.is_good(now) => Ok(token.into()),
-            Ok(_) => Err(self.wrong(from)),
+            Ok(_) => Err(self.wrong(from, Some(&hash))),
             Err(error) => Err(Denied::Failed(error)),
         }
     }
 
-    fn wrong(&self, from: IpAddr) -> Denied {
+    fn wrong(&self, from: IpAddr, token: Option<&TokenHash>) -> Denied {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        match throttle.handle_wrong(from, Instant::now()) {
+        match throttle.handle_wrong(from, token, Instant::now()) {
             Ok(()) => Denied::Wrong,
             Err(retry_after) => Denied::TooMany { retry_after },
         }

@@ -7,8 +7,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::base_path::BasePath;
 use super::cdp::DEVTOOLS;
-use super::context::{Context, ServerOptions};
+use super::context::{Context, RemoteAddress, ServerOptions};
 use super::error::ApiError;
 use super::origin::{Origin, split_host};
 
@@ -18,12 +19,17 @@ pub(super) struct Site {
     /// As in the address bar.
     pub(super) host: String,
     pub(super) secure: bool,
+    /// The path below which we are shown there.
+    pub(super) base: BasePath,
+    /// It came by a proxy that is trusted.
+    pub(super) proxied: bool,
 }
 
 pub(super) async fn guard(State(context): State<Context>, mut request: Request, next: Next) -> Response {
     let checked = check(&context.options, &request);
     let (site, mut response) = match checked {
-        Ok(site) => {
+        Ok(mut site) => {
+            name_client(&context.options, &mut site, &mut request);
             request.extensions_mut().insert(site.clone());
             (Some(site), next.run(request).await)
         }
@@ -31,6 +37,15 @@ pub(super) async fn guard(State(context): State<Context>, mut request: Request, 
     };
     protect(response.headers_mut(), site.as_ref());
     response
+}
+
+/// Puts the address of whoever really asks in the place of a trusted proxy's.
+fn name_client(options: &ServerOptions, site: &mut Site, request: &mut Request) {
+    let proxies = &options.deployment.proxies;
+    let Some(RemoteAddress(peer)) = request.extensions().get().copied() else { return };
+    site.proxied = proxies.trusts(peer);
+    let client = proxies.client(peer, request.headers());
+    request.extensions_mut().insert(RemoteAddress(client));
 }
 
 fn check(options: &ServerOptions, request: &Request) -> Result<Site, ApiError> {
@@ -76,9 +91,15 @@ fn is_programs(path: &str) -> bool {
 }
 
 fn site(options: &ServerOptions, host: &str) -> Option<Site> {
+    let site = |secure| Site {
+        host: host.to_owned(),
+        secure,
+        base: options.deployment.base.clone(),
+        proxied: false,
+    };
     let public = options.public_urls.iter().find(|origin| origin.matches_host(host));
     if let Some(origin) = public {
-        return Some(Site { host: host.to_owned(), secure: origin.is_secure() });
+        return Some(site(origin.is_secure()));
     }
     let (name, port) = split_host(host, 80)?;
     let literal = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().ok();
@@ -87,7 +108,7 @@ fn site(options: &ServerOptions, host: &str) -> Option<Site> {
         Some(address) => address.is_loopback() || !options.loopback,
         None => name == "localhost",
     };
-    (ours && port == options.port).then(|| Site { host: host.to_owned(), secure: false })
+    (ours && port == options.port).then(|| site(false))
 }
 
 /// The one value of a header, if there is exactly one and it is text.
@@ -120,7 +141,20 @@ fn protect(headers: &mut HeaderMap, site: Option<&Site>) {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // Not for names of one machine: the word would hold for all that runs there.
+    if site.is_some_and(|site| site.secure && is_public_name(&site.host)) {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// True for a name that is neither an address nor this machine's own.
+fn is_public_name(host: &str) -> bool {
+    split_host(host, 443).is_some_and(|(name, _)| {
+        let literal = name.starts_with('[') || name.parse::<std::net::IpAddr>().is_ok();
+        !literal && name != "localhost" && !name.ends_with(".localhost")
+    })
 }
 
 #[cfg(test)]
@@ -137,6 +171,7 @@ mod tests {
             allowed_origins: vec!["https://friend.example.org".parse().expect("valid")],
             ice_servers: vec![],
             tools: ToolGroups::default(),
+            deployment: Default::default(),
         }
     }
 

@@ -14,7 +14,7 @@ use super::api::RoomPath;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
-use super::{api, assets, audit, cdp, floor, guard, page, rules, socket, tokens, whep};
+use super::{api, assets, audit, cdp, doctor, floor, guard, page, ready, rules, socket, tokens, whep};
 use crate::base::RoomId;
 
 const LARGEST_BODY: usize = 64 * 1024;
@@ -32,6 +32,9 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 pub fn router(context: &Context) -> Router {
     let api = Router::new()
         .route("/api/health", get(api::health))
+        .route("/api/ready", get(ready::ready))
+        .route("/api/doctor", get(doctor::diagnosis))
+        .route("/api/doctor/ws", get(doctor::hello))
         .route("/api/openapi.json", get(api::openapi))
         .route("/metrics", get(api::metrics))
         .route("/api/rooms", get(api::list).post(api::create))
@@ -95,6 +98,7 @@ pub fn router(context: &Context) -> Router {
         .merge(cdp)
         .route("/", get(page::root))
         .route("/rooms/{room}", get(page::room))
+        .route("/doctor", get(page::doctor))
         .route("/assets/{*path}", get(assets::asset))
         .method_not_allowed_fallback(not_so)
         .fallback(assets::other)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,11 +21,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use super::api::{RoomPath, no_room};
 use super::caller::Caller;
 use super::context::Context;
+use super::doctor::no_upgrade;
 use super::error::{ApiError, ErrorBody};
 use super::feeds::Feeds;
 use super::wire::{ClientMessage, PROTOCOL, ServerMessage, WireError};
 use crate::base::{CursorImage, Role, RoomId, Size};
 use crate::room::{Phase, Presence, Room, RoomError, RoomView, ViewerKind, ViewerSeat};
+use crate::store::UnixSeconds;
 
 const LARGEST: usize = 64 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -74,14 +76,12 @@ pub(super) async fn open(
     caller: Caller,
     RoomPath(id): RoomPath,
     State(context): State<Context>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     caller.enter(&id)?;
     let room = context.rooms.get(&id).ok_or_else(no_room)?;
-    let upgrade = upgrade.map_err(|_| {
-        ApiError::new(StatusCode::UPGRADE_REQUIRED, "not-a-websocket", "this address speaks WebSocket only")
-            .with_header((header::UPGRADE, HeaderValue::from_static("websocket")))
-    })?;
+    let upgrade = upgrade.map_err(|_| no_upgrade(&headers))?;
     let upgrade = upgrade
         // It is cleared for every read.
         .read_buffer_size(8 << 10)
@@ -360,7 +360,7 @@ impl<'a> Session<'a> {
             },
             may_act: actor.role.may_act(),
             room: self.caller.sees(view),
-            ice_servers: self.context.options.ice_servers.clone(),
+            ice_servers: self.context.ice_servers(&self.caller.actor.id, UnixSeconds::now()),
         }
     }
 

@@ -128,7 +128,7 @@ pub(super) async fn create(
     let scheme = if site.secure { "https" } else { "http" };
     let made = MadeToken {
         view: stored.into(),
-        url: format!("{scheme}://{}/rooms/{room}?token={}", site.host, secret.reveal()),
+        url: format!("{scheme}://{}{}/rooms/{room}?token={}", site.host, site.base, secret.reveal()),
         token: secret.reveal().to_owned(),
     };
     Ok((StatusCode::CREATED, Json(made)).into_response())
