@@ -57,7 +57,18 @@ export function noticeOf(state: SessionState, room: RoomView | null): Notice | n
         return notice("busy", "Tandem is restarting. It will be back in a moment.", "connect");
       }
       if (state.cause === "media") {
-        return notice("busy", "The picture cannot get through, trying again.", "connect");
+        return notice(
+          "busy",
+          "The picture cannot get through, trying again. The page /doctor of this server says why.",
+          "connect",
+        );
+      }
+      if (state.cause === "socket" && state.attempt > 1) {
+        return notice(
+          "busy",
+          "The server answers, but live connections to it do not open. A proxy in between may take their Upgrade header away; the page /doctor of this server says more.",
+          "connect",
+        );
       }
       return notice("busy", "Connection lost, trying again.", "connect");
     }

@@ -25,9 +25,13 @@ export function openSocket(place: SocketPlace): WebSocket {
   return new WebSocket(url);
 }
 
+/** An address below where the server stands, which may itself be below a path of its site. */
+export function below(base: string, path: string): URL {
+  return new URL(path, base.endsWith("/") ? base : `${base}/`);
+}
+
 export function roomUrl(place: Pick<SocketPlace, "base" | "room">, rest = ""): URL {
-  const base = place.base.endsWith("/") ? place.base : `${place.base}/`;
-  return new URL(`api/rooms/${encodeURIComponent(place.room)}${rest}`, base);
+  return below(place.base, `api/rooms/${encodeURIComponent(place.room)}${rest}`);
 }
 
 function socketUrl(place: SocketPlace): URL {

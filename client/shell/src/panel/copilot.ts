@@ -3,6 +3,7 @@
  * the network and the reducer; it draws nothing. Nothing is started before
  * somebody wants something: an agent that is off stays off.
  */
+
 import { type Accessor, batch, createSignal, onCleanup } from "solid-js";
 import {
   type Input,
@@ -22,6 +23,7 @@ import type {
   Update,
 } from "../../../core/src/sessions-model.ts";
 import { ApiError, SessionsApi } from "../../../dom/src/sessions-api.ts";
+import { roomUrl } from "../../../dom/src/socket.ts";
 import type { TandemRoom } from "../../../element/src/index.ts";
 import { recall, remember } from "../remembered.ts";
 import { RoomLink } from "./link.ts";
@@ -72,7 +74,7 @@ export const memoryOf = (room: string, project: Id): string =>
 
 export function createCopilot(element: TandemRoom, project: Id): Copilot {
   const room = element.room;
-  const base = new URL(`/api/rooms/${encodeURIComponent(room)}/sessions`, element.src);
+  const base = roomUrl({ base: element.src, room }, "/sessions");
   const api = new SessionsApi(base, project === FIRST ? null : project);
   const [state, setState] = createSignal<SessionsState>(NO_SESSIONS);
   const [connection, setConnection] = createSignal<Connection>("off");
