@@ -116,6 +116,10 @@ pub enum BrowserError {
     )]
     NoBubblewrap,
     #[error(
+        "Chromium finds no sandbox, since this machine refuses user namespaces; `tandem doctor` says what to do, in a container use docker/seccomp.json"
+    )]
+    NoSandbox,
+    #[error(
         "{path} is not the file of policies that comes with this Tandem (xvfb/policies/tandem.json); put that there, or take --policies installed away"
     )]
     NoPolicies { path: PathBuf },

@@ -10,11 +10,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{Flags, print};
+use super::certificate::{self, Certificate};
 use super::failure::Failure;
 use super::settings::{Policies, Settings};
 use crate::browser::BrowserSettings;
 use crate::process::RoomUser;
 use crate::process::machine::{self, Namespaces, Space};
+use crate::server::Origin;
 
 /// One program that does not answer must not hold up the rest.
 const LONGEST_TRY: Duration = Duration::from_millis(1500);
@@ -88,6 +90,10 @@ pub(super) async fn run(flags: Flags, json: bool) -> Result<ExitCode, Failure> {
     findings.push(port("port of WebRTC", "--rtc-listen", settings.rtc_listen, true));
     findings.push(data_dir(&settings.data_dir));
     findings.push(disk(&settings.data_dir));
+
+    for origin in settings.public_url.iter().filter(|origin| origin.is_secure()) {
+        findings.push(certificate(origin).await);
+    }
 
     let failed = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     if json {
@@ -287,6 +293,18 @@ fn disk(path: &Path) -> Finding {
             }
         }
         Err(error) => Finding::fail(check, format!("{}: {error}", path.display()), "check --data-dir"),
+    }
+}
+
+async fn certificate(origin: &Origin) -> Finding {
+    let check = "certificate";
+    let found = certificate::look(origin).await;
+    match (&found, found.told(origin)) {
+        (_, None) => Finding::ok(check, format!("{origin} has one that browsers trust")),
+        (Certificate::Missing(_), Some(told)) => {
+            Finding::fail(check, told, "see the log of the proxy in front; it gets the certificate")
+        }
+        (_, Some(told)) => Finding::warn(check, told, "open it in a browser and look"),
     }
 }
 

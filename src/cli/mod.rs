@@ -6,6 +6,7 @@
 mod args;
 mod assemble;
 mod cdp;
+mod certificate;
 mod doctor;
 mod failure;
 mod health;

@@ -10,10 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Flags, print};
 use super::assemble::{Assembly, assemble};
+use super::certificate;
 use super::failure::Failure;
 use super::logging;
 use super::settings::Settings;
 use super::turn;
+use crate::process::RoomUser;
+use crate::process::machine::{self, Namespaces};
 use crate::server::{self, Context, Deployment, RunTokens, Secret, ServerOptions};
 use crate::store::Store;
 
@@ -63,7 +66,10 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
     at.listen.set_port(port);
     announce(&address(&at), &tokens)?;
 
+    warn_of_machine(&settings).await;
+    let certificates = tokio::spawn(certificate::watch(settings.clone()));
     server::serve(listener, context).await;
+    certificates.abort();
     let drained = async {
         drain.await;
         store.flush().await
@@ -74,6 +80,26 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
         Err(_) => tracing::warn!("stopped before everything had ended by itself"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What rooms cannot do without and this machine lacks: one line each, before
+/// somebody wonders why no browser comes up.
+async fn warn_of_machine(settings: &Settings) {
+    let user = RoomUser::resolve(&settings.room_user).ok();
+    if let Namespaces::Refused(error) = machine::namespaces(user.as_ref()).await {
+        tracing::error!(
+            "user namespaces are refused ({error}), so Chromium's sandbox and with it the browser cannot start: {}",
+            machine::NAMESPACES_REMEDY
+        );
+    }
+    if let Ok(space) = machine::space(std::path::Path::new("/dev/shm"))
+        && space.free_mb < machine::SCARCE_SHARED_MB
+    {
+        tracing::warn!(
+            free_mb = space.free_mb,
+            "/dev/shm is small, pages with large pictures will crash: make it larger, in a container --shm-size=1g"
+        );
+    }
 }
 
 /// Where browsers find this server.
