@@ -76,10 +76,11 @@ table ip filter {
 END
 drop() { ip netns exec $router nft add element ip filter dropped "{ $1 }"; }
 
-in_server() { ip netns exec $server "$@"; }
+# Not as a function: its process would then be a shell around the program.
+in_server="ip netns exec $server"
 data=$work/data
 mkdir "$data" "$work/turn"
-in_server "$tandem" serve --data-dir "$data" --listen 127.0.0.1:8080 --rtc-listen 0.0.0.0:8081 \
+$in_server "$tandem" serve --data-dir "$data" --listen 127.0.0.1:8080 --rtc-listen 0.0.0.0:8081 \
   --rtc-public-address 203.0.113.7 --public-url https://203.0.113.7 --public-url https://203.0.113.7:8443 \
   --base-path /tandem --trusted-proxies private --start-url about:blank --opencode /nonexistent \
   --turn-url "turn:203.0.113.7:3478?transport=tcp" --turn-secret-file "$work/turn/secret" \
@@ -105,19 +106,19 @@ http {
       proxy_set_header Host \$http_host; } }
 }
 END
-in_server nginx -c "$work/nginx.conf" 2>>"$work/nginx.log" &
+$in_server nginx -c "$work/nginx.conf" 2>>"$work/nginx.log" &
 pids+=($!)
 
 until curl -s -o "$work/ready" "file://$work/turn/secret" && [ -s "$work/ready" ]; do
   kill -0 "${pids[0]}" || exit 1
   sleep 0.1
 done
-in_server turnserver -n --no-tls --no-dtls --no-cli --fingerprint --realm=tandem --use-auth-secret \
+$in_server turnserver -n --no-tls --no-dtls --no-cli --fingerprint --realm=tandem --use-auth-secret \
   --static-auth-secret="$(cat "$work/turn/secret")" --listening-ip=10.77.1.2 --relay-ip=10.77.1.2 \
   --allowed-peer-ip=10.77.1.2 --denied-peer-ip=0.0.0.0-255.255.255.255 \
   --pidfile="$work/turn.pid" --userdb="$work/turn/db" --log-file="$work/turn.log" --simple-log >/dev/null 2>&1 &
 pids+=($!)
-until in_server env TANDEM_LISTEN=127.0.0.1:8080 "$tandem" health >"$work/health" 2>&1; do
+until $in_server env TANDEM_LISTEN=127.0.0.1:8080 "$tandem" health >"$work/health" 2>&1; do
   kill -0 "${pids[0]}" || exit 1
   sleep 0.5
 done
@@ -139,7 +140,7 @@ claim "CDP's addresses have it too" \
   "$(ask -H "Authorization: Bearer $token" https://203.0.113.7/tandem/cdp/main/json/version)" \
   'wss://203.0.113.7/tandem/cdp/main/devtools/browser/main'
 claim "WHEP and MCP are there" \
-  "$(ask -o /dev/null -w '%{http_code} ' -X POST https://203.0.113.7/tandem/mcp https://203.0.113.7/tandem/api/rooms/main/whep)" '401 401'
+  "$(ask -o /dev/null -o /dev/null -w '%{http_code} ' -X POST https://203.0.113.7/tandem/mcp https://203.0.113.7/tandem/api/rooms/main/whep)" '401 401'
 claim "the person is counted, not the proxy" \
   "$(ask -H "Authorization: Bearer $token" https://203.0.113.7/tandem/api/doctor)" '"your_address":"198.51.100.2"'
 claim "who writes a forwarded address is not believed" \

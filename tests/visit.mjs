@@ -58,8 +58,8 @@ try {
     const page = await context.newPage();
     await page.goto(room.href);
     told.room = page.url();
-    const seen = page.waitForFunction(
-      async () => {
+    const look = () =>
+      page.evaluate(async () => {
         for (const line of window.lines) {
           const all = [...(await line.getStats()).values()];
           const inbound = all.find(one => one.type === "inbound-rtp");
@@ -76,10 +76,7 @@ try {
           };
         }
         return null;
-      },
-      undefined,
-      { timeout: 45_000, polling: 200 },
-    );
+      });
     // Where there is to be none, the page's own words are what is asked for.
     if (what.includes("refused")) {
       const words = process.env.WORDS ?? "Upgrade";
@@ -89,9 +86,13 @@ try {
         { timeout: 45_000 },
       );
       told.words = words;
-      seen.catch(() => {});
     } else {
-      told.picture = await (await seen).jsonValue();
+      // Figures of a connection cannot be awaited; they are looked at again and again.
+      const end = Date.now() + 45_000;
+      while (!told.picture && Date.now() < end) {
+        told.picture = await look();
+        if (!told.picture) await page.waitForTimeout(200);
+      }
     }
     await page.close();
   }
