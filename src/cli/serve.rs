@@ -66,10 +66,15 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
     at.listen.set_port(port);
     announce(&address(&at), &tokens)?;
 
-    warn_of_machine(&settings).await;
-    let certificates = tokio::spawn(certificate::watch(settings.clone()));
+    let looks = tokio::spawn({
+        let settings = settings.clone();
+        async move {
+            warn_of_machine(&settings).await;
+            certificate::watch(settings).await;
+        }
+    });
     server::serve(listener, context).await;
-    certificates.abort();
+    looks.abort();
     let drained = async {
         drain.await;
         store.flush().await
