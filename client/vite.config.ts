@@ -3,7 +3,8 @@ import solid from "vite-plugin-solid";
 
 export default defineConfig({
   root: import.meta.dirname,
-  base: "/",
+  // The server puts its own path before these: it may stand below one.
+  base: "./",
   plugins: [solid()],
   build: {
     outDir: "dist",
@@ -13,5 +14,8 @@ export default defineConfig({
     // Inlined assets would be data: addresses, which the page's policy refuses in places.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: ["index.html", "doctor.html"].map(page => `${import.meta.dirname}/${page}`),
+    },
   },
 });

@@ -19,7 +19,8 @@ use tandem::room::{
 };
 use tandem::server::wire::{ClientMessage, ServerMessage, WireError};
 use tandem::server::{
-    Context, Edges, RunTokens, Secret, ServerOptions, Telemetry, TelemetrySource, new_token,
+    Context, Deployment, Edges, Proxies, RunTokens, Secret, ServerOptions, Telemetry, TelemetrySource, Turn,
+    new_token,
 };
 use tandem::store::{Store, TokenId, UnixSeconds};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -202,6 +203,10 @@ impl Answer {
 
 impl Server {
     async fn start() -> Self {
+        Self::start_in(Deployment::default()).await
+    }
+
+    async fn start_in(deployment: Deployment) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let data = tempfile::tempdir().expect("dir");
@@ -219,6 +224,7 @@ impl Server {
             allowed_origins: vec![],
             ice_servers: vec![],
             tools: ToolGroups::default(),
+            deployment: Deployment { data_dir: data.path().to_owned(), ..deployment },
         };
         let mcp = axum::Router::new().fallback(async |request: axum::extract::Request| {
             let extensions = request.extensions();
@@ -365,7 +371,8 @@ async fn every_door_asks_for_a_token() {
         }
     }
     assert!(doors.len() > 20);
-    for (method, path) in doors.into_iter().filter(|(_, path)| path != "/api/health") {
+    for (method, path) in doors.into_iter().filter(|(_, path)| path != "/api/health" && path != "/api/ready")
+    {
         let answer = server.ask(&method, &path, &[], "").await;
         assert_eq!(answer.status, 401, "{method} {path}: {}", answer.body);
         // In the address it is not taken by programs' doors either.
@@ -590,6 +597,134 @@ async fn a_guesser_is_told_to_wait_but_nobody_else() {
     assert_eq!(answer.status, 429);
     assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| (1..=60).contains(&seconds)));
     assert_eq!(server.with(ADMIN, "GET", "/api/rooms", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn readiness_writes_looks_and_needs_no_token() {
+    let server = Server::start().await;
+    let ready = server.ask("GET", "/api/ready", &[], "").await;
+    assert_eq!((ready.status, ready.json()["status"].as_str()), (200, Some("ready")), "{}", ready.body);
+    let checks = ready.json()["checks"].as_array().unwrap().len();
+    assert_eq!(checks, 4);
+    assert!(server.store.setting("ready-probe").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_server_whose_rooms_are_all_down_is_there_but_not_ready() {
+    let server = Server::start().await;
+    for room in server.rooms.0.lock().unwrap().values() {
+        let down = Phase::Failed { reason: "a secret of the inside".into() };
+        room.view.send_modify(|view| Arc::make_mut(view).phase = down);
+    }
+    let ready = server.ask("GET", "/api/ready", &[], "").await;
+    assert_eq!((ready.status, ready.json()["status"].as_str()), (503, Some("not-ready")));
+    assert!(ready.body.contains("none of 2 is up") && !ready.body.contains("secret"), "{}", ready.body);
+    assert_eq!(server.ask("GET", "/api/health", &[], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn below_a_path_every_address_has_it_and_the_proxy_may_take_it_off() {
+    let base = "/tandem".parse().unwrap();
+    let server = Server::start_in(Deployment { base, ..Deployment::default() }).await;
+    let https = ("Host", "tandem.example.org");
+    for path in ["/rooms/main", "/tandem/rooms/main"] {
+        let answer = server.ask("GET", &format!("{path}?token={ADMIN}"), &[https], "").await;
+        assert_eq!((answer.status, answer.header("location")), (303, "/tandem/rooms/main"));
+        for cookie in answer.headers("set-cookie") {
+            assert!(cookie.contains("Path=/tandem/;") && cookie.ends_with("; Secure"), "{cookie}");
+        }
+    }
+    let bearer = format!("Bearer {ADMIN}");
+    let token = ("Authorization", bearer.as_str());
+    let home = server.ask("GET", "/tandem", &[https, token], "").await;
+    assert_eq!(home.header("location"), "/tandem/rooms/main");
+    let made = r#"{"role":"viewer"}"#;
+    let json = ("Content-Type", "application/json");
+    let made = server.ask("POST", "/tandem/api/rooms/main/tokens", &[https, token, json], made).await;
+    let url = made.json()["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with("https://tandem.example.org/tandem/rooms/main?token="), "{url}");
+    let page = server.ask("GET", "/tandem/rooms/main", &[https, token], "").await;
+    assert!(page.status == 503 || page.body.contains("src=\"/tandem/assets/"), "{}", page.body);
+    let played = server
+        .ask(
+            "POST",
+            "/tandem/api/rooms/main/whep",
+            &[https, token, ("Content-Type", "application/sdp")],
+            "v=0 h264",
+        )
+        .await;
+    assert!(played.header("location").starts_with("/tandem/api/rooms/main/whep/"), "{}", played.head);
+    assert_eq!(server.ask("GET", "/tandemonium", &[https, token], "").await.status, 404);
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_says_who_asks() {
+    let address = async |proxies: &[&str]| {
+        let proxies = Proxies::parse(proxies).unwrap();
+        let server = Server::start_in(Deployment { proxies, ..Deployment::default() }).await;
+        let forwarded = ("X-Forwarded-For", "6.6.6.6, 203.0.113.9");
+        let bearer = format!("Bearer {ADMIN}");
+        let told =
+            server.ask("GET", "/api/doctor", &[("Authorization", &bearer), forwarded], "").await.json();
+        (told["your_address"].as_str().unwrap().to_owned(), told["unknown_proxy"].as_bool().unwrap())
+    };
+    assert_eq!(address(&[]).await, ("127.0.0.1".into(), true));
+    assert_eq!(address(&["127.0.0.1"]).await, ("203.0.113.9".into(), false));
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_a_guesser_holds_up_nobody_else() {
+    let proxies = Proxies::parse(&["private"]).unwrap();
+    let server = Server::start_in(Deployment { proxies, ..Deployment::default() }).await;
+    let guess = async |from: &str, token: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("Authorization", bearer.as_str()), ("X-Forwarded-For", from)];
+        server.ask("GET", "/api/rooms", &headers, "").await.status
+    };
+    for number in 0..20 {
+        assert_eq!(guess("203.0.113.9", &format!("guess-{number}")).await, 401);
+    }
+    assert_eq!(guess("203.0.113.9", "one-more").await, 429);
+    assert_eq!(guess("203.0.113.10", "another").await, 401);
+}
+
+#[tokio::test]
+async fn a_proxy_that_strips_upgrade_is_named() {
+    let server = Server::start().await;
+    let bearer = format!("Bearer {ADMIN}");
+    let stripped =
+        [("Authorization", bearer.as_str()), ("Sec-WebSocket-Key", "x"), ("Sec-WebSocket-Version", "13")];
+    for path in ["/api/rooms/main/ws", "/api/doctor/ws"] {
+        let answer = server.ask("GET", path, &stripped, "").await;
+        assert_eq!(answer.status, 426, "{path}");
+        assert!(answer.body.contains("a proxy in front took the Upgrade header"), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn each_viewer_gets_turn_credentials_that_end() {
+    let turn = Turn::new(vec!["turn:t.example:3478".into()], "a-secret-of-some-length").unwrap();
+    let server = Server::start_in(Deployment { turn: Some(turn), ..Deployment::default() }).await;
+    let mut page = server.page(ADMIN).await;
+    let Ok(ServerMessage::Welcome { ice_servers, .. }) = page.next().await else { panic!("no welcome") };
+    let [only] = ice_servers.as_slice() else { panic!("{ice_servers:?}") };
+    let (end, who) = only.username.as_deref().and_then(|name| name.split_once(':')).unwrap();
+    let left = end.parse::<i64>().unwrap() - UnixSeconds::now().0;
+    assert!((12 * 3600 - 60..=12 * 3600).contains(&left), "{left}");
+    assert_eq!((who, only.credential.as_ref().map(String::len)), ("admin", Some(28)));
+}
+
+#[tokio::test]
+async fn headers_keep_the_page_from_others_and_tls_stays_for_public_names() {
+    let server = Server::start().await;
+    let secure = server.ask("GET", "/api/health", &[("Host", "tandem.example.org")], "").await;
+    assert_eq!(secure.header("strict-transport-security"), "max-age=31536000");
+    for (name, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")] {
+        assert_eq!(secure.header(name), value);
+    }
+    assert!(secure.header("content-security-policy").starts_with("default-src 'none'"));
+    let plain = server.ask("GET", "/api/health", &[], "").await;
+    assert_eq!(plain.header("strict-transport-security"), "");
 }
 
 #[tokio::test]

@@ -57,6 +57,14 @@ pub struct Browser {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Why a Chromium that has just started is gone.
+fn ended(exit: process::Exit, log: String) -> BrowserError {
+    match log.contains("No usable sandbox") || log.contains("Failed to move to new namespace") {
+        true => BrowserError::NoSandbox,
+        false => BrowserError::Ended { exit, log },
+    }
+}
+
 /// chromiumoxide closes a page whose first commands go unanswered, for
 /// instance behind an open dialog. Here a tab is closed by who means it.
 const CHROMIUMOXIDE: Rules = Rules {
@@ -114,13 +122,13 @@ impl Browser {
         let nothing = json!({});
         let answer = tokio::select! {
             answer = tokio::time::timeout(START, client.send(None, "Browser.getVersion", &nothing)) => answer,
-            exit = child.exited() => return Err(BrowserError::Ended { exit, log: last_words() }),
+            exit = child.exited() => return Err(ended(exit, last_words())),
         };
         match answer {
             Ok(Ok(_)) => {}
             // The pipe closes a moment before the process is known to have ended.
             Ok(Err(_)) if tokio::time::timeout(Duration::from_secs(1), child.exited()).await.is_ok() => {
-                return Err(BrowserError::Ended { exit: child.exited().await, log: last_words() });
+                return Err(ended(child.exited().await, last_words()));
             }
             Ok(Err(error)) => return Err(error.into()),
             Err(_) => return Err(BrowserError::Silent { seconds: START.as_secs(), log: last_words() }),

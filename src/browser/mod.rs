@@ -118,6 +118,14 @@ pub enum BrowserError {
         "bubblewrap is not installed; it keeps the room's browser settings apart: apt install bubblewrap"
     )]
     NoBubblewrap,
+    #[error(
+        "Chromium finds no sandbox, since this machine refuses user namespaces; `tandem doctor` says what to do, in a container use docker/seccomp.json"
+    )]
+    NoSandbox,
+    #[error(
+        "{path} is not the file of policies that comes with this Tandem (xvfb/policies/tandem.json); put that there, or take --policies installed away"
+    )]
+    NoPolicies { path: PathBuf },
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: std::io::Error },
     #[error("cannot make the debugging pipe")]

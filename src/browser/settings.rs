@@ -88,6 +88,18 @@ impl BrowserSettings {
         (self.bubblewrap.clone(), wrapped)
     }
 
+    /// Whether the machine's own policies are ours, as in the container's image.
+    /// Without them a room would open files and settings to whoever is in it.
+    pub fn check_installed_policies() -> Result<(), BrowserError> {
+        let path = Path::new(POLICY_ROOT).join("policies/managed/tandem.json");
+        let found = std::fs::read(&path).unwrap_or_default();
+        let read = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).ok();
+        match read(&found).is_some_and(|found| Some(found) == read(POLICIES.as_bytes())) {
+            true => Ok(()),
+            false => Err(BrowserError::NoPolicies { path }),
+        }
+    }
+
     pub(super) fn real_executable(&self) -> PathBuf {
         real_executable(&self.executable)
     }

@@ -11,7 +11,7 @@ use super::remote::Reach;
 use super::settings::Settings;
 use super::source::{Source, example};
 use super::table::{Kind, TABLE};
-use super::{doctor, mcp, serve, token};
+use super::{doctor, health, mcp, serve, token};
 
 /// What is wrong with the command, the settings or the machine ends with this code.
 const WRONG: u8 = 2;
@@ -45,6 +45,8 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the server on this machine whether it is ready for work; code 1 if not
+    Health(Flags),
     /// Give an agent a room's tools over standard input and output
     Mcp(Reach),
     /// Put a room's browser on a local port, as Chromium's own debugging port would be
@@ -157,6 +159,7 @@ pub fn run() -> ExitCode {
         What::Doctor { flags, json } => {
             runtime().and_then(|runtime| runtime.block_on(doctor::run(flags, json)))
         }
+        What::Health(flags) => runtime().and_then(|runtime| runtime.block_on(health::run(flags))),
         What::Mcp(reach) => runtime().and_then(|runtime| {
             let done = runtime.block_on(mcp::run(reach));
             // Reading from a terminal cannot be broken off.

@@ -10,8 +10,9 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::settings::Settings;
+use super::settings::{Policies, Settings};
 use crate::base::{Actor, ActorId, Bitrate, Redacted, Role, RoomId};
+use crate::browser::BrowserSettings;
 use crate::copilot::{Attached, Copilots};
 use crate::policy::RuleSet;
 use crate::process::{self, Groups, RoomUser};
@@ -29,6 +30,8 @@ const MIN_BITRATE: Bitrate = Bitrate::kbps(250);
 pub(super) struct Assembly {
     pub(super) rooms: Arc<dyn Rooms>,
     pub(super) edges: Edges,
+    /// Where WebRTC really arrives.
+    pub(super) rtc_port: u16,
     /// Closes all rooms with their browsers, each step with its deadline.
     pub(super) drain: BoxFuture<'static, ()>,
 }
@@ -79,7 +82,13 @@ pub(super) async fn assemble(
         chromium: present(&settings.chromium, "chromium")?,
         xvfb: present(&settings.xvfb, "xvfb")?,
         window_manager: present(&settings.window_manager, "openbox")?,
-        bubblewrap: present(&settings.bwrap, "bubblewrap")?,
+        bubblewrap: match settings.policies {
+            Policies::Mounted => Some(present(&settings.bwrap, "bubblewrap")?),
+            Policies::Installed => {
+                BrowserSettings::check_installed_policies()?;
+                None
+            }
+        },
     };
     let run_dir = settings.data_dir.join("run");
     clear_run_dir(&run_dir)?;
@@ -92,6 +101,7 @@ pub(super) async fn assemble(
     rtc_settings.start_rate = settings.max_bitrate.scale(3.0);
     rtc_settings.full_rate = settings.max_bitrate.scale(10.0);
     let rtc = Rtc::start(rtc_settings).await?;
+    let rtc_port = rtc.local().0.port();
 
     let attached = attached(settings, opencode_password)?;
     let server_rules = settings.rules_file.as_deref().map(rules).transpose()?;
@@ -138,7 +148,7 @@ pub(super) async fn assemble(
             tokio::join!(copilots.stop(), house.stop());
         })
     };
-    Ok(Assembly { rooms: house, edges, drain })
+    Ok(Assembly { rooms: house, edges, rtc_port, drain })
 }
 
 /// The same at each start on this data, and no other server's.

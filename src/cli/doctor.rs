@@ -10,13 +10,16 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{Flags, print};
+use super::certificate::{self, Certificate};
 use super::failure::Failure;
-use super::settings::Settings;
+use super::settings::{Policies, Settings};
+use crate::browser::BrowserSettings;
 use crate::process::RoomUser;
+use crate::process::machine::{self, Namespaces, Space};
+use crate::server::Origin;
 
 /// One program that does not answer must not hold up the rest.
 const LONGEST_TRY: Duration = Duration::from_millis(1500);
-const MEGABYTE: u64 = 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,17 +74,26 @@ pub(super) async fn run(flags: Flags, json: bool) -> Result<ExitCode, Failure> {
             "apt-get install openbox, or set --window-manager"
         ),
         program("bwrap", &settings.bwrap, &["--version"], "apt-get install bubblewrap, or set --bwrap"),
-        namespaces(switch),
-        policies(&settings.bwrap, switch),
+        namespaces(user.as_ref().ok()),
+        policies(&settings, switch),
         fonts(),
     );
     let mut findings =
         vec![chromium, xvfb, manager, bwrap, room_user(&settings, user.err()), namespaces, sandbox, fonts];
+    // Where the policies are installed, nothing is left for bubblewrap to do.
+    if settings.policies == Policies::Installed {
+        findings.retain(|finding| finding.check != "bwrap");
+    }
     findings.push(shared_memory());
     findings.push(codecs());
     findings.push(port("port of the page", "--listen", settings.listen, false));
     findings.push(port("port of WebRTC", "--rtc-listen", settings.rtc_listen, true));
     findings.push(data_dir(&settings.data_dir));
+    findings.push(disk(&settings.data_dir));
+
+    for origin in settings.public_url.iter().filter(|origin| origin.is_secure()) {
+        findings.push(certificate(origin).await);
+    }
 
     let failed = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     if json {
@@ -151,44 +163,29 @@ fn has_version(line: &str) -> bool {
 }
 
 /// Really makes the namespaces that Chromium's sandbox needs, as the rooms' user.
-async fn namespaces(switch: Option<(u32, u32)>) -> Finding {
+async fn namespaces(user: Option<&RoomUser>) -> Finding {
     let check = "user namespaces";
-    let mut command = tokio::process::Command::new("true");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let wanted = libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_NEWNET;
-    // SAFETY: between fork and exec only async-signal-safe system calls are
-    // made, on integers that were prepared before.
-    unsafe {
-        command.pre_exec(move || {
-            become_user(switch)?;
-            if libc::unshare(wanted) == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
-        });
+    match machine::namespaces(user).await {
+        Namespaces::Allowed => Finding::ok(check, "an unprivileged user can make them"),
+        Namespaces::Refused(error) => {
+            Finding::fail(check, format!("refused: {error}"), machine::NAMESPACES_REMEDY)
+        }
+        Namespaces::Unknown => {
+            Finding::warn(check, "the try took too long", "try again when the machine is less busy")
+        }
     }
-    match tokio::time::timeout(LONGEST_TRY, command.status()).await {
-        Ok(Ok(_)) => Finding::ok(check, "an unprivileged user can make them"),
-        Ok(Err(error)) => Finding::fail(
-            check,
-            format!("refused: {error}"),
-            "sysctl -w kernel.unprivileged_userns_clone=1 (and kernel.apparmor_restrict_unprivileged_userns=0); \
-             in a container use the seccomp profile that comes with Tandem",
-        ),
-        Err(_) => Finding::warn(check, "the try took too long", "try again when the machine is less busy"),
-    }
-}
-
-/// Runs in a child: gives up root for the rooms' user.
-fn become_user(switch: Option<(u32, u32)>) -> std::io::Result<()> {
-    let Some((uid, gid)) = switch else { return Ok(()) };
-    // SAFETY: each call takes integers or a null pointer with length zero.
-    let done = unsafe {
-        libc::setgroups(0, std::ptr::null()) == 0 && libc::setgid(gid) == 0 && libc::setuid(uid) == 0
-    };
-    if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Managed policies reach a browser by a mount of its own, which bubblewrap makes.
-async fn policies(bwrap: &Path, switch: Option<(u32, u32)>) -> Finding {
+async fn policies(settings: &Settings, switch: Option<(u32, u32)>) -> Finding {
     let check = "policies";
+    if settings.policies == Policies::Installed {
+        return match BrowserSettings::check_installed_policies() {
+            Ok(()) => Finding::ok(check, "are installed for the whole machine"),
+            Err(error) => Finding::fail(check, error.to_string(), "copy it there, or set --policies mounted"),
+        };
+    }
+    let bwrap = &settings.bwrap;
     let Some(path) = find(bwrap) else {
         return Finding::fail(
             check,
@@ -211,7 +208,7 @@ async fn policies(bwrap: &Path, switch: Option<(u32, u32)>) -> Finding {
     command.stdin(Stdio::null()).kill_on_drop(true);
     // SAFETY: as in `namespaces`.
     unsafe {
-        command.pre_exec(move || become_user(switch));
+        command.pre_exec(move || machine::become_user(switch));
     }
     match tokio::time::timeout(LONGEST_TRY, command.output()).await {
         Ok(Ok(output)) if output.status.success() => {
@@ -269,19 +266,45 @@ fn room_user(settings: &Settings, error: Option<crate::process::ProcessError>) -
 
 fn shared_memory() -> Finding {
     let check = "shared memory";
-    match rustix::fs::statvfs("/dev/shm") {
-        Ok(found) => {
-            let (all, free) =
-                (found.f_blocks * found.f_frsize / MEGABYTE, found.f_bavail * found.f_frsize / MEGABYTE);
-            let told = format!("/dev/shm has {free} of {all} MB free");
+    match machine::space(Path::new("/dev/shm")) {
+        Ok(Space { free_mb, all_mb }) => {
+            let told = format!("/dev/shm has {free_mb} of {all_mb} MB free");
             let mend = "mount -o remount,size=1g /dev/shm; in a container --shm-size=1g";
-            match free {
-                ..64 => Finding::fail(check, told, mend),
-                64..256 => Finding::warn(check, told, mend),
+            match free_mb {
+                ..machine::LEAST_SHARED_MB => Finding::fail(check, told, mend),
+                machine::LEAST_SHARED_MB..machine::SCARCE_SHARED_MB => Finding::warn(check, told, mend),
                 _ => Finding::ok(check, told),
             }
         }
         Err(error) => Finding::fail(check, format!("no /dev/shm: {error}"), "mount -t tmpfs tmpfs /dev/shm"),
+    }
+}
+
+fn disk(path: &Path) -> Finding {
+    let check = "disk";
+    match machine::space(path) {
+        Ok(Space { free_mb, all_mb }) => {
+            let told = format!("{free_mb} of {all_mb} MB free for {}", path.display());
+            let mend = "make room on that disk, or choose another with --data-dir";
+            match free_mb {
+                ..machine::LEAST_DISK_MB => Finding::fail(check, told, mend),
+                machine::LEAST_DISK_MB..machine::SCARCE_DISK_MB => Finding::warn(check, told, mend),
+                _ => Finding::ok(check, told),
+            }
+        }
+        Err(error) => Finding::fail(check, format!("{}: {error}", path.display()), "check --data-dir"),
+    }
+}
+
+async fn certificate(origin: &Origin) -> Finding {
+    let check = "certificate";
+    let found = certificate::look(origin).await;
+    match (&found, found.told(origin)) {
+        (_, None) => Finding::ok(check, format!("{origin} has one that browsers trust")),
+        (Certificate::Missing(_), Some(told)) => {
+            Finding::fail(check, told, "see the log of the proxy in front; it gets the certificate")
+        }
+        (_, Some(told)) => Finding::warn(check, told, "open it in a browser and look"),
     }
 }
 

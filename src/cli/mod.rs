@@ -6,8 +6,10 @@
 mod args;
 mod assemble;
 mod cdp;
+mod certificate;
 mod doctor;
 mod failure;
+mod health;
 mod logging;
 mod mcp;
 mod remote;
@@ -16,6 +18,7 @@ mod settings;
 mod source;
 mod table;
 mod token;
+mod turn;
 
 pub use args::run;
 pub use assemble::edges_document;

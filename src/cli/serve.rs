@@ -10,10 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Flags, print};
 use super::assemble::{Assembly, assemble};
+use super::certificate;
 use super::failure::Failure;
 use super::logging;
 use super::settings::Settings;
-use crate::server::{self, Context, RunTokens, Secret, ServerOptions};
+use super::turn;
+use crate::process::RoomUser;
+use crate::process::machine::{self, Namespaces};
+use crate::server::{self, Context, Deployment, RunTokens, Secret, ServerOptions};
 use crate::store::Store;
 
 /// How long the rooms may take to end. With the two seconds that requests
@@ -24,6 +28,7 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
     let (settings, env) = flags.settle()?;
     refuse_plain_http(&settings)?;
     let chosen = admin_token(&settings, env.get("TANDEM_ADMIN_TOKEN").map(String::as_str))?;
+    let turn = turn::server(&settings, env.get("TANDEM_TURN_SECRET").map(String::as_str))?;
     logging::start(&settings)?;
     let tokens = RunTokens::new(chosen)?;
     let listener = TcpListener::bind(settings.listen)
@@ -39,7 +44,7 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
         started = assemble(&settings, &store, port, env.get("TANDEM_OPENCODE_PASSWORD").map(String::as_str), &shutdown) => Some(started?),
         () = shutdown.cancelled() => None,
     };
-    let Some(Assembly { rooms, edges, drain }) = started else { return Ok(ExitCode::SUCCESS) };
+    let Some(Assembly { rooms, edges, rtc_port, drain }) = started else { return Ok(ExitCode::SUCCESS) };
     let options = ServerOptions {
         port,
         loopback: settings.listen.ip().is_loopback(),
@@ -47,13 +52,29 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
         allowed_origins: settings.allowed_origins.clone(),
         ice_servers: settings.ice_servers.clone(),
         tools: settings.agent_tools,
+        deployment: Deployment {
+            base: settings.base_path.clone(),
+            proxies: settings.trusted_proxies.clone(),
+            turn,
+            data_dir: settings.data_dir.clone(),
+            rtc_port,
+            public_addresses: settings.rtc_public_address.clone(),
+        },
     };
     let context = Context::new(rooms, store.clone(), &tokens, options, edges, shutdown.clone());
     let mut at = settings.clone();
     at.listen.set_port(port);
     announce(&address(&at), &tokens)?;
 
+    let looks = tokio::spawn({
+        let settings = settings.clone();
+        async move {
+            warn_of_machine(&settings).await;
+            certificate::watch(settings).await;
+        }
+    });
     server::serve(listener, context).await;
+    looks.abort();
     let drained = async {
         drain.await;
         store.flush().await
@@ -66,16 +87,36 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What rooms cannot do without and this machine lacks: one line each, before
+/// somebody wonders why no browser comes up.
+async fn warn_of_machine(settings: &Settings) {
+    let user = RoomUser::resolve(&settings.room_user).ok();
+    if let Namespaces::Refused(error) = machine::namespaces(user.as_ref()).await {
+        tracing::error!(
+            "user namespaces are refused ({error}), so Chromium's sandbox and with it the browser cannot start: {}",
+            machine::NAMESPACES_REMEDY
+        );
+    }
+    if let Ok(space) = machine::space(std::path::Path::new("/dev/shm"))
+        && space.free_mb < machine::SCARCE_SHARED_MB
+    {
+        tracing::warn!(
+            free_mb = space.free_mb,
+            "/dev/shm is small, pages with large pictures will crash: make it larger, in a container --shm-size=1g"
+        );
+    }
+}
+
 /// Where browsers find this server.
 pub(super) fn address(settings: &Settings) -> String {
     if let Some(public) = settings.public_url.first() {
-        return public.to_string();
+        return format!("{public}{}", settings.base_path);
     }
-    let (ip, port) = (settings.listen.ip(), settings.listen.port());
+    let (ip, port, base) = (settings.listen.ip(), settings.listen.port(), &settings.base_path);
     match ip {
-        _ if ip.is_unspecified() => format!("http://127.0.0.1:{port}"),
-        std::net::IpAddr::V6(ip) => format!("http://[{ip}]:{port}"),
-        std::net::IpAddr::V4(ip) => format!("http://{ip}:{port}"),
+        _ if ip.is_unspecified() => format!("http://127.0.0.1:{port}{base}"),
+        std::net::IpAddr::V6(ip) => format!("http://[{ip}]:{port}{base}"),
+        std::net::IpAddr::V4(ip) => format!("http://{ip}:{port}{base}"),
     }
 }
 
@@ -170,5 +211,7 @@ mod tests {
         assert_eq!(address(&settings(&[("listen", "[::1]:9")])), "http://[::1]:9");
         assert_eq!(address(&settings(&[("listen", "0.0.0.0:9")])), "http://127.0.0.1:9");
         assert_eq!(address(&settings(&[("public_url", "https://a.example/")])), "https://a.example");
+        let below = [("public_url", "https://a.example"), ("base_path", "/tandem/")];
+        assert_eq!(address(&settings(&below)), "https://a.example/tandem");
     }
 }

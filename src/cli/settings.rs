@@ -8,14 +8,23 @@ use crate::base::{Bitrate, Size, ToolGroups};
 use crate::floor::Mode;
 use crate::policy::Effect;
 use crate::process::Limits;
-use crate::server::Origin;
 use crate::server::wire::IceServer;
+use crate::server::{BasePath, Origin, Proxies};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// How the browsers' managed policies get to where Chromium reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policies {
+    /// bubblewrap shows them to each of our browsers alone.
+    Mounted,
+    /// They are in /etc/chromium, of a machine that is ours alone.
+    Installed,
 }
 
 /// Everything that can be set. `table.rs` holds the names, defaults and texts.
@@ -25,6 +34,8 @@ pub struct Settings {
     pub rtc_listen: SocketAddr,
     pub rtc_public_address: Vec<IpAddr>,
     pub public_url: Vec<Origin>,
+    pub base_path: BasePath,
+    pub trusted_proxies: Proxies,
     pub allow_plain_http: bool,
     pub allowed_origins: Vec<Origin>,
     pub data_dir: PathBuf,
@@ -59,6 +70,9 @@ pub struct Settings {
     pub opencode_user: String,
     pub opencode_password_file: Option<PathBuf>,
     pub ice_servers: Vec<IceServer>,
+    pub turn_url: Vec<String>,
+    pub turn_secret_file: Option<PathBuf>,
+    pub policies: Policies,
     pub log: String,
     pub log_format: LogFormat,
 }

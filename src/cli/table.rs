@@ -8,12 +8,12 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::settings::{LogFormat, Settings};
+use super::settings::{LogFormat, Policies, Settings};
 use crate::base::{Bitrate, Size, ToolGroups};
 use crate::floor::Mode;
 use crate::policy::Effect;
-use crate::server::Origin;
 use crate::server::wire::IceServer;
+use crate::server::{BasePath, Origin, Proxies, Turn};
 
 /// How a value is written in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,24 @@ pub(super) const TABLE: &[Setting] = &[
         |s, v| list(&mut s.public_url, v, parse::<Origin>)
     ),
     setting!(
+        base_path,
+        Text,
+        "",
+        "The path below which a proxy shows this server, such as /tandem. The proxy may leave it on or take it off.",
+        |s, v| set(&mut s.base_path, v)
+    ),
+    setting!(
+        trusted_proxies,
+        List,
+        "",
+        "Whose X-Forwarded-For is believed, so that limits count people and not the proxy: addresses, ranges such as 10.0.0.0/8, or private.",
+        |s, v| {
+            let texts: Vec<&str> = v.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+            s.trusted_proxies = Proxies::parse(&texts).map_err(|error| error.to_string())?;
+            Ok(())
+        }
+    ),
+    setting!(
         allow_plain_http,
         Switch,
         "false",
@@ -134,6 +152,20 @@ pub(super) const TABLE: &[Setting] = &[
         &mut s.bwrap,
         v
     )),
+    setting!(
+        policies,
+        Text,
+        "mounted",
+        "How the browsers' managed policies reach them: mounted (by bwrap, for each browser alone) or installed (they are in /etc/chromium already, as in the container's image).",
+        |s, v| {
+            s.policies = match one(v)? {
+                "mounted" => Policies::Mounted,
+                "installed" => Policies::Installed,
+                other => return Err(format!("'{other}' is neither mounted nor installed")),
+            };
+            Ok(())
+        }
+    ),
     setting!(start_url, Text, "about:blank", "The first page of a room.", |s, v| text(&mut s.start_url, v)),
     setting!(room_size, Text, "1280x720", "The size of a room that asks for none, in pixels.", |s, v| set::<
         Size,
@@ -350,6 +382,20 @@ pub(super) const TABLE: &[Setting] = &[
         |s, v| list(&mut s.ice_servers, v, ice_server)
     ),
     setting!(
+        turn_url,
+        List,
+        "",
+        "TURN servers that share a secret with this one, such as turn:turn.example.org:3478?transport=udp. Viewers get credentials that hold for twelve hours.",
+        |s, v| list(&mut s.turn_url, v, |text| Turn::url(text).map_err(|error| error.to_string()))
+    ),
+    setting!(
+        turn_secret_file,
+        Text,
+        "",
+        "A file with the secret that turn_url's servers know; made with a random one when it is not there. TANDEM_TURN_SECRET sets the secret itself.",
+        |s, v| optional(v, |path| s.turn_secret_file = Some(path))
+    ),
+    setting!(
         log,
         Text,
         "info",
@@ -381,6 +427,8 @@ impl Settings {
             rtc_listen: nowhere,
             rtc_public_address: vec![],
             public_url: vec![],
+            base_path: BasePath::default(),
+            trusted_proxies: Proxies::default(),
             allow_plain_http: false,
             allowed_origins: vec![],
             data_dir,
@@ -415,6 +463,9 @@ impl Settings {
             opencode_user: String::new(),
             opencode_password_file: None,
             ice_servers: vec![],
+            turn_url: vec![],
+            turn_secret_file: None,
+            policies: Policies::Mounted,
             log: String::new(),
             log_format: LogFormat::Text,
         }

@@ -7,6 +7,7 @@
 mod child;
 mod files;
 mod group;
+pub mod machine;
 mod spawner;
 mod sweep;
 mod user;

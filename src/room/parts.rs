@@ -315,7 +315,7 @@ impl Parts {
         let (room_dir, options) = (settings.room_dir(self.id()), &self.spec.options);
         Ok(BrowserSettings {
             executable: settings.programs.chromium.clone(),
-            bubblewrap: settings.programs.bubblewrap.clone(),
+            bubblewrap: settings.programs.bubblewrap.clone().unwrap_or_default(),
             user: settings.user.clone(),
             group: self.group.clone(),
             mark: settings.mark().to_owned(),
@@ -328,7 +328,7 @@ impl Parts {
             proxy: options.proxy.clone(),
             locale: options.locale.clone(),
             time_zone: options.time_zone.clone(),
-            policies: true,
+            policies: settings.programs.bubblewrap.is_some(),
             restore: tabs.iter().map(|tab| RestoredTab { url: tab.url.clone(), front: tab.front }).collect(),
             extra_args: vec![],
         })

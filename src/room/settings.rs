@@ -53,7 +53,8 @@ pub struct Programs {
     pub chromium: PathBuf,
     pub xvfb: PathBuf,
     pub window_manager: PathBuf,
-    pub bubblewrap: PathBuf,
+    /// Nothing where the browsers' policies are installed for the whole machine.
+    pub bubblewrap: Option<PathBuf>,
 }
 
 impl RoomSettings {

@@ -201,7 +201,8 @@ pub(super) async fn create(
         return Err(error);
     }
     tracing::info!(room = %view.id, actor = %caller.actor.id, "made a room");
-    let location = HeaderValue::from_str(&format!("/api/rooms/{}", view.id)).map_err(ApiError::internal)?;
+    let location = context.options.deployment.base.at(&format!("/api/rooms/{}", view.id));
+    let location = HeaderValue::from_str(&location).map_err(ApiError::internal)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
 }
 

@@ -1,12 +1,16 @@
 //! The client's files, held inside the program.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
+use sha2::{Digest as _, Sha256};
 
 use super::caller::Caller;
+use super::context::Context;
 use super::error::ApiError;
 use super::page;
 
@@ -17,15 +21,20 @@ use super::page;
 #[allow_missing = true]
 struct Client;
 
-/// The page of a room.
-pub(super) fn index(headers: &HeaderMap) -> Response {
-    file("index.html", headers).unwrap_or_else(|| {
-        page::page(
+/// One of the pages. The build writes its files' addresses as `./…`; here they
+/// become what the browser must ask for, wherever below us the page stands.
+pub(super) fn page(context: &Context, name: &str, headers: &HeaderMap) -> Response {
+    let base = &context.options.deployment.base;
+    let Some(found) = Client::get(name) else {
+        return page::page(
             StatusCode::SERVICE_UNAVAILABLE,
             "The client is not built",
             "Run <code>make build</code>, then start Tandem again.",
-        )
-    })
+        );
+    };
+    let text = String::from_utf8_lossy(&found.data).replace("=\"./", &format!("=\"{base}/"));
+    let hash = Sha256::digest(text.as_bytes());
+    answer(name, headers, None, &hash, text.into_bytes().into())
 }
 
 pub(super) async fn asset(
@@ -39,8 +48,7 @@ pub(super) async fn asset(
 /// Files beside the page, such as its icon; everything else is not there.
 pub(super) async fn other(_: Caller, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let name = uri.path().trim_start_matches('/');
-    let pages = ["index.html", "embed.html"];
-    let plain = !name.is_empty() && !name.contains('/') && !pages.contains(&name);
+    let plain = !name.is_empty() && !name.contains('/') && !name.ends_with(".html");
     plain.then(|| file(name, &headers)).flatten().ok_or_else(|| ApiError::not_found("there is nothing here"))
 }
 
@@ -69,14 +77,24 @@ fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
         None => (None, Client::get(path)?),
     };
     let hash = found.metadata.sha256_hash();
+    Some(answer(path, headers, encoding, &hash, found.data))
+}
+
+fn answer(
+    path: &str,
+    headers: &HeaderMap,
+    encoding: Option<&'static str>,
+    hash: &[u8],
+    data: Cow<'static, [u8]>,
+) -> Response {
     let tag: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    let tag = HeaderValue::from_str(&format!("\"{tag}\"")).ok()?;
+    let tag = HeaderValue::from_str(&format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static("\"\""));
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|asked| *asked == tag);
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let kind = HeaderValue::from_static(kind_of(path));
-        ([(header::CONTENT_TYPE, kind)], Body::from(found.data.into_owned())).into_response()
+        ([(header::CONTENT_TYPE, kind)], Body::from(data.into_owned())).into_response()
     };
     let answer = response.headers_mut();
     answer.insert(header::ETAG, tag);
@@ -89,7 +107,7 @@ fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
     {
         answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
-    Some(response)
+    response
 }
 
 fn accepts(header: &str, encoding: &str) -> bool {

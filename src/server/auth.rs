@@ -212,7 +212,7 @@ impl Auth {
     ) -> Result<Credential, Denied> {
         // Texts that cannot be tokens are not worth a hash or a query.
         if secret.len() > LONGEST {
-            return Err(self.wrong(from));
+            return Err(self.wrong(from, None));
         }
         let hash = hash_of(secret);
         let same = |ours: &TokenHash| bool::from(ours.0.ct_eq(&hash.0));
@@ -237,7 +237,7 @@ impl Auth {
         }
         match self.store.token_by_hash(hash).await {
             Ok(Some(token)) if same(&token.hash) => self.check_stored(token, from, page, now).await,
-            Ok(_) => Err(self.wrong(from)),
+            Ok(_) => Err(self.wrong(from, Some(&hash))),
             Err(error) => Err(Denied::Failed(error)),
         }
     }
@@ -262,7 +262,7 @@ impl Auth {
             },
         };
         // Whoever shows the text knew the token: they may know why it fails.
-        match self.wrong(from) {
+        match self.wrong(from, Some(&token.hash)) {
             Denied::Wrong => Err(Denied::Ended { token: token.id, why }),
             too_many => Err(too_many),
         }
@@ -273,14 +273,14 @@ impl Auth {
         let hash = hash_of(secret);
         let same = |ours: &TokenHash| bool::from(ours.0.ct_eq(&hash.0));
         if secret.len() > LONGEST {
-            return Ok(Known::Unknown(self.wrong(from)));
+            return Ok(Known::Unknown(self.wrong(from, Some(&hash))));
         }
         if same(&self.admin) || same(&self.agent) {
             return Ok(Known::Token { origin: None });
         }
         Ok(match self.store.token_by_hash(hash).await? {
             Some(token) if same(&token.hash) => Known::Token { origin: token.origin },
-            _ => Known::Unknown(self.wrong(from)),
+            _ => Known::Unknown(self.wrong(from, Some(&hash))),
         })
     }
 
@@ -289,9 +289,9 @@ impl Auth {
         self.store.has_origin(origin.to_owned(), UnixSeconds::now()).await
     }
 
-    fn wrong(&self, from: IpAddr) -> Denied {
+    fn wrong(&self, from: IpAddr, token: Option<&TokenHash>) -> Denied {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        match throttle.handle_wrong(from, Instant::now()) {
+        match throttle.handle_wrong(from, token, Instant::now()) {
             Ok(()) => Denied::Wrong,
             Err(retry_after) => Denied::TooMany { retry_after },
         }

@@ -19,7 +19,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::base_path::BasePath;
 use super::context::{Context, RemoteAddress};
+use super::ready;
 use super::routes::router;
 
 /// Open connections. When as many are at work, a new one waits.
@@ -39,6 +41,11 @@ pub async fn serve(listener: TcpListener, context: Context) {
         let (context, shutdown) = (context.clone(), shutdown.clone());
         async move { context.auth.watch_store(shutdown).await }
     });
+    context.tasks.spawn({
+        let (context, shutdown) = (context.clone(), shutdown.clone());
+        async move { ready::watch(&context, shutdown).await }
+    });
+    let base = context.options.deployment.base.clone();
     let idle = Arc::<Idle>::default();
     loop {
         let accepted = tokio::select! {
@@ -62,9 +69,9 @@ pub async fn serve(listener: TcpListener, context: Context) {
             place = Arc::clone(&places).acquire_owned() => place,
         };
         let post = Post { idle: Arc::clone(&idle), turn: AtomicU64::new(0), end: CancellationToken::new() };
-        let (app, shutdown) = (app.clone(), shutdown.clone());
+        let (app, base, shutdown) = (app.clone(), base.clone(), shutdown.clone());
         context.tasks.spawn(async move {
-            connection(stream, RemoteAddress(address.ip()), app, shutdown, post).await;
+            connection(stream, RemoteAddress(address.ip().to_canonical()), app, base, shutdown, post).await;
             drop(place);
         });
     }
@@ -115,6 +122,7 @@ async fn connection(
     stream: TcpStream,
     from: RemoteAddress,
     app: Router,
+    base: BasePath,
     shutdown: CancellationToken,
     post: Post,
 ) {
@@ -125,11 +133,12 @@ async fn connection(
     // Signalling messages are small and somebody waits for each.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let (app, post) = (app.clone(), Arc::clone(&post));
+        let (app, base, post) = (app.clone(), base.clone(), Arc::clone(&post));
         post.set_idle(false);
         async move {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(from);
+            base.strip(&mut request);
             let response = app.oneshot(request).await.map_err(|never: Infallible| match never {});
             // A stream of events goes on after its head; it is the connection's work.
             if response.as_ref().is_ok_and(|response| response.body().size_hint().exact().is_some()) {

@@ -1,6 +1,7 @@
 //! What every handler has at hand.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -9,13 +10,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::{Auth, RunTokens};
+use super::base_path::BasePath;
 use super::metrics::{Metrics, TelemetrySource};
 use super::origin::Origin;
+use super::proxies::Proxies;
+use super::ready::Conditions;
+use super::turn::Turn;
 use super::whep::Players;
 use super::wire::IceServer;
-use crate::base::{RoomId, ToolGroups};
+use crate::base::{ActorId, RoomId, ToolGroups};
 use crate::room::Rooms;
-use crate::store::Store;
+use crate::store::{Store, UnixSeconds};
 
 /// How the server is reached.
 #[derive(Clone, Debug)]
@@ -31,6 +36,23 @@ pub struct ServerOptions {
     pub ice_servers: Vec<IceServer>,
     /// The groups of tools that a token opens unless it was made with others.
     pub tools: ToolGroups,
+    pub deployment: Deployment,
+}
+
+/// What stands around the server.
+#[derive(Clone, Debug, Default)]
+pub struct Deployment {
+    /// The path below which a proxy shows this server.
+    pub base: BasePath,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: Proxies,
+    pub turn: Option<Turn>,
+    /// Whose disk must not be full.
+    pub data_dir: PathBuf,
+    /// The UDP and TCP port of WebRTC.
+    pub rtc_port: u16,
+    /// Where else that port is reached.
+    pub public_addresses: Vec<IpAddr>,
 }
 
 /// What others put behind the server's doors.
@@ -85,6 +107,7 @@ pub struct Inner {
     pub(super) sessions: Option<Arc<dyn SessionFeed>>,
     pub(super) tools_document: serde_json::Value,
     pub(super) players: Players,
+    pub(super) conditions: Conditions,
     pub(super) shutdown: CancellationToken,
     /// The tasks that outlive their request; `serve` waits for them.
     pub(super) tasks: TaskTracker,
@@ -114,10 +137,20 @@ impl Context {
             sessions: edges.sessions,
             tools_document: edges.tools_document,
             players: Players::default(),
+            conditions: Conditions::default(),
             shutdown,
             tasks: TaskTracker::new(),
         };
         Self { inner: Arc::new(inner) }
+    }
+}
+
+impl Context {
+    /// The STUN and TURN servers for somebody, with credentials that hold for a while.
+    pub(super) fn ice_servers(&self, who: &ActorId, now: UnixSeconds) -> Vec<IceServer> {
+        let mut servers = self.options.ice_servers.clone();
+        servers.extend(self.options.deployment.turn.as_ref().and_then(|turn| turn.server_for(who, now)));
+        servers
     }
 }
 

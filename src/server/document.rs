@@ -4,13 +4,16 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, audit, cdp, floor, pick, rules, socket, tokens, whep};
+use super::{api, audit, cdp, doctor, floor, pick, ready, rules, socket, tokens, whep};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Tandem", description = "A remote browser that a person and an AI agent share"),
     paths(
         api::health,
+        ready::ready,
+        doctor::diagnosis,
+        doctor::hello,
         api::metrics,
         api::openapi,
         api::list,

@@ -70,7 +70,7 @@ impl ApiError {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too-many",
-            "too many wrong tokens from this address; wait a minute",
+            "too many wrong tokens from this address, or this wrong token too often; wait a minute",
         )
         .with_header((header::RETRY_AFTER, HeaderValue::from(seconds)))
     }

@@ -9,9 +9,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::auth::Credential;
+use super::base_path::BasePath;
 use super::caller::{brings_token, brings_token_by_protocol};
 use super::cdp::DEVTOOLS;
-use super::context::{Context, ServerOptions};
+use super::context::{Context, RemoteAddress, ServerOptions};
 use super::error::ApiError;
 use super::origin::{Origin, split_host};
 
@@ -21,6 +22,10 @@ pub(super) struct Site {
     /// As in the address bar.
     pub(super) host: String,
     pub(super) secure: bool,
+    /// The path below which we are shown there.
+    pub(super) base: BasePath,
+    /// It came by a proxy that is trusted.
+    pub(super) proxied: bool,
 }
 
 /// A page of another site asks, with a token of its own.
@@ -54,7 +59,8 @@ pub(super) struct Public;
 pub(super) async fn guard(State(context): State<Context>, mut request: Request, next: Next) -> Response {
     let checked = check(&context.options, &request);
     let (site, mut response) = match checked {
-        Ok((site, foreign)) => {
+        Ok((mut site, foreign)) => {
+            name_client(&context.options, &mut site, &mut request);
             request.extensions_mut().insert(site.clone());
             let response = match foreign {
                 None => next.run(request).await,
@@ -114,6 +120,15 @@ fn foreign_refusal() -> ApiError {
     ApiError::wrong_origin("other sites may not use this server; a token may be made for one of them")
 }
 
+/// Puts the address of whoever really asks in the place of a trusted proxy's.
+fn name_client(options: &ServerOptions, site: &mut Site, request: &mut Request) {
+    let proxies = &options.deployment.proxies;
+    let Some(RemoteAddress(peer)) = request.extensions().get().copied() else { return };
+    site.proxied = proxies.trusts(peer);
+    let client = proxies.client(peer, request.headers());
+    request.extensions_mut().insert(RemoteAddress(client));
+}
+
 fn check(options: &ServerOptions, request: &Request) -> Result<(Site, Option<Foreign>), ApiError> {
     let headers = request.headers();
     let host = match request.uri().authority() {
@@ -169,9 +184,15 @@ fn is_programs(path: &str) -> bool {
 }
 
 fn site(options: &ServerOptions, host: &str) -> Option<Site> {
+    let site = |secure| Site {
+        host: host.to_owned(),
+        secure,
+        base: options.deployment.base.clone(),
+        proxied: false,
+    };
     let public = options.public_urls.iter().find(|origin| origin.matches_host(host));
     if let Some(origin) = public {
-        return Some(Site { host: host.to_owned(), secure: origin.is_secure() });
+        return Some(site(origin.is_secure()));
     }
     let (name, port) = split_host(host, 80)?;
     let literal = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().ok();
@@ -180,7 +201,7 @@ fn site(options: &ServerOptions, host: &str) -> Option<Site> {
         Some(address) => address.is_loopback() || !options.loopback,
         None => name == "localhost",
     };
-    (ours && port == options.port).then(|| Site { host: host.to_owned(), secure: false })
+    (ours && port == options.port).then(|| site(false))
 }
 
 /// The one value of a header, if there is exactly one and it is text.
@@ -230,7 +251,20 @@ fn protect(response: &mut Response, site: Option<&Site>) {
     if public {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
+    // Not for names of one machine: the word would hold for all that runs there.
+    if site.is_some_and(|site| site.secure && is_public_name(&site.host)) {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// True for a name that is neither an address nor this machine's own.
+fn is_public_name(host: &str) -> bool {
+    split_host(host, 443).is_some_and(|(name, _)| {
+        let literal = name.starts_with('[') || name.parse::<std::net::IpAddr>().is_ok();
+        !literal && name != "localhost" && !name.ends_with(".localhost")
+    })
 }
 
 #[cfg(test)]
@@ -247,6 +281,7 @@ mod tests {
             allowed_origins: vec!["https://friend.example.org".parse().expect("valid")],
             ice_servers: vec![],
             tools: ToolGroups::default(),
+            deployment: Default::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::assets;
+use super::base_path::BasePath;
 use super::caller::{BROWSER_COOKIE, Caller, TOKEN_COOKIE, browser, remote};
 use super::context::Context;
 use super::error::ApiError;
@@ -18,7 +19,10 @@ const COOKIE_DAYS: i64 = 30;
 pub(super) async fn root(State(context): State<Context>, request: Request) -> Response {
     match visit(&context, request, "/").await {
         Err(response) => response,
-        Ok(caller) => see_other(&format!("/rooms/{}", caller.room.as_ref().map_or("main", RoomId::as_str))),
+        Ok(caller) => {
+            let room = caller.room.as_ref().map_or("main", RoomId::as_str);
+            see_other(&context.options.deployment.base.at(&format!("/rooms/{room}")))
+        }
     }
 }
 
@@ -41,8 +45,17 @@ pub(super) async fn room(
             Ok(()) if context.rooms.get(&room).is_none() => {
                 sorry(&ApiError::not_found(format!("There is no room named {room}.")))
             }
-            Ok(()) => assets::index(&headers),
+            Ok(()) => assets::page(&context, "index.html", &headers),
         },
+    }
+}
+
+/// The page that tries which way to the server a browser has.
+pub(super) async fn doctor(State(context): State<Context>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    match visit(&context, request, "/doctor").await {
+        Err(response) => response,
+        Ok(_) => assets::page(&context, "doctor.html", &headers),
     }
 }
 
@@ -61,8 +74,9 @@ async fn visit(context: &Context, request: Request, path: &str) -> Result<Caller
         return Err(sorry(&ApiError::forbidden("This link is for a frame in another page.")));
     }
     let secure = parts.extensions.get::<Site>().is_some_and(|site| site.secure);
-    let mut response = see_other(&format!("{path}{query}"));
-    set_cookies(response.headers_mut(), &parts.headers, &secret, &caller, secure)
+    let base = &context.options.deployment.base;
+    let mut response = see_other(&base.at(&format!("{path}{query}")));
+    set_cookies(response.headers_mut(), &parts.headers, &secret, &caller, (secure, base))
         .map_err(|error| sorry(&error))?;
     Err(response)
 }
@@ -81,7 +95,7 @@ fn set_cookies(
     request: &HeaderMap,
     secret: &str,
     caller: &Caller,
-    secure: bool,
+    (secure, base): (bool, &BasePath),
 ) -> Result<(), ApiError> {
     let longest = COOKIE_DAYS * 24 * 3600;
     let age = caller
@@ -89,6 +103,7 @@ fn set_cookies(
         .expires_at
         .map_or(longest, |end| end.0.saturating_sub(UnixSeconds::now().0).clamp(0, longest));
     let secure = if secure { "; Secure" } else { "" };
+    let path = base.cookie_path();
     let mark = match browser(request) {
         Some(mark) => mark.to_owned(),
         None => {
@@ -98,7 +113,7 @@ fn set_cookies(
         }
     };
     for (name, value) in [(TOKEN_COOKIE, secret), (BROWSER_COOKIE, &mark)] {
-        let cookie = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+        let cookie = format!("{name}={value}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
         answer.append(header::SET_COOKIE, HeaderValue::from_str(&cookie).map_err(ApiError::internal)?);
     }
     Ok(())

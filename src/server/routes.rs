@@ -14,7 +14,9 @@ use super::api::RoomPath;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
-use super::{api, assets, audit, cdp, embed, floor, guard, page, pick, rules, socket, tokens, whep};
+use super::{
+    api, assets, audit, cdp, doctor, embed, floor, guard, page, pick, ready, rules, socket, tokens, whep,
+};
 use crate::base::RoomId;
 
 const LARGEST_BODY: usize = 64 * 1024;
@@ -32,6 +34,9 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 pub fn router(context: &Context) -> Router {
     let api = Router::new()
         .route("/api/health", get(api::health))
+        .route("/api/ready", get(ready::ready))
+        .route("/api/doctor", get(doctor::diagnosis))
+        .route("/api/doctor/ws", get(doctor::hello))
         .route("/api/openapi.json", get(api::openapi))
         .route("/metrics", get(api::metrics))
         .route("/api/rooms", get(api::list).post(api::create))
@@ -100,6 +105,7 @@ pub fn router(context: &Context) -> Router {
         .route("/embed.js", get(embed::script))
         .route("/embed.mjs", get(embed::script))
         .route("/embed-page.js", get(embed::own_script))
+        .route("/doctor", get(page::doctor))
         .route("/assets/{*path}", get(assets::asset))
         .method_not_allowed_fallback(not_so)
         .fallback(assets::other)

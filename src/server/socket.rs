@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,11 +24,13 @@ use super::api::{RoomPath, no_room};
 use super::auth::Ended;
 use super::caller::{Caller, SUBPROTOCOL, brings_token_by_protocol};
 use super::context::Context;
+use super::doctor::no_upgrade;
 use super::error::{ApiError, ErrorBody};
 use super::feeds::Feeds;
 use super::wire::{ClientMessage, PROTOCOL, ServerMessage, WireError};
 use crate::base::{CursorImage, Role, RoomId, Size};
 use crate::room::{FloorAsk, Phase, Presence, Room, RoomError, RoomView, ViewerKind, ViewerSeat};
+use crate::store::UnixSeconds;
 
 const LARGEST: usize = 64 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -99,10 +101,7 @@ pub(super) async fn open(
         Err(refused) if !tells => return Err(refused),
         entered => entered,
     };
-    let upgrade = upgrade.map_err(|_| {
-        ApiError::new(StatusCode::UPGRADE_REQUIRED, "not-a-websocket", "this address speaks WebSocket only")
-            .with_header((header::UPGRADE, HeaderValue::from_static("websocket")))
-    })?;
+    let upgrade = upgrade.map_err(|_| no_upgrade(&headers))?;
     let upgrade = upgrade
         // It is cleared for every read.
         .read_buffer_size(8 << 10)
@@ -425,7 +424,7 @@ impl<'a> Session<'a> {
             },
             may_act: actor.role.may_act(),
             room: self.caller.sees(view),
-            ice_servers: self.context.options.ice_servers.clone(),
+            ice_servers: self.context.ice_servers(&self.caller.actor.id, UnixSeconds::now()),
             token_seconds: self.caller.credential.seconds_left(),
             modes: self.caller.credential.modes.clone(),
         }

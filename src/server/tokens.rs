@@ -180,7 +180,7 @@ pub(super) async fn create(
     let place = if stored.origin.is_some() { "embed" } else { "rooms" };
     let made = MadeToken {
         view: stored.into(),
-        url: format!("{scheme}://{}/{place}/{room}?token={}", site.host, secret.reveal()),
+        url: format!("{scheme}://{}{}/{place}/{room}?token={}", site.host, site.base, secret.reveal()),
         token: secret.reveal().to_owned(),
     };
     Ok((StatusCode::CREATED, Json(made)).into_response())

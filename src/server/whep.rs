@@ -16,6 +16,7 @@ use super::error::{ApiError, ErrorBody};
 use super::wire::IceServer;
 use crate::base::RoomId;
 use crate::room::{Room, ViewerKind, ViewerSeat};
+use crate::store::UnixSeconds;
 
 /// Players of all rooms together.
 const MOST_PLAYERS: usize = 256;
@@ -70,11 +71,11 @@ pub(super) async fn offer(
     let seat = room.enter(caller.actor.clone()).await?;
     let answer = seat.offer(ViewerKind::Whep, sdp).await?;
     let resource = keep(&context, &id, room, &caller, seat)?;
-    let location =
-        HeaderValue::from_str(&format!("/api/rooms/{id}/whep/{resource}")).map_err(ApiError::internal)?;
+    let location = context.options.deployment.base.at(&format!("/api/rooms/{id}/whep/{resource}"));
+    let location = HeaderValue::from_str(&location).map_err(ApiError::internal)?;
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(SDP)), (header::LOCATION, location)];
     let mut response = (StatusCode::CREATED, headers, answer).into_response();
-    for link in context.options.ice_servers.iter().flat_map(links) {
+    for link in context.ice_servers(&caller.actor.id, UnixSeconds::now()).iter().flat_map(links) {
         response.headers_mut().append(header::LINK, link);
     }
     Ok(response)

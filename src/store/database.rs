@@ -33,7 +33,7 @@ impl Database {
             Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 StoreError::Directory { path: path.to_owned(), source: std::io::Error::other(source) }
             }
-            _ => StoreError::Query(source),
+            _ => source.into(),
         };
         let mut connection = Connection::open(path).map_err(corrupt)?;
         // Not by `busy_timeout()`, which needs an SQLite newer than Debian 12 has.

@@ -36,8 +36,23 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("the row {key} of the table {table} makes no sense: {reason}")]
     Row { table: &'static str, key: String, reason: String },
+    #[error(
+        "the data directory {path} belongs to the user {owner}, but Tandem runs as {us} and may not write there; chown -R {us} {path}, or choose another with --data-dir"
+    )]
+    Owner { path: PathBuf, owner: u32, us: u32 },
+    #[error("the disk that the database is on is full; make room there")]
+    DiskFull,
     #[error("the database refused a query: {0}")]
-    Query(#[from] rusqlite::Error),
+    Query(rusqlite::Error),
     #[error("the database's thread has ended")]
     Stopped,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull,
+            _ => Self::Query(error),
+        }
+    }
 }

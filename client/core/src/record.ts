@@ -72,8 +72,8 @@ const isRecord = (value: unknown): value is Fields =>
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const number = (value: unknown): number => (typeof value === "number" ? value : 0);
 
-/** Where the record of a room is searched, and where all of it is fetched. */
-export const recordPath = (room: string): string => `/api/rooms/${encodeURIComponent(room)}/audit`;
+/** Where the record of a room is searched, and where all of it is fetched, below the server's address. */
+export const recordPath = (room: string): string => `api/rooms/${encodeURIComponent(room)}/audit`;
 export const exportPath = (room: string): string => `${recordPath(room)}.jsonl`;
 
 /** The query of a page of the record, as names and values. */

@@ -20,7 +20,9 @@ export type Cause =
   /** The server said that it restarts (close code 1012) or goes away (1001). */
   | "restart"
   /** The room answers, but no picture gets through. */
-  | "media";
+  | "media"
+  /** The API answers, but the socket does not open: a proxy does not let it. */
+  | "socket";
 
 export type Refusal =
   /** It came in a cookie or an address, and somebody can paste another. */
@@ -144,6 +146,7 @@ export class Session {
     }
     this.#openBy = Number.POSITIVE_INFINITY;
     this.#peersTried = 1;
+    if (this.#cause === "socket") this.#cause = "network";
     this.#state = { name: "joined", seen: this.#seen };
     this.#expectPicture(now);
     this.#ping(now, this.#timing.pongWithin);
@@ -208,7 +211,9 @@ export class Session {
       this.#state.name === "live"
     ) {
       const restarts = code === 1012 || code === 1001;
-      const cause = restarts || this.#cause === "restart" ? "restart" : "network";
+      // Until one opens, what the last probe found still holds.
+      const still = this.#cause === "restart" || this.#cause === "socket";
+      const cause = restarts ? "restart" : still ? this.#cause : "network";
       this.#lose(now, cause);
     }
   }
@@ -219,6 +224,10 @@ export class Session {
     if (status === 401) this.handleRefused("token");
     else if (status === 403) this.handleRefused("forbidden");
     else if (status === 404 || status === 410) this.handleRefused("no-room");
+    else if (status === 200 && this.#cause === "network") {
+      this.#cause = "socket";
+      this.#state = { ...this.#state, cause: "socket" };
+    }
   }
 
   handleRefused(why: Refusal): void {

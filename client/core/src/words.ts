@@ -55,6 +55,9 @@ export function noticeOf(
       if (!again) return notice("busy", words.opening);
       if (state.cause === "restart") return notice("busy", words.restart, "connect");
       if (state.cause === "media") return notice("busy", words.media, "connect");
+      if (state.cause === "socket" && state.attempt > 1) {
+        return notice("busy", words.upgrade, "connect");
+      }
       return notice("busy", words.lost, "connect");
     }
     case "joined":

@@ -128,6 +128,21 @@ describe("session", () => {
     }
   });
 
+  it("says that only the socket does not open, until it does", () => {
+    const session = make();
+    session.handleConnect(0);
+    session.handleSocketClosed(10, 1006);
+    session.handleProbe(200);
+    expect(session.state).toMatchObject({ name: "waiting", cause: "socket" });
+    session.handleWake(20);
+    session.handleSocketClosed(30, 1006);
+    expect(session.state).toMatchObject({ name: "waiting", cause: "socket" });
+    session.handleWake(40);
+    session.handleWelcome(50, true);
+    session.handleSocketClosed(60, 1006);
+    expect(session.state).toMatchObject({ cause: "network" });
+  });
+
   it("another version of the messages asks for a reload", () => {
     const session = make();
     session.handleConnect(0);

@@ -44,9 +44,13 @@ function protocols({ token, page }: SocketPlace): string[] {
   return ["tandem.1", `tandem.token.${said}`, ...(page ? [`tandem.page.${page}`] : [])];
 }
 
+/** An address below where the server stands, which may itself be below a path of its site. */
+export function below(base: string, path: string): URL {
+  return new URL(path, base.endsWith("/") ? base : `${base}/`);
+}
+
 export function roomUrl(place: Pick<SocketPlace, "base" | "room">, rest = ""): URL {
-  const base = place.base.endsWith("/") ? place.base : `${place.base}/`;
-  return new URL(`api/rooms/${encodeURIComponent(place.room)}${rest}`, base);
+  return below(place.base, `api/rooms/${encodeURIComponent(place.room)}${rest}`);
 }
 
 function socketUrl(place: SocketPlace): URL {

@@ -3,6 +3,7 @@
  * so that it never covers what it asks about; on a phone a sheet from below.
  * Whatever comes from the page or an agent is shown as text, and marked.
  */
+
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
 import {
   type Answer,
@@ -17,6 +18,7 @@ import {
   shownText,
   timeLeft,
 } from "../../core/src/index.ts";
+import { below } from "../../dom/src/socket.ts";
 import type { TandemRoom, TandemRoomEventMap } from "../../element/src/index.ts";
 import { AnswerButton } from "./buttons.tsx";
 import { CHORDS } from "./chords.ts";
@@ -219,7 +221,7 @@ function Card(props: {
           <img
             class="approval-picture"
             src={
-              new URL(`/api/approvals/${encodeURIComponent(props.approval.id)}/picture`, props.src)
+              below(props.src, `api/approvals/${encodeURIComponent(props.approval.id)}/picture`)
                 .href
             }
             alt="The page around it, with what it is about outlined"

@@ -1,5 +1,7 @@
 /** The one action of a state that the element leaves to its page. */
+
 import { createEffect, onCleanup } from "solid-js";
+import { below } from "../../dom/src/socket.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
 import type { Seen } from "./follow.ts";
 
@@ -8,7 +10,11 @@ export function Door(props: { room: TandemRoom; seen: Seen }) {
   createEffect(() => {
     const action = props.seen.notice()?.action;
     const offered =
-      action === "token" ? tokenForm(props.room.room) : action === "main-room" ? mainRoom() : null;
+      action === "token"
+        ? tokenForm(props.room)
+        : action === "main-room"
+          ? mainRoom(props.room)
+          : null;
     if (!offered) return;
     offered.slot = "action";
     props.room.append(offered);
@@ -17,13 +23,13 @@ export function Door(props: { room: TandemRoom; seen: Seen }) {
   return null;
 }
 
-function tokenForm(room: string): HTMLElement {
+function tokenForm({ room, src }: TandemRoom): HTMLElement {
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const field = (event.currentTarget as HTMLFormElement).elements.namedItem("token");
     const token = (field as HTMLInputElement).value.trim();
     // The server moves it from the address into a cookie.
-    if (token) location.assign(`/rooms/${room}?token=${encodeURIComponent(token)}`);
+    if (token) location.assign(below(src, `rooms/${room}?token=${encodeURIComponent(token)}`));
   };
   return (
     <form class="door" onSubmit={submit}>
@@ -40,9 +46,9 @@ function tokenForm(room: string): HTMLElement {
   ) as HTMLElement;
 }
 
-function mainRoom(): HTMLElement {
+function mainRoom({ src }: TandemRoom): HTMLElement {
   return (
-    <a class="door" href="/rooms/main">
+    <a class="door" href={below(src, "rooms/main").href}>
       Go to the main room
     </a>
   ) as HTMLElement;

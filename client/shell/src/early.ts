@@ -5,5 +5,5 @@
 import { openAhead } from "../../dom/src/socket.ts";
 import { readAddress } from "./address.ts";
 
-const { room, token } = readAddress(location);
-openAhead({ base: location.origin, room, token });
+const { base, room, token } = readAddress(location);
+openAhead({ base: location.origin + base, room, token });

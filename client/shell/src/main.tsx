@@ -15,6 +15,7 @@ if (address.tidy !== null) history.replaceState(null, "", address.tidy);
 const room = document.createElement("tandem-room");
 room.room = address.room;
 room.token = address.token;
+if (address.base) room.src = location.origin + address.base;
 if (address.codecs) room.setAttribute("codecs", address.codecs);
 if (address.viewOnly) room.viewOnly = true;
 room.connect();

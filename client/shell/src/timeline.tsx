@@ -1,4 +1,5 @@
 /** Who did what: the room's record, newest first, beside the picture or, on a phone, over all of it. */
+
 import { createEffect, createMemo, createSignal, For, onCleanup, onMount, Show } from "solid-js";
 import {
   exportPath,
@@ -11,6 +12,7 @@ import {
   type RecordLine,
   recordPath,
 } from "../../core/src/index.ts";
+import { below } from "../../dom/src/socket.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
 import { AnswerButton, ToolButton } from "./buttons.tsx";
 import { colourStyle } from "./floor.tsx";
@@ -51,7 +53,7 @@ export interface TimelineProps {
 
 export function Timeline(props: TimelineProps) {
   const [filter, setFilter] = createSignal<RecordFilter>(NO_FILTER);
-  const address = new URL(recordPath(props.room.room), props.room.src);
+  const address = below(props.room.src, recordPath(props.room.room));
   const feed = createFeed(address, filter);
   const change = (part: Partial<RecordFilter>) => setFilter(all => ({ ...all, ...part }));
   const filtered = () => filter().who !== "" || filter().kind !== "" || filter().refused;
@@ -99,7 +101,7 @@ export function Timeline(props: TimelineProps) {
         <span class="gap" />
         <a
           class="tool"
-          href={new URL(exportPath(props.room.room), props.room.src).href}
+          href={below(props.room.src, exportPath(props.room.room)).href}
           download={`${props.room.room}.jsonl`}
           aria-label="Export as JSON lines"
           title="Export as JSON lines"

@@ -39,11 +39,14 @@ const MCP_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
 /// What somebody's deed does to the state, and what is told of it.
 type Change = Box<dyn FnOnce(&mut Reducer) -> Vec<Update> + Send>;
 
+/// A look at the state and at what was told of it, in one step.
+type Look = Box<dyn FnOnce(&Reducer, &Teller) + Send>;
+
 /// What the driver is asked.
 pub(super) enum Command {
     /// Somebody wants the agent.
     Wake,
-    Look(Box<dyn FnOnce(&Reducer, &Teller) + Send>),
+    Look(Look),
     Change(Change),
     /// Reads a session with its newest messages, and holds them from here on.
     Follow {

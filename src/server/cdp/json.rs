@@ -88,7 +88,7 @@ impl Desk {
     /// The address of a WebSocket below this room, as the client itself would write it.
     fn socket(&self, path: &str) -> String {
         let scheme = if self.site.secure { "wss" } else { "ws" };
-        format!("{scheme}://{}/cdp/{}/devtools/{path}", self.site.host, self.id)
+        format!("{scheme}://{}{}/cdp/{}/devtools/{path}", self.site.host, self.site.base, self.id)
     }
 
     async fn version(&self) -> Result<Response, ApiError> {

@@ -17,6 +17,7 @@ export interface Texts {
     opening: string;
     restart: string;
     media: string;
+    upgrade: string;
     lost: string;
     starting: string;
     sleeping: string;

@@ -22,6 +22,7 @@ import type {
   Update,
 } from "../../../core/src/sessions-model.ts";
 import { ApiError, SessionsApi } from "../../../dom/src/sessions-api.ts";
+import { roomUrl } from "../../../dom/src/socket.ts";
 import type { TandemRoom } from "../../../element/src/index.ts";
 import { recall, remember } from "../remembered.ts";
 import { keptQueue, type Queued } from "./drafts.ts";
@@ -72,7 +73,7 @@ export const memoryOf = (room: string, project: Id): string =>
 /** An agent that is off stays so until the panel is `shown`. */
 export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<boolean>): Copilot {
   const room = element.room;
-  const base = new URL(`/api/rooms/${encodeURIComponent(room)}/sessions`, element.src);
+  const base = roomUrl({ base: element.src, room }, "/sessions");
   const api = new SessionsApi(base, project === FIRST ? null : project);
   const [state, setState] = createSignal<SessionsState>(NO_SESSIONS);
   const [connection, setConnection] = createSignal<Connection>("off");

@@ -2,9 +2,11 @@
  * The panel beside the picture, with a tab for each project that keeps its
  * state. Loaded as a chunk of its own, when it is first shown.
  */
+
 import { createEffect, createSignal, For, onCleanup, Show } from "solid-js";
 import type { Project } from "../../../core/src/sessions-model.ts";
 import { ApiError, SessionsApi } from "../../../dom/src/sessions-api.ts";
+import { roomUrl } from "../../../dom/src/socket.ts";
 import { type Command, offerCommands } from "../commands.ts";
 import { recall, remember } from "../remembered.ts";
 import { FIRST } from "./copilot.ts";
@@ -22,7 +24,7 @@ export interface PanelsProps extends Omit<PanelProps, "project" | "onAsking"> {
 
 export default function Panels(props: PanelsProps) {
   const room = props.room;
-  const base = new URL(`/api/rooms/${encodeURIComponent(room.room)}/sessions`, room.src);
+  const base = roomUrl({ base: room.src, room: room.room }, "/sessions");
   const api = new SessionsApi(base);
   const memory = `project.${room.room}`;
   const [projects, setProjects] = createSignal<readonly Project[]>([]);
