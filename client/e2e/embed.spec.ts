@@ -11,7 +11,7 @@ import { dashboard } from "../examples/server.mjs";
 import { Agent } from "./support/agent.ts";
 import { expect, test as withTandem } from "./support/fixture.ts";
 import { ADMIN_TOKEN, type Tandem } from "./support/server.ts";
-import { BLUE, expectColour, place, RED, videoSize, YELLOW } from "./support/viewer.ts";
+import { BLUE, expectColour, GREEN, place, RED, videoSize, YELLOW } from "./support/viewer.ts";
 
 const asRoot = process.getuid?.() === 0;
 
@@ -767,4 +767,78 @@ test("somebody who only watches may not act, whatever the page asks", async ({
   });
   expect(refused.slice(0, 2)).not.toContain("done");
   expect(refused[2]).toBe("done");
+});
+
+test("a question for a yes is answered by the page around it, or on its card", async ({
+  page,
+  dash,
+  tandem,
+}) => {
+  const rules = { rules: [{ name: "look-first", effect: "ask", what: "browser_click" }] };
+  expect((await tandem.api("PUT", "/api/rooms/main/rules", rules)).status).toBeLessThan(300);
+  await page.goto(dash.page("iframe"));
+  const frame = await frameOf(page, tandem);
+  await expectColour(asPage(frame), RED);
+  await page.evaluate(() => {
+    const { room } = window as unknown as Outer;
+    const said: unknown[] = [];
+    Object.assign(window, { said });
+    room.on("approval", detail => said.push(detail));
+  });
+  const said = () =>
+    page.evaluate(() => (window as unknown as Outer).said as { status: string; id: string }[]);
+  const agent = await Agent.connect(tandem);
+  const first = agent.call("browser_click", { target: "button" });
+  await expect.poll(async () => (await said()).at(-1)?.status).toBe("asked");
+  expect((await said()).at(-1)).toMatchObject({ agent: { name: "Atlas" }, tool: "browser_click" });
+  const id = (await said()).at(-1)?.id ?? "";
+  await page.evaluate(id => (window as unknown as Outer).room.approve(id, "once"), id);
+  expect((await first).isError).toBe(false);
+  await expectColour(asPage(frame), GREEN);
+  expect(await said()).toContainEqual({ status: "settled", id, how: "answered", answer: "once" });
+
+  const second = agent.call("browser_click", { target: "button" });
+  const card = room(asPage(frame)).getByRole("group", { name: "Atlas wants a yes" });
+  await expect(card.getByText(/Click/)).toBeVisible();
+  await expect
+    .poll(async () => {
+      if (await card.isVisible())
+        await card.getByRole("button", { name: "No", exact: true }).click();
+      return card.count();
+    })
+    .toBe(0);
+  expect((await second).isError).toBe(true);
+});
+
+test("a finger that swipes over the picture scrolls the page; a tap gets in", async ({
+  browser,
+  dash,
+}) => {
+  const context = await browser.newContext({
+    hasTouch: true,
+    isMobile: true,
+    viewport: { width: 390, height: 640 },
+  });
+  const page = await context.newPage();
+  await page.goto(dash.page("plain"));
+  await expectColour(page, RED);
+  const box = await page.locator("tandem-room").boundingBox();
+  const at = { x: (box?.x ?? 0) + 180, y: (box?.y ?? 0) + 150 };
+  const session = await context.newCDPSession(page);
+  const touch = (type: "touchStart" | "touchMove" | "touchEnd", y: number) =>
+    session.send("Input.dispatchTouchEvent", {
+      type,
+      touchPoints: type === "touchEnd" ? [] : [{ x: at.x, y }],
+    });
+  await touch("touchStart", at.y);
+  for (let moved = 10; moved <= 120; moved += 10) await touch("touchMove", at.y - moved);
+  await touch("touchEnd", at.y - 120);
+  await expect.poll(() => page.evaluate(() => scrollY)).toBeGreaterThan(50);
+  const focused = () =>
+    page.evaluate(() => document.querySelector("tandem-room")?.shadowRoot?.activeElement?.tagName);
+  expect(await focused()).toBeUndefined();
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.touchscreen.tap(at.x, at.y);
+  await expect.poll(focused).toBe("TEXTAREA");
+  await context.close();
 });

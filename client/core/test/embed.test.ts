@@ -100,7 +100,7 @@ describe("the frame's protocol", () => {
       expect(["message", "wrong", "foreign"]).toContain(readToFrame(message).is);
       expect(["message", "wrong", "foreign"]).toContain(readFromFrame(message).is);
     }
-  });
+  }, 30_000);
 
   it("hears so many at once, and then so many a second", () => {
     const inflow = new Inflow(10, 5);

@@ -25,6 +25,8 @@ const BUTTONS: readonly (readonly [bit: number, button: Button])[] = [
 /** So near an edge, in CSS pixels, a picture that does not fit is pulled along. */
 const EDGE = 36;
 const EDGE_SPEED = 14;
+/** A tap may wander so far, in CSS pixels. */
+const TAP_SLOP = 10;
 
 export class PointerInput {
   readonly #hands: Hands;
@@ -37,7 +39,7 @@ export class PointerInput {
   #held = 0;
   #seq = 0;
   /** A finger that has come down on a picture that does not take it yet. */
-  #tap: number | null = null;
+  #tap: { id: number; at: XY } | null = null;
   #edge: { dx: number; dy: number } | null = null;
   #grab: XY | null = null;
   #frame = 0;
@@ -95,7 +97,8 @@ export class PointerInput {
     const { stage, field, viewport } = this.#hands;
     if (event.pointerType === "touch" && !this.#hands.takesScroll()) {
       // It may be the begin of a scroll of the page around it: only a tap gets in.
-      this.#tap = event.isPrimary ? event.pointerId : null;
+      const { clientX: x, clientY: y, pointerId: id } = event;
+      this.#tap = event.isPrimary ? { id, at: { x, y } } : null;
       return;
     }
     // A finger must not come again as a mouse. A mouse itself is refused at
@@ -119,7 +122,7 @@ export class PointerInput {
   }
 
   #move(event: PointerEvent): void {
-    if (event.pointerId === this.#tap) return;
+    if (event.pointerId === this.#tap?.id) return;
     const at = inStage(this.#hands.stage, event);
     if (event.pointerType === "touch") {
       this.#touch(this.#gestures.handleMove(event.timeStamp, event.pointerId, at));
@@ -143,9 +146,11 @@ export class PointerInput {
   }
 
   #up(event: PointerEvent): void {
-    if (event.pointerId === this.#tap) {
+    if (this.#tap && event.pointerId === this.#tap.id) {
+      const { x, y } = this.#tap.at;
       this.#tap = null;
-      if (this.#hands.mayAct()) this.#hands.field.focus({ preventScroll: true });
+      const still = Math.hypot(event.clientX - x, event.clientY - y) < TAP_SLOP;
+      if (still && this.#hands.mayAct()) this.#hands.field.focus({ preventScroll: true });
       return;
     }
     this.#grab = null;
@@ -157,7 +162,7 @@ export class PointerInput {
   }
 
   #cancel(event: PointerEvent): void {
-    if (event.pointerId === this.#tap) {
+    if (event.pointerId === this.#tap?.id) {
       this.#tap = null;
       return;
     }
