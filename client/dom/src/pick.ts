@@ -1,6 +1,7 @@
 /** Asks the server what lies at a place of the picture, in the tab that is shown. */
 import type { Picked } from "../../core/src/protocol.ts";
 import { ApiError, refusalOf } from "./sessions-api.ts";
+import { roomUrl } from "./socket.ts";
 
 const WITHIN_MS = 10_000;
 
@@ -11,7 +12,7 @@ export async function pickAt(
 ): Promise<Picked> {
   let answer: Response;
   try {
-    answer = await fetch(new URL(`/api/rooms/${encodeURIComponent(room)}/pick`, src), {
+    answer = await fetch(roomUrl({ base: src, room }, "/pick"), {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ x: Math.round(at.x), y: Math.round(at.y) }),

@@ -20,7 +20,8 @@ export const de: Texts = {
     },
     opening: "Der Raum wird geöffnet",
     restart: "Tandem startet neu und ist gleich wieder da.",
-    media: "Das Bild kommt nicht durch, neuer Versuch läuft. Die Seite /doctor dieses Servers sagt, warum.",
+    media:
+      "Das Bild kommt nicht durch, neuer Versuch läuft. Die Seite /doctor dieses Servers sagt, warum.",
     upgrade:
       "Der Server antwortet, aber Live-Verbindungen zu ihm öffnen sich nicht. Vielleicht nimmt ein Proxy dazwischen die Kopfzeile Upgrade weg; die Seite /doctor dieses Servers sagt mehr.",
     lost: "Verbindung verloren, neuer Versuch läuft.",

@@ -20,7 +20,8 @@ export const en: Texts = {
     },
     opening: "Opening the room",
     restart: "Tandem is restarting. It will be back in a moment.",
-    media: "The picture cannot get through, trying again. The page /doctor of this server says why.",
+    media:
+      "The picture cannot get through, trying again. The page /doctor of this server says why.",
     upgrade:
       "The server answers, but live connections to it do not open. A proxy in between may take their Upgrade header away; the page /doctor of this server says more.",
     lost: "Connection lost, trying again.",
