@@ -1,6 +1,7 @@
 //! Rooms of their own kind: asleep and awake again, with limits, a language,
 //! a profile of one visit.
 
+#[allow(dead_code, reason = "these tests need little of it")]
 mod house;
 
 use std::time::Instant;
@@ -81,28 +82,25 @@ async fn a_room_has_its_language_its_time_zone_and_a_profile_of_one_visit() {
         house.json_of("POST", "/api/rooms", json!({ "id": "tokyo", "options": options })).await;
     assert_eq!(status, 201, "{made}");
     let token = house.token_for_room("agent", "tokyo");
-    let evaluate = async |function: &str| {
-        let body = json!({ "function": function }).to_string();
-        let path = "/api/rooms/tokyo/tools/browser_evaluate";
-        let (status, _, answer) = house.ask_json("POST", path, &token, body.as_bytes()).await;
-        let answer: Value = serde_json::from_slice(&answer).expect("json");
-        assert_eq!(status, 200, "{answer}");
-        answer["structuredContent"]["result"].clone()
+    let page = house.at("/other");
+    let visit = async |function: &str| {
+        let mut mcp = house.mcp(&token).await;
+        let go = json!({ "name": "browser_navigate", "arguments": { "url": page } });
+        mcp.ask("tools/call", go).await;
+        let look = json!({ "name": "browser_evaluate", "arguments": { "function": function } });
+        let answer = mcp.ask("tools/call", look).await;
+        mcp.end().await;
+        answer["result"]["structuredContent"]["result"].clone()
     };
-    let navigate = json!({ "url": house.at("/other") }).to_string();
-    let path = "/api/rooms/tokyo/tools/browser_navigate";
-    assert_eq!(house.ask_json("POST", path, &token, navigate.as_bytes()).await.0, 200);
-    let seen = evaluate(
-        "() => { localStorage.was = 'here'; return [navigator.language, Intl.DateTimeFormat().resolvedOptions().timeZone]; }",
+    let seen = visit(
+        "() => { localStorage.was = 'here'; \
+         return [navigator.language, Intl.DateTimeFormat().resolvedOptions().timeZone, localStorage.was]; }",
     )
     .await;
-    assert_eq!(seen, json!(["de-DE", "Asia/Tokyo"]));
-    // Its agent is gone with its token.
-    let (_, tokens) = house.json_of("GET", "/api/rooms/tokyo/tokens", Value::Null).await;
-    for made in tokens.as_array().expect("tokens") {
-        let path = format!("/api/rooms/tokyo/tokens/{}", made["id"].as_str().expect("an id"));
-        assert_eq!(house.json_of("DELETE", &path, Value::Null).await.0, 204);
-    }
+    assert_eq!(seen, json!(["de-DE", "Asia/Tokyo", "here"]));
+    house.until_room("tokyo", |view| view["phase"]["state"] == "sleeping").await;
+    let seen = visit("() => [localStorage.was ?? 'nothing', navigator.language]").await;
+    assert_eq!(seen, json!(["nothing", "de-DE"]), "what it kept went with the visit");
 
     for (options, word) in [
         (json!({ "locale": "klingon!" }), "pt-BR"),

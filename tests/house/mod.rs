@@ -213,9 +213,13 @@ impl House {
 
     /// Waits until the room is so.
     pub async fn until(&self, so: impl Fn(&Value) -> bool) {
+        self.until_room("main", so).await;
+    }
+
+    pub async fn until_room(&self, room: &str, so: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let (_, _, view) = self.ask("GET", "/api/rooms/main", ADMIN, b"").await;
+            let (_, _, view) = self.ask("GET", &format!("/api/rooms/{room}"), ADMIN, b"").await;
             let view: Value = serde_json::from_slice(&view).expect("json");
             if so(&view) {
                 return;
