@@ -255,7 +255,7 @@ test("a page that was given nothing is refused, by the browser and by the server
   expect(read).toMatch(/TypeError/);
 
   // The site that it is for may ask the room's API, too.
-  await blank(page, dash);
+  await page.goto(`${dash.origin}/nothing-here`);
   const may = await page.evaluate(
     async ([origin, token]) => {
       const headers = { authorization: `Bearer ${token}` };
