@@ -118,9 +118,9 @@ async fn permissions_stand_in_the_rooms_queue_with_their_arguments_and_the_first
     let (_, children) = ask(&house, "GET", &format!("/{session}/children"), Value::Null).await;
     assert_eq!(children["sessions"][0]["id"], place["session"], "{children}");
     let told = transcript(&house, &session).await;
-    let parts =
+    let mut parts =
         told.as_array().expect("messages").iter().flat_map(|one| one["parts"].as_array().expect("parts"));
-    let task = parts.filter(|part| part["name"] == "task").last().expect("the call");
+    let task = parts.rfind(|part| part["name"] == "task").expect("the call");
     assert_eq!(task["child"], place["session"], "the call names the session that does its work: {task:#}");
 
     // Rules answer before people are asked.
