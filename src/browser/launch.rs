@@ -66,14 +66,11 @@ fn ended(exit: process::Exit, log: String) -> BrowserError {
 }
 
 /// chromiumoxide closes a page whose first commands go unanswered, for
-/// instance behind an open dialog. Here a tab is closed by who means it. It also
-/// asks pages, frames and workers to wait for it, and on a busy machine they
-/// would wait long.
+/// instance behind an open dialog. Here a tab is closed by who means it.
 const CHROMIUMOXIDE: Rules = Rules {
     owner: false,
     sees_browser_ui: false,
     refused: &[("Target.closeTarget", "tabs are closed by Tandem alone")],
-    holds_nothing: true,
 };
 
 impl Browser {

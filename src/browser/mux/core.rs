@@ -34,8 +34,6 @@ pub struct Rules {
     pub sees_browser_ui: bool,
     /// Methods that are refused, with the reason.
     pub refused: &'static [(&'static str, &'static str)],
-    /// What it attaches to does not wait for it, even when it says so.
-    pub holds_nothing: bool,
 }
 
 /// What the shell has to do.
@@ -218,11 +216,7 @@ impl Mux {
         if self.clients.get(&client).is_some_and(|client| client.guest.is_some()) {
             return self.handle_from_guest(now, client, &message, id, method, effect, real, &bytes, approved);
         }
-        let loosened = (rules.holds_nothing && method == "Target.setAutoAttach")
-            .then(|| message::with(message.params, "waitForDebuggerOnStart", false.into()))
-            .flatten();
-        let params = loosened.as_deref().or(message.params);
-        self.forward(client, id, method, params, session, real, effect, None);
+        self.forward(client, id, method, message.params, session, real, effect, None);
     }
 
     /// Sends a client's call on, under an id of ours.

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 use serde_json::value::RawValue;
-use serde_json::{Number, Value};
 
 /// A message in either direction.
 #[derive(Deserialize)]
@@ -147,11 +147,4 @@ pub(super) fn refusal(id: Option<&Number>, code: i32, text: &str, session: Optio
         value["sessionId"] = session.into();
     }
     bytes(&value)
-}
-
-/// The parameters with one of them replaced.
-pub(super) fn with(params: Option<&RawValue>, key: &str, value: Value) -> Option<Box<RawValue>> {
-    let mut all: serde_json::Map<String, Value> = read(params).unwrap_or_default();
-    all.insert(key.to_owned(), value);
-    raw(&Value::Object(all))
 }

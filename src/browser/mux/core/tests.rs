@@ -69,23 +69,6 @@ fn what_is_sent_early_is_held_until_the_session_is_there() {
 }
 
 #[test]
-fn nothing_waits_for_a_client_that_is_to_hold_nothing() {
-    let mut mux = Mux::default();
-    let rules = Rules { holds_nothing: true, ..Rules::default() };
-    let (ours, theirs) = (open(&mut mux, "R", rules), open(&mut mux, "S", Rules::default()));
-    sent(&mut mux);
-    let params = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });
-    for (client, waits) in [(ours, false), (theirs, true)] {
-        say(&mut mux, client, json!({ "id": 1, "method": "Target.setAutoAttach", "params": params }));
-        let call = to_browser(&sent(&mut mux)).remove(0);
-        assert_eq!(
-            call["params"],
-            json!({ "autoAttach": true, "waitForDebuggerOnStart": waits, "flatten": true })
-        );
-    }
-}
-
-#[test]
 fn another_clients_session_is_refused() {
     let mut mux = Mux::default();
     let (a, b) = (open(&mut mux, "RA", Rules::default()), open(&mut mux, "RB", Rules::default()));

@@ -105,7 +105,7 @@ impl Guest {
                 }
             }
             Kind::NewContext => {
-                return (Verdict::Pass, message::with(params, "disposeOnDetach", true.into()));
+                return (Verdict::Pass, with(params, "disposeOnDetach", true.into()));
             }
             Kind::EndContext if own() => Verdict::Pass,
             Kind::EndContext => Verdict::Refuse(
@@ -113,7 +113,7 @@ impl Guest {
             ),
             Kind::Downloads if own() => {
                 let dir = self.options.download_dir.to_string_lossy().into_owned();
-                return (Verdict::Pass, message::with(params, "downloadPath", dir.into()));
+                return (Verdict::Pass, with(params, "downloadPath", dir.into()));
             }
             Kind::Downloads => Verdict::Silent,
             Kind::Files => self.judge_files(params),
@@ -202,4 +202,11 @@ fn judge_dialog(page: Option<&Page>, params: Option<&RawValue>) -> Verdict {
         true => Verdict::Act,
         false => Verdict::WhenClosed,
     }
+}
+
+/// The parameters with one of them replaced.
+fn with(params: Option<&RawValue>, key: &str, value: Value) -> Option<Box<RawValue>> {
+    let mut all: serde_json::Map<String, Value> = message::read(params).unwrap_or_default();
+    all.insert(key.to_owned(), value);
+    message::raw(&Value::Object(all))
 }
