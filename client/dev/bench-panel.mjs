@@ -44,7 +44,9 @@ const server = createServer((request, response) => {
   const asset = join(dist, path);
   const file = path.startsWith("/assets/") && existsSync(asset) ? asset : join(dist, "index.html");
   response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" });
-  createReadStream(file).pipe(response);
+  // As the server does: the page is told where its assets are.
+  if (file.endsWith(".html")) response.end(readFileSync(file, "utf8").replaceAll('="./', '="/'));
+  else createReadStream(file).pipe(response);
 });
 await new Promise(done => server.listen(0, "127.0.0.1", done));
 const browser = await chromium.launch({

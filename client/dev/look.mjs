@@ -2,7 +2,7 @@
  * Takes pictures of the built client in all its states, with a room that is
  * only in the page, and asks axe about each: `npm run build && npm run look [folder]`.
  */
-import { createReadStream, existsSync, mkdirSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
@@ -106,7 +106,9 @@ const server = createServer((request, response) => {
     "content-type": TYPES[extname(file)] ?? "application/octet-stream",
     "content-security-policy": POLICY,
   });
-  createReadStream(file).pipe(response);
+  // As the server does: the page is told where its assets are.
+  if (file.endsWith(".html")) response.end(readFileSync(file, "utf8").replaceAll('="./', '="/'));
+  else createReadStream(file).pipe(response);
 });
 await new Promise(done => server.listen(0, "127.0.0.1", done));
 const origin = `http://127.0.0.1:${server.address().port}`;
