@@ -60,6 +60,8 @@ pub(super) async fn pick(
         )));
     }
     let Some(browser) = room.browser() else {
+        // It may be asleep.
+        room.knock();
         return Err(no_page(match phase {
             Phase::Failed { reason } => format!("the browser cannot be started: {reason}"),
             _ => "the browser is starting; try again in a moment".to_owned(),
