@@ -39,5 +39,5 @@ pub use rulebook::{Rulebook, RulebookError};
 pub use settings::{Programs, RoomSettings};
 pub use view::{
     FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
-    RoomEvent, RoomView, Settled,
+    PrivateView, RoomEvent, RoomView, Settled,
 };

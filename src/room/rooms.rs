@@ -18,7 +18,7 @@ use super::port::{Room, RoomError, RoomSpec, Rooms};
 use super::record::{Entry, Outcome, RecordKind, Recorder};
 use super::rulebook::{Rulebook, RulebookError, ServerRules};
 use super::{FloorView, Phase, RoomOptions, RoomSettings, RoomView};
-use crate::base::RoomId;
+use crate::base::{Privacy, RoomId};
 use crate::policy::{RuleSet, Scope};
 use crate::process::{Group, Usage};
 use crate::rtc::Rtc;
@@ -109,6 +109,7 @@ impl House {
             present: vec![],
             holder: None,
             floor: FloorView::default(),
+            private: None,
             waiting: vec![],
             help: vec![],
             approvals: vec![],
@@ -137,7 +138,8 @@ impl House {
             next_seat: Arc::default(),
         };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
-        let ground = Ground { settings, rtc, camera, rulebook, recorder, group };
+        let privacy = Privacy::default();
+        let ground = Ground { settings, rtc, camera, rulebook, recorder, group, privacy };
         self.drivers.spawn(supervise(spec, asleep, ground, outlets, queue));
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         rooms.insert(handle.id.clone(), handle.clone());
