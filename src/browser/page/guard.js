@@ -166,6 +166,10 @@ const keep = (event) => {
 for (const name of ['copy', 'cut', 'dragstart']) addEventListener(name, keep, true);
 
 globalThis.__tandem_guard = {
+  // Events may have been lost.
+  again() {
+    tell({ hello: true, focus: inField, held: counted });
+  },
   begin() {
     open = true;
     const now = Date.now();
