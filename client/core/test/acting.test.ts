@@ -99,7 +99,7 @@ describe("a private moment", () => {
     expect(offersOf(moment(ada), ada, true).private).toBe("end");
     expect(offersOf(roomWith({}), ada, true).private).toBe("begin");
     expect(stripWords(moment(bo), ada.id)).toContain("Bo is in private");
-    expect(stripWords(moment(ada), ada.id)).toContain("Only you see this");
+    expect(stripWords(moment(ada), ada.id)).toContain("You are in private");
   });
 });
 

@@ -45,7 +45,7 @@ export const de: Texts = {
       watch: { name: "Nur zusehen", line: "Agenten handeln, Menschen sehen zu." },
       "hands-off": { name: "Hände weg", line: "Menschen handeln, Agenten sehen zu." },
     },
-    youPrivate: "Nur du siehst das",
+    youPrivate: "Du bist ungestört",
     isPrivate: name => `${name} ist ungestört`,
     youTookOver: "Du hast übernommen",
     tookOver: name => `${name} hat übernommen`,

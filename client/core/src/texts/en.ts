@@ -42,7 +42,7 @@ export const en: Texts = {
       watch: { name: "Watch only", line: "Agents act, people look." },
       "hands-off": { name: "Hands off", line: "People act, agents look." },
     },
-    youPrivate: "Only you see this",
+    youPrivate: "You are in private",
     isPrivate: name => `${name} is in private`,
     youTookOver: "You have taken over",
     tookOver: name => `${name} has taken over`,
