@@ -10,8 +10,8 @@ use tandem::copilot::{facilities as more, model, port};
 use tandem::floor::Mode;
 use tandem::policy::{Answer, Answered, ApprovalView, RuleRef, Scope, SessionCall};
 use tandem::room::{
-    FloorAsk, FloorView, PrivateView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
-    RoomEvent, RoomView, Settled,
+    FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
+    PrivateView, RoomEvent, RoomView, Settled,
 };
 use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, TokenText, WireError};
 use ts_rs::{Config, TS};
