@@ -90,6 +90,11 @@ impl Moments {
         self.current.as_ref()
     }
 
+    /// Whether what comes now is a person's doing.
+    pub fn is_caused(&self, now: Instant) -> bool {
+        self.last.as_ref().is_some_and(|(_, _, at)| now.saturating_duration_since(*at) <= CAUSED)
+    }
+
     // Handlers.
 
     /// Somebody wants to be alone with the page, or no longer.

@@ -11,6 +11,7 @@ use super::action::{Action, Class};
 use super::command;
 use super::fold::fold;
 use super::glob::{self, Glob};
+use super::named::Named;
 use super::needs::{self, Needs};
 use super::place::PlacePattern;
 use super::rule::{Effect, OneOrMany, Rule};
@@ -71,6 +72,7 @@ struct Argument {
 /// An action with what its rules share: readings are made once, when first needed.
 pub struct Question<'a> {
     pub action: &'a Action,
+    named: &'a Named,
     name: Text<'a>,
     texts: OnceCell<Vec<Text<'a>>>,
     targets: OnceCell<Vec<(Text<'a>, Text<'a>)>>,
@@ -110,9 +112,10 @@ impl<'a> Text<'a> {
 }
 
 impl<'a> Question<'a> {
-    pub fn new(action: &'a Action) -> Self {
+    pub fn new(action: &'a Action, named: &'a Named) -> Self {
         Self {
             action,
+            named,
             name: Text::new(action.actor.name.as_str()),
             texts: OnceCell::new(),
             targets: OnceCell::new(),
@@ -216,6 +219,10 @@ impl Compiled {
         let mut places = Vec::new();
         for (at, place) in rule.places.iter().enumerate() {
             match PlacePattern::new(place) {
+                Ok(PlacePattern::New) if rule.effect == Effect::Allow => {
+                    let why = "new is for rules that ask or deny".to_owned();
+                    check.complain(&["where", &at.to_string()], why);
+                }
                 Ok(pattern) => places.push(pattern),
                 Err(why) => check.complain(&["where", &at.to_string()], why),
             }
@@ -355,7 +362,10 @@ impl Compiled {
         let allows = self.allows();
         self.places.is_empty()
             || fits(&question.action.places, allows, |place| {
-                self.places.iter().any(|pattern| pattern.matches(place, allows))
+                self.places.iter().any(|pattern| match pattern {
+                    PlacePattern::New => question.named.is_new(place),
+                    pattern => pattern.matches(place, allows),
+                })
             })
     }
 

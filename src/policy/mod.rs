@@ -12,6 +12,7 @@ mod compiled;
 mod fold;
 mod glob;
 mod json;
+mod named;
 mod needs;
 mod parse;
 mod place;
@@ -23,6 +24,7 @@ pub use approval::{
     Answer, AnswerError, Answered, ApprovalId, ApprovalIdError, ApprovalView, Approvals, Approved, AskError,
     End, Event, Fingerprint, LARGEST_PICTURE, Limits, NotApproved, Request, SessionCall,
 };
+pub use named::Named;
 pub use parse::{BrokenRules, Complaint, LONGEST_DOCUMENT};
 pub use place::Place;
 pub use rule::{Effect, Matching, OneOrMany, Rule, Scope, TargetPatterns, Who};

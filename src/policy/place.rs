@@ -14,6 +14,7 @@
 //! | `shop-*.example` | `*` is any text | `*` stays between two dots |
 //! | `data:`, `about:blank`, `file:` | such an address | the same |
 //! | `*` | everywhere | everywhere |
+//! | `new` | where no person of the room has named it ([`super::Named`]) | refused |
 //!
 //! An address that nobody knows or can read is met by every pattern that
 //! denies or asks, and by no pattern that allows but `*`.
@@ -41,6 +42,8 @@ pub enum Place {
 #[derive(Clone, Debug)]
 pub(super) enum PlacePattern {
     Anywhere,
+    /// Where nobody has named it. Met by whoever knows what was named.
+    New,
     /// The text of an opaque place.
     Opaque(Glob),
     Origin(OriginPattern),
@@ -139,8 +142,10 @@ impl From<Place> for String {
 impl PlacePattern {
     /// Reads a pattern; what is wrong with it is said in a sentence.
     pub fn new(text: &str) -> Result<Self, String> {
-        if text == "*" {
-            return Ok(Self::Anywhere);
+        match text {
+            "*" => return Ok(Self::Anywhere),
+            "new" => return Ok(Self::New),
+            _ => {}
         }
         if text.is_empty() {
             return Err("an empty origin; write * for everywhere".to_owned());
@@ -189,6 +194,7 @@ impl PlacePattern {
     pub fn matches(&self, place: &Place, allows: bool) -> bool {
         match (self, place) {
             (Self::Anywhere, _) => true,
+            (Self::New, _) => false,
             (_, Place::Unknown) => !allows,
             (Self::Opaque(glob), Place::Opaque(text)) => glob.matches(text),
             (Self::Origin(pattern), Place::Origin { scheme, host, port }) => {
@@ -202,7 +208,7 @@ impl PlacePattern {
     pub fn tail(&self) -> Option<&str> {
         match self {
             Self::Origin(pattern) => pattern.tail.as_deref(),
-            Self::Anywhere | Self::Opaque(_) => None,
+            Self::Anywhere | Self::New | Self::Opaque(_) => None,
         }
     }
 }

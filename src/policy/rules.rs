@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::action::{Action, Class};
 use super::compiled::{Compiled, Question};
+use super::named::Named;
 use super::needs::Needs;
 use super::place::Place;
 use super::rule::{Effect, Rule, Scope};
@@ -51,6 +52,8 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub struct Rules {
     default: Effect,
+    /// Where people have been or sent somebody.
+    named: Named,
     /// By precedence.
     ordered: Vec<(Scope, Entry)>,
     /// Of each, close together: most rules are told off by them.
@@ -178,7 +181,13 @@ impl Rules {
             }
         }
         let needs = ordered.iter().map(|(_, entry)| entry.compiled.needs).collect();
-        Self { default, ordered, needs, index, over }
+        Self { default, named: Named::default(), ordered, needs, index, over }
+    }
+
+    /// With what the room's people have named.
+    pub fn naming(mut self, named: Named) -> Self {
+        self.named = named;
+        self
     }
 
     pub fn default_effect(&self) -> Effect {
@@ -195,7 +204,7 @@ impl Rules {
 
     /// What becomes of an action.
     pub fn decide(&self, action: &Action) -> Decision {
-        let question = Question::new(action);
+        let question = Question::new(action, &self.named);
         let mut considered = 0;
         let mut asks = Vec::new();
         for id in self.index.candidates(action).iter() {
@@ -233,7 +242,7 @@ impl Rules {
     /// The decision, and every rule that came close to deciding.
     pub fn explain(&self, action: &Action) -> Explanation {
         let decision = self.decide(action);
-        let question = Question::new(action);
+        let question = Question::new(action, &self.named);
         let mut near: Vec<(usize, Near)> = Vec::new();
         for id in 0..self.ordered.len() as u32 {
             let compiled = self.compiled(id);

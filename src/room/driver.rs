@@ -259,7 +259,11 @@ impl<'a> Driver<'a> {
             }
             Command::WithdrawApproval(id) => self.yes.handle_withdrawn(Instant::now(), id),
             Command::AnswerApproval { actor, id, answer, reply } => {
+                let places = self.places_asked(id, &answer);
                 let done = self.yes.handle_answer(Instant::now(), id, &actor, answer);
+                if done.is_ok() {
+                    places.iter().for_each(|place| self.rulebook.named().add(place));
+                }
                 if let Err(error) = &done {
                     self.ledger.answer_refused(&actor, id, error);
                 }
@@ -488,6 +492,7 @@ impl<'a> Driver<'a> {
                 BrowserEvent::Tabs(tabs) => {
                     self.secret_focus.retain(|tab| tabs.iter().any(|open| open.target == *tab));
                     self.tabs = tabs;
+                    self.name_place(now);
                     self.look_at_focus();
                 }
                 BrowserEvent::SecretFocus { target, in_field } => {

@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::base::RoomId;
-use crate::policy::{Action, BrokenRules, Decision, Effect, Explanation, Rule, RuleSet, Rules, Scope};
+use crate::policy::{Action, BrokenRules, Decision, Effect, Explanation, Named, Rule, RuleSet, Rules, Scope};
 use crate::store::{Store, StoreError};
 
 /// Where the rules of all rooms are kept.
@@ -31,6 +31,8 @@ pub struct Rulebook {
     room: RoomId,
     server: Arc<ServerRules>,
     rules: RwLock<Arc<RuleSet>>,
+    /// Where its people have been or sent somebody, since the server started.
+    named: Named,
     /// Both together, for those who decide, and what they were made from.
     compiled: RwLock<Compiled>,
     /// Held while rules are changed, so that no change is lost under another.
@@ -88,13 +90,15 @@ impl Rulebook {
     pub async fn open(store: Store, room: RoomId, server: Arc<ServerRules>) -> Result<Self, RulebookError> {
         let rules = Arc::new(kept(&store, &key(&room)).await?);
         let shared = server.set();
-        let compiled = Arc::new(Rules::new(server.default, &shared, &rules));
+        let named = Named::default();
+        let compiled = Arc::new(Rules::new(server.default, &shared, &rules).naming(named.clone()));
         let compiled = Compiled { server: shared, room: Arc::clone(&rules), rules: compiled };
         Ok(Self {
             store,
             room,
             server,
             rules: RwLock::new(rules),
+            named,
             compiled: RwLock::new(compiled),
             changing: tokio::sync::Mutex::default(),
         })
@@ -109,10 +113,16 @@ impl Rulebook {
                 return Arc::clone(&compiled.rules);
             }
         }
-        let rules = Arc::new(Rules::new(self.server.default, &server, &room));
+        let rules = Rules::new(self.server.default, &server, &room).naming(self.named.clone());
+        let rules = Arc::new(rules);
         let compiled = Compiled { server, room, rules: Arc::clone(&rules) };
         *self.compiled.write().unwrap_or_else(PoisonError::into_inner) = compiled;
         rules
+    }
+
+    /// What its people have named.
+    pub fn named(&self) -> &Named {
+        &self.named
     }
 
     /// The rules of one scope, as a document.

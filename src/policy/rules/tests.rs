@@ -342,7 +342,8 @@ proptest! {
     ) {
         let rules = Rules::new(Effect::Ask, &RuleSet::default(), &named(rules));
         let decision = rules.decide(&action);
-        let question = Question::new(&action);
+        let named = crate::policy::Named::default();
+        let question = Question::new(&action, &named);
         let fits = (0..rules.len() as u32).find(|id| rules.compiled(*id).matches(&question));
         let by = fits.map_or(By::Default, |id| By::Rule(rules.named(id)));
         prop_assert_eq!(&decision.by, &by);
@@ -380,4 +381,23 @@ fn the_example_of_the_specification_is_a_good_one() {
     let click =
         |name: &str| effect(&rules, &bot("browser_click").at("https://shop.example").on("button", name));
     assert_eq!((click("Add"), click("Pay now")), (Effect::Allow, Effect::Deny));
+}
+
+#[test]
+fn a_rule_can_be_about_somewhere_new() {
+    let text = r#"{ "rules": [{ "name": "somewhere-new", "effect": "ask", "where": "new", "classes": ["navigate", "input"] }] }"#;
+    let named = crate::policy::Named::default();
+    let rules = Rules::new(Effect::Allow, &RuleSet::default(), &RuleSet::parse(text).expect("a rule"));
+    let rules = rules.naming(named.clone());
+    let effect = |url: &str| {
+        let action = bot("browser_click").classes(vec![Class::INPUT]).at(url);
+        rules.decide(&action).effect
+    };
+    named.add_text("look at shop.example");
+    assert_eq!(effect("https://shop.example/a"), Effect::Allow);
+    assert_eq!(effect("https://evil.example/a"), Effect::Ask);
+    named.add(&Place::of("https://evil.example"));
+    assert_eq!(effect("https://evil.example/b"), Effect::Allow);
+    let allowing = r#"{ "rules": [{ "name": "x", "effect": "allow", "where": "new" }] }"#;
+    assert!(RuleSet::parse(allowing).expect_err("refused").to_string().contains("ask or deny"));
 }

@@ -8,7 +8,7 @@ use super::{Driver, Waiting};
 use crate::base::{Actor, ActorId, Input, StampedInput};
 use crate::browser::Fact;
 use crate::floor::{FloorEvent, Grant, Holder, Refusal};
-use crate::policy;
+use crate::policy::{self, Answer, ApprovalId, Place};
 use crate::room::handle::NoFloor;
 use crate::room::help::HelpEnd;
 use crate::room::presence::PresentList;
@@ -128,6 +128,20 @@ impl Driver<'_> {
         if let Some(reply) = self.help_replies.remove(&id) {
             let _ = reply.send(end);
         }
+    }
+
+    /// Where a person has gone is no longer new to agents.
+    pub(super) fn name_place(&self, now: Instant) {
+        if let Some(tab) = self.tabs.iter().find(|tab| tab.front).filter(|_| self.moments.is_caused(now)) {
+            self.rulebook.named().add(&Place::of(&tab.url));
+        }
+    }
+
+    /// The places that a yes to this question names.
+    pub(super) fn places_asked(&self, id: ApprovalId, answer: &Answer) -> Vec<Place> {
+        let yes = !matches!(answer, Answer::Deny { .. });
+        let asked = self.yes.view().into_iter().find(|view| view.id == id).filter(|_| yes);
+        asked.map(|view| view.places).unwrap_or_default()
     }
 
     /// Gives the floor to the agents that may have it by now.
