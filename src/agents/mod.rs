@@ -18,6 +18,7 @@ mod paint;
 mod port;
 mod record;
 mod seat;
+mod secrets;
 mod session;
 mod shelf;
 mod tool;

@@ -17,8 +17,9 @@ use super::handle::RoomHandle;
 use super::port::{Room, RoomError, RoomSpec, Rooms};
 use super::record::{Entry, Outcome, RecordKind, Recorder};
 use super::rulebook::{Rulebook, RulebookError, ServerRules};
+use super::secrets::Secrets;
 use super::{FloorView, Phase, RoomOptions, RoomSettings, RoomView};
-use crate::base::RoomId;
+use crate::base::{Masks, RoomId};
 use crate::policy::{RuleSet, Scope};
 use crate::process::{Group, Usage};
 use crate::rtc::Rtc;
@@ -132,6 +133,7 @@ impl House {
             camera: Arc::clone(&camera),
             rulebook: Arc::clone(&rulebook),
             recorder: recorder.clone(),
+            secrets: Secrets::new(self.store.clone(), spec.id.clone(), Masks::default()),
             group: group.clone(),
             asks_clients: self.settings.approve_by_elicitation,
             next_seat: Arc::default(),

@@ -126,7 +126,8 @@ async fn sessions_are_forked_undone_summarised_and_take_models_commands_and_file
     assert_eq!(status, 202, "{told}");
     reader.until_turned(&session).await;
     assert!(said(&transcript(&house, &session).await).ends_with("hello there"));
-    let pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    let pixel =
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
     let along = |mime: &str| json!({ "name": "hello", "arguments": "with it", "files": [{ "name": "dot.png", "mime": mime, "data": pixel }] });
     let (status, told) = ask(&house, "POST", &of("/command"), along("none")).await;
     assert_eq!(status, 400, "{told}");

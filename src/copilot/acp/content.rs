@@ -174,7 +174,9 @@ pub(super) fn said(content: &ContentBlock) -> Option<Content> {
     };
     match content {
         ContentBlock::Text(text) => Some(Content::Text { text: cut(&text.text, LONGEST), done: true }),
-        ContentBlock::Image(image) => file("", Some(&image.mime_type), data_url(&image.mime_type, &image.data)),
+        ContentBlock::Image(image) => {
+            file("", Some(&image.mime_type), data_url(&image.mime_type, &image.data))
+        }
         ContentBlock::ResourceLink(link) => file(&link.name, link.mime_type.as_deref(), cut(&link.uri, 4000)),
         ContentBlock::Resource(resource) => {
             let (uri, mime) = match &resource.resource {

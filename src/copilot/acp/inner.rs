@@ -16,8 +16,8 @@ use tokio_util::task::TaskTracker;
 
 use super::content::{By, listed, settings};
 use super::line::{Incoming, Line, LineError, Told};
-use super::protocol::{self, Known, Opened, SetSessionModel};
 use super::process::{self, GRACE, Running, Started};
+use super::protocol::{self, Known, Opened, SetSessionModel};
 use super::state::{Kind, State, Switch};
 use crate::base::{Actor, RoomId};
 use crate::copilot::model::{AgentState, Id, Update};
@@ -240,8 +240,8 @@ impl Inner {
             _ => {}
         }
         self.state().0.handle_loading(session);
-        let request =
-            LoadSessionRequest::new(session.to_string(), &running.directory).mcp_servers(running.servers.clone());
+        let request = LoadSessionRequest::new(session.to_string(), &running.directory)
+            .mcp_servers(running.servers.clone());
         let loaded = running.line.ask_in_order(request, LONGEST_ANSWER).await;
         self.change(|state| {
             let mut updates = state.handle_loaded(session, loaded.is_ok().then_some(running.run));

@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use agent_client_protocol_schema::v1::{
-    Error, JsonRpcMessage, Notification, Request, RequestId, Response,
-};
+use agent_client_protocol_schema::v1::{Error, JsonRpcMessage, Notification, Request, RequestId, Response};
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use tokio::io::{

@@ -10,9 +10,7 @@ mod transcript;
 use std::collections::BTreeMap;
 
 use agent_client_protocol_schema::MaybeUndefined;
-use agent_client_protocol_schema::v1::{
-    PermissionOptionKind, RequestPermissionRequest, SessionUpdate,
-};
+use agent_client_protocol_schema::v1::{PermissionOptionKind, RequestPermissionRequest, SessionUpdate};
 use serde_json::Value;
 
 use self::transcript::interrupt;

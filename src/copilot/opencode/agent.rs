@@ -19,8 +19,8 @@ use super::reducer::Reducer;
 use crate::base::{Actor, RoomId};
 use crate::copilot::facilities::{Can, Choices, Diff};
 use crate::copilot::model::{AgentState, Id, Origin, Session, Update};
-use crate::copilot::place::{file_url, homeless};
-use crate::copilot::port::{Agent, Page, Pending, PortError, Prompt, Updates, Yes};
+use crate::copilot::place::homeless;
+use crate::copilot::port::{Agent, Attachment, Page, Pending, PortError, Prompt, Updates, Yes};
 use crate::copilot::teller::Teller;
 
 /// How long somebody waits for the agent to be there.

@@ -1,8 +1,8 @@
 //! An agent's words, and what becomes of them.
 
 use super::*;
-use agent_client_protocol_schema::v1::{SessionConfigOption, SessionModeState};
 use crate::copilot::acp::protocol;
+use agent_client_protocol_schema::v1::{SessionConfigOption, SessionModeState};
 use serde_json::json;
 
 /// An update as it comes on the line; nothing for one that is not known.
@@ -166,9 +166,8 @@ fn a_past_that_could_not_be_told_is_asked_for_again_and_a_session_that_is_gone_i
 #[test]
 fn what_nobody_answers_in_time_is_withdrawn() {
     let (mut state, id) = talk();
-    let (permission, _) = state
-        .handle_permission(5, &id, &asked(json!({ "toolCallId": "c" }), json!([])))
-        .expect("asked");
+    let (permission, _) =
+        state.handle_permission(5, &id, &asked(json!({ "toolCallId": "c" }), json!([]))).expect("asked");
     assert_eq!(state.poll_timeout(), Some(5 + PATIENCE));
     assert_eq!(state.handle_timeout(4 + PATIENCE), (vec![], vec![]));
     let (over, updates) = state.handle_timeout(5 + PATIENCE);

@@ -129,7 +129,10 @@ impl State {
             }
             let tool = ToolCall {
                 call: call.to_owned(),
-                name: content::cut(fields.name.as_ref().or(fields.title.as_ref()).map_or("tool", |name| name), 200),
+                name: content::cut(
+                    fields.name.as_ref().or(fields.title.as_ref()).map_or("tool", |name| name),
+                    200,
+                ),
                 title: String::new(),
                 state: ToolState::Pending,
                 input: Value::Null,
