@@ -106,6 +106,7 @@ impl Desk {
             bubblewrap: "bwrap".into(),
             user: self.user.clone(),
             group: None,
+            privacy: Default::default(),
             mark: self.root.clone(),
             run_dir: self.root.clone(),
             profile_dir: self.root.join("profile"),

@@ -86,6 +86,18 @@ async fn uses(house: &House) -> Vec<Value> {
     lines.filter(|line| line["what"] == "secret").collect()
 }
 
+/// Waits until the page is of this origin. While it is left, what it held may be sealed still.
+async fn until_at(agent: &mut house::Agent<'_>, origin: &str) {
+    let asked = json!({ "function": "() => location.origin" });
+    for _ in 0..600 {
+        let reply = agent.call("browser_evaluate", asked.clone()).await;
+        if reply.structured()["result"] == json!(origin) {
+            return;
+        }
+    }
+    panic!("the page does not come to {origin}");
+}
+
 /// All files of the server but the browser's own profile, with what holds one of these.
 fn holding(dir: &std::path::Path, values: &[&str], found: &mut Vec<String>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -125,8 +137,13 @@ async fn an_agent_signs_in_with_what_it_never_learns() {
         { "target": "#note", "name": "Note", "type": "textbox", "value": "from an agent" },
     ]);
     told.push(agent.ok("browser_fill_form", json!({ "fields": fields })).await.text);
+    told.push(agent.ok("browser_snapshot", json!({})).await.text);
+    for code in ["() => password.value", "() => [...user.value].reverse().join('')"] {
+        let refused = agent.refused("browser_evaluate", json!({ "function": code })).await;
+        assert!(refused.text.contains("a secret"), "{refused}");
+    }
     told.push(agent.ok("browser_click", json!({ "target": "text=Sign in >> nth=-1" })).await.text);
-    agent.until("() => document.title", json!("Welcome")).await;
+    told.push(agent.ok("browser_wait_for", json!({ "text": "Welcome" })).await.text);
 
     let body = arrived.lock().expect("held").pop().expect("it was sent");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now").as_secs();
@@ -160,7 +177,7 @@ async fn an_agent_signs_in_with_what_it_never_learns() {
     told.push(String::from_utf8_lossy(&record).into_owned());
     let values = [USER, PASSWORD, KEY, codes[0].as_str()];
     for text in &told {
-        assert!(values[1..].iter().all(|value| !text.contains(value)), "{text}");
+        assert!(values.iter().all(|value| !text.contains(value)), "{text}");
     }
     let data = house.data_dir().to_owned();
     assert!(data.join("server.log").exists() && data.join("secrets.key").exists());
@@ -195,7 +212,7 @@ async fn elsewhere_a_secret_is_refused_with_words_and_nothing_is_typed() {
     // A page that goes elsewhere as soon as it is touched.
     agent.go(&format!("{shop}/moving")).await;
     let _ = agent.call("browser_type", password("#password")).await;
-    agent.until("() => location.origin", json!(evil)).await;
+    until_at(&mut agent, &evil).await;
     assert_eq!(agent.run("() => password.value").await, "");
     agent.refused("browser_type", password("#password")).await;
 

@@ -55,6 +55,7 @@ impl DoubleRoom {
             present: vec![],
             holder: None,
             floor: FloorView::default(),
+            private: None,
             waiting: vec![],
             help: vec![],
             approvals: vec![],

@@ -3,6 +3,7 @@
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Value, json};
 
+use crate::base::Masks;
 use crate::browser::{ActError, Asked, Dialog, TabInfo};
 
 /// What a tool comes back with.
@@ -40,6 +41,8 @@ pub(super) struct Answer {
     pub structured: Option<Value>,
     /// Base64 and MIME type.
     pub image: Option<(String, &'static str)>,
+    /// What is taken out of all of it before it leaves.
+    pub masks: Masks,
 }
 
 impl Fault {
@@ -67,6 +70,12 @@ impl Answer {
 
     pub fn result(text: impl Into<String>) -> Self {
         Self { result: Some(text.into()), ..Self::default() }
+    }
+
+    /// What it says of the page is left out.
+    pub fn without_page(self) -> Self {
+        let Self { fault, result, code, masks, .. } = self;
+        Self { fault, result, code, masks, ..Self::default() }
     }
 
     fn text(&self) -> String {
@@ -117,7 +126,7 @@ impl Answer {
     }
 
     pub fn into_result(self) -> CallToolResult {
-        let text = self.text();
+        let text = self.masks.mask(&self.text()).into_owned();
         let mut content = Vec::new();
         if !text.is_empty() {
             content.push(ContentBlock::text(text));
@@ -129,10 +138,14 @@ impl Answer {
             Some(_) => CallToolResult::error(content),
             None => CallToolResult::success(content),
         };
-        result.structured_content = match self.fault {
+        let mut structured = match self.fault {
             Some(fault) => Some(json!({ "error": { "code": fault.code, "message": fault.text } })),
             None => self.structured,
         };
+        if let Some(structured) = &mut structured {
+            self.masks.mask_json(structured);
+        }
+        result.structured_content = structured;
         result
     }
 }

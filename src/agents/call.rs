@@ -10,10 +10,11 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::answer::{self, Answer, Done, Fault};
 use super::catalogue;
+use super::private;
 use super::record;
 use super::session::{Held, Session, Shown, Work};
 use super::tool::{Entry, Kind};
-use crate::base::ToolGroups;
+use crate::base::{Before, ToolGroups};
 use crate::browser::{self, Acting, Browser, Fact, Locator, Outline, Snapshot, SnapshotScope, Tab, Watch};
 use crate::policy;
 
@@ -53,6 +54,8 @@ pub(super) struct Call {
     pub browser: Arc<Browser>,
     pub(super) progress: Arc<dyn Progress>,
     pub work: OwnedMutexGuard<Work>,
+    /// When it began, as far as private moments are concerned.
+    since: Before,
 }
 
 /// What an answer shows of the page.
@@ -105,6 +108,7 @@ async fn run(
             browser: Arc::clone(&browser),
             progress: Arc::clone(&progress),
             work,
+            since: browser.privacy().now(),
         };
         let kind = if looks { Kind::Looks } else { entry.kind };
         let page = call.work.current(&browser).map(|attending| attending.tab().url());
@@ -115,13 +119,17 @@ async fn run(
         };
         // What happens after its first call is news to it, whether it asks for news or not.
         call.work.told(&browser);
-        let done = match call.outdated(&arguments) {
+        let tool = entry.tool.name.as_ref();
+        let tab = call.work.current(&browser).map(|attending| Arc::clone(attending.tab()));
+        let private = private::refused(browser.privacy(), tool, tab.as_deref());
+        let done = match private.or_else(|| call.outdated(&arguments)) {
             Some(fault) => Err(fault),
             None => match call.consent(&entry.tool.name, &arguments).await {
                 Ok(()) => (entry.run)(&mut call, arguments.clone()).await,
                 Err(fault) => Err(fault),
             },
         };
+        let done = private::given(browser.privacy(), tool, call.since, done);
         record::end(session, recorded, &done);
         let none_open = |answer: &Answer| answer.tabs.as_ref().is_some_and(|(tabs, _)| tabs.is_empty());
         let doubtful = done.as_ref().map_or(true, none_open);
@@ -136,8 +144,16 @@ async fn run(
                 ));
             }
             _ if went => work = call.work,
-            Ok(answer) => return answer,
-            Err(fault) => return call.failed(fault).await,
+            Ok(answer) => return Answer { masks: browser.privacy().masks().clone(), ..answer },
+            Err(fault) if fault.code == "private" => return Answer::failed(fault),
+            Err(fault) => {
+                let answer = call.failed(fault).await;
+                let answer = match browser.privacy().touched(call.since) {
+                    true => answer.without_page(),
+                    false => answer,
+                };
+                return Answer { masks: browser.privacy().masks().clone(), ..answer };
+            }
         }
     }
     Answer::failed(Fault::new("browser_ended", "the browser keeps ending; try again in a moment"))
@@ -389,9 +405,20 @@ impl Call {
 
     /// Lays a result down as a file and says where it is fetched.
     pub fn file(&self, name: &str, mime: &str, bytes: impl Into<bytes::Bytes>) -> Result<String, Fault> {
-        let (session, size) = (&self.session, bytes.into());
-        let length = size.len();
-        let name = session.shelf.put(&session.room, name, mime, size);
+        let privacy = self.browser.privacy();
+        if privacy.touched(self.since) {
+            return Err(Fault::new(
+                "private",
+                "a person was in a private moment meanwhile; nothing of it is kept",
+            ));
+        }
+        let (session, bytes) = (&self.session, bytes.into());
+        let bytes = match std::str::from_utf8(&bytes) {
+            Ok(text) if privacy.masks().finds(&bytes) => privacy.masks().mask(text).into_owned().into(),
+            _ => bytes,
+        };
+        let length = bytes.len();
+        let name = session.shelf.put(&session.room, name, mime, bytes);
         let name = name.map_err(|why| Fault::new("no_place", why))?;
         let path: String = url_escaped(&name);
         Ok(format!("{length} bytes, to be fetched from /api/rooms/{}/files/{path}", session.room))

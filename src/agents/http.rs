@@ -118,7 +118,7 @@ fn respond(answer: Answer) -> Response {
         Some("unknown_tool" | "unknown_file") => StatusCode::NOT_FOUND,
         Some("bad_argument" | "bad_locator" | "address") => StatusCode::BAD_REQUEST,
         // A person has the floor, or took it.
-        Some("floor" | "preempted") => StatusCode::CONFLICT,
+        Some("floor" | "preempted" | "private") => StatusCode::CONFLICT,
         Some("no_browser" | "browser_ended" | "no_session") => StatusCode::SERVICE_UNAVAILABLE,
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };

@@ -16,6 +16,7 @@ mod handler;
 mod http;
 mod paint;
 mod port;
+mod private;
 mod record;
 mod seat;
 mod secrets;

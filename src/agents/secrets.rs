@@ -84,7 +84,7 @@ impl Call {
                     });
                     given.inspect_err(|why| refused = Some(why.clone()))
                 };
-                let done = acting.fill_secret(target, give).await;
+                let done = acting.fill_secret(target, self.browser.guard(), give).await;
                 done.map_err(|error| match refused {
                     Some(why) => Fault::new("secret", why),
                     None => error.into(),

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit};
 use super::port::Seat;
 use super::shelf::Shelf;
 use super::video::Video;
-use crate::base::{Point, RoomId, ToolGroups};
+use crate::base::{Before, Point, RoomId, ToolGroups};
 use crate::browser::{
     ActError, Attending, Browser, Callout, CalloutStyle, Observer, Outline, Profiling, Tab, Trace,
 };
@@ -52,7 +52,7 @@ pub(super) struct Work {
     isolating: std::sync::Weak<Browser>,
     /// How often people had handed the browser back when it looked last.
     hand_backs: Option<u32>,
-    pub trace: Option<Trace>,
+    pub trace: Option<(Trace, Before)>,
     pub profile: Option<Profiling>,
     pub recording: Option<super::tools::PeopleRecorded>,
     pub paused: Option<super::tools::Program>,

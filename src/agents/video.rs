@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answer::Fault;
-use crate::base::Size;
+use crate::base::{Privacy, Size};
 use crate::browser::{Cast, Screencast, Tab};
 use crate::media::{Film, FilmSettings, Filming};
 
@@ -37,7 +37,13 @@ pub(super) struct Video {
 }
 
 impl Video {
-    pub async fn start(tab: &Tab, name: String, size: Option<Size>, frame_rate: u32) -> Result<Self, Fault> {
+    pub async fn start(
+        tab: &Tab,
+        privacy: Privacy,
+        name: String,
+        size: Option<Size>,
+        frame_rate: u32,
+    ) -> Result<Self, Fault> {
         let place = PLACES.try_acquire().map_err(|_| {
             let text = format!("{MOST_AT_ONCE} recordings run already; stop one with browser_stop_video");
             Fault::new("refused", text)
@@ -50,6 +56,8 @@ impl Video {
         let sink = Arc::clone(&film);
         let most = (size.width(), size.height());
         let screencast = Screencast::start(tab, most, move |cast| match cast {
+            // Of a private moment the film has no frame.
+            Cast::Picture(_) if privacy.is_on() => {}
             Cast::Picture(jpeg) => sink.show(jpeg, Instant::now()),
             Cast::Gone => sink.end(Instant::now()),
         });

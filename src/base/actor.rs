@@ -41,6 +41,17 @@ pub struct Actor {
 }
 
 impl Role {
+    /// Whether somebody of the other role may see what this one is the lowest to see.
+    pub fn includes(self, other: Role) -> bool {
+        let rank = |role| match role {
+            Role::Agent => 0,
+            Role::Viewer => 1,
+            Role::Controller => 2,
+            Role::Admin => 3,
+        };
+        rank(other) >= rank(self)
+    }
+
     pub fn may_watch(self) -> bool {
         true
     }

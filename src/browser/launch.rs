@@ -13,12 +13,13 @@ use tokio::task::JoinHandle;
 use super::client::CdpClient;
 use super::downloads::Downloads;
 use super::frames::Window;
+use super::guard::Guard;
 use super::journal::Journal;
 use super::mux::{Door, GuestOptions, GuestRules, Multiplexer, MuxError, Rules};
 use super::tabs::{self, Refresh, Tab, TabInfo, Tabs};
 use super::uploads::Uploads;
 use super::{Attached, BrowserError, BrowserSettings, CdpError};
-use crate::base::Actor;
+use crate::base::{Actor, Privacy};
 use crate::policy;
 use crate::process::{self, Child, Exit, Program};
 
@@ -36,6 +37,11 @@ pub enum BrowserEvent {
         target: String,
         url: String,
     },
+    /// The focus of a tab has come into a field of secrets, or is in none any more.
+    SecretFocus {
+        target: String,
+        in_field: bool,
+    },
     /// The last event.
     Ended(Exit),
 }
@@ -48,6 +54,8 @@ pub struct Browser {
     chromium: chromiumoxide::Browser,
     door: Door,
     guests: GuestOptions,
+    privacy: Privacy,
+    guard: Guard,
     executable: PathBuf,
     tabs: Tabs,
     refresh: mpsc::Sender<Refresh>,
@@ -135,8 +143,16 @@ impl Browser {
         }
         restore_tabs(&client, &restore).await?;
         let journal = Journal::default();
-        let (tabs, refresh) =
-            tabs::track(client.clone(), mux.clone(), journal.clone(), events.clone()).await?;
+        let (tabs, refresh) = tabs::track(
+            client.clone(),
+            mux.clone(),
+            journal.clone(),
+            settings.privacy.clone(),
+            events.clone(),
+        )
+        .await?;
+        let privacy = settings.privacy.clone();
+        let guard = Guard::start(&mux, tabs.clone(), privacy.clone(), events.clone()).await?;
         let folder = &settings.download_dir;
         let owner = settings.user.uid();
         let downloads = Downloads::start(&client, folder, owner, tabs.clone(), journal.clone()).await?;
@@ -171,6 +187,7 @@ impl Browser {
             download_dir: settings.download_dir.clone(),
             private_dir,
             rules: None,
+            privacy: privacy.clone(),
         };
         let executable = settings.real_executable();
         Ok(Self {
@@ -180,6 +197,8 @@ impl Browser {
             chromium,
             door,
             guests,
+            privacy,
+            guard,
             executable,
             tabs,
             refresh,
@@ -225,6 +244,16 @@ impl Browser {
     /// What happened, in order.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// What must not be seen of it, and when.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
+    }
+
+    /// What keeps watch over private moments in its pages.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     pub fn cdp_client(&self) -> &CdpClient {

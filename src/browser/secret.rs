@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::Locator;
 use super::act::{Acting, FILLABLE, Found, Frame, Outcome, Tries};
 use super::fault::ActError;
+use super::guard::{Field, Guard};
 use super::memory::World;
 use super::reaction::Done;
 use crate::base::Redacted;
@@ -46,6 +47,7 @@ impl Acting<'_> {
     pub async fn fill_secret(
         &self,
         locator: &Locator,
+        guard: &Guard,
         give: impl AsyncFnOnce(&SecretPlace) -> Given,
     ) -> Result<Done, ActError> {
         #[derive(Deserialize)]
@@ -74,11 +76,37 @@ impl Acting<'_> {
         watch.begin();
         let argument =
             json!({ "handle": found.handle, "value": value.reveal(), "origin": place.origin, "fit": fit });
-        let _act = self.permit.begin()?;
-        let filled: Outcome = self.ask_in(&world, &found, "fillSecret", &argument).await?;
-        drop(_act);
-        filled.check()?;
+        let field = self.guarded_field(&found).await?;
+        let act = self.permit.begin()?;
+        // Nobody reads fields of this tab from before the value is there until it is gone.
+        for target in [&field.tab, &field.target, &self.tab.top().id] {
+            self.tab.privacy.seal(target, true);
+        }
+        let filled = self.ask_in::<Outcome>(&world, &found, "fillSecret", &argument).await;
+        drop(act);
+        let filled = filled.and_then(|filled| filled.check());
+        match &filled {
+            Ok(()) => drop(guard.hold(field).await),
+            Err(_) => guard.look_at(&field.tab).await,
+        }
+        filled?;
         self.settle(found, watch, Frame::Soon).await
+    }
+
+    /// The field as the guard of private moments knows it.
+    async fn guarded_field(&self, found: &Found) -> Result<Field, ActError> {
+        let object = self.tab.held(&found.place, found.handle).await?;
+        let (node, _) = self.tab.node(&found.place, &object).await?;
+        let state = self.tab.state.borrow();
+        let mut target = found.place.id.clone();
+        // A frame in the process of its parent is of its parent's target.
+        while let Some(frame) = state.frames.get(&target)
+            && let Some(parent) = &frame.parent
+            && state.frames.get(parent).is_some_and(|above| above.session == frame.session)
+        {
+            target.clone_from(parent);
+        }
+        Ok(Field { tab: self.tab.target().to_owned(), target, node })
     }
 
     async fn ask_in<T: DeserializeOwned>(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::BrowserError;
-use crate::base::Size;
+use crate::base::{Privacy, Size};
 use crate::process::{self, Group, RoomUser};
 
 /// The locked settings, as the managed policy of Chromium.
@@ -25,6 +25,8 @@ pub struct BrowserSettings {
     /// bubblewrap, which puts the managed policies in place.
     pub bubblewrap: PathBuf,
     pub user: RoomUser,
+    /// What must not be seen of it, and when.
+    pub privacy: Privacy,
     /// The limits of its processes.
     pub group: Option<Arc<Group>>,
     /// The sweep's mark: the run directory of this server.

@@ -17,6 +17,7 @@ pub(super) use super::state::Frame;
 pub use super::state::{Chooser, Dialog, PageState};
 use super::watch::Seen;
 use super::{BrowserEvent, SCRIPT, WORLD};
+use crate::base::Privacy;
 
 /// A tab, as others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub struct Tab {
     pub(super) highlighted: AtomicBool,
     pub(super) mux: Multiplexer,
     pub(super) journal: Journal,
+    pub(super) privacy: Privacy,
     /// The watches of agents, oldest first. Held for a moment only.
     pub(super) watches: Mutex<Vec<Weak<Seen>>>,
 }
@@ -63,6 +65,7 @@ struct Tracker {
     client: CdpClient,
     mux: Multiplexer,
     journal: Journal,
+    privacy: Privacy,
     tabs: HashMap<String, Known>,
     /// Page and frame sessions, with the tab they belong to.
     sessions: HashMap<String, String>,
@@ -123,6 +126,7 @@ pub(super) async fn track(
     client: CdpClient,
     mux: Multiplexer,
     journal: Journal,
+    privacy: Privacy,
     events: mpsc::Sender<BrowserEvent>,
 ) -> Result<(Tabs, mpsc::Sender<Refresh>), CdpError> {
     let heard = client.events();
@@ -133,6 +137,7 @@ pub(super) async fn track(
         client,
         mux,
         journal,
+        privacy,
         tabs: HashMap::new(),
         sessions: HashMap::new(),
         families: HashMap::new(),
@@ -345,6 +350,7 @@ impl Tracker {
             highlighted: AtomicBool::new(false),
             mux: self.mux.clone(),
             journal: self.journal.clone(),
+            privacy: self.privacy.clone(),
             watches: Mutex::default(),
         });
         self.sessions.insert(session.id.clone(), info.target_id.clone());

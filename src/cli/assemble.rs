@@ -118,6 +118,7 @@ pub(super) async fn assemble(
         default_effect: settings.default_effect,
         approve_by_elicitation: settings.approve_by_elicitation,
         server_rules,
+        private_from: settings.private_from,
         turn_idle: settings.turn_idle,
         audit: Retention { age: settings.audit_age, bytes: settings.audit_bytes },
         start_url: settings.start_url.clone(),

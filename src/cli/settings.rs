@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::base::{Bitrate, Size, ToolGroups};
+use crate::base::{Bitrate, Role, Size, ToolGroups};
 use crate::floor::Mode;
 use crate::policy::Effect;
 use crate::process::Limits;
@@ -58,6 +58,7 @@ pub struct Settings {
     pub approve_by_elicitation: bool,
     pub rules_file: Option<PathBuf>,
     pub secrets_key_file: Option<PathBuf>,
+    pub private_from: Role,
     pub turn_idle: Duration,
     pub audit_age: Duration,
     pub audit_bytes: u64,

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::settings::{LogFormat, Policies, Settings};
-use crate::base::{Bitrate, Size, ToolGroups};
+use crate::base::{Bitrate, Role, Size, ToolGroups};
 use crate::floor::Mode;
 use crate::policy::Effect;
 use crate::server::wire::IceServer;
@@ -250,6 +250,21 @@ pub(super) const TABLE: &[Setting] = &[
         |s, v| set(&mut s.floor_mode, v)
     ),
     setting!(
+        private_from,
+        Text,
+        "controller",
+        "The lowest role that sees the picture while somebody else is in a private moment: viewer, controller or admin.",
+        |s, v| {
+            set(&mut s.private_from, v)?;
+            match s.private_from {
+                Role::Agent => {
+                    Err("agents never see a private moment; choose viewer, controller or admin".into())
+                }
+                _ => Ok(()),
+            }
+        }
+    ),
+    setting!(
         turn_idle_s,
         Number,
         "60",
@@ -459,6 +474,7 @@ impl Settings {
             approve_by_elicitation: false,
             rules_file: None,
             secrets_key_file: None,
+            private_from: Role::Controller,
             turn_idle: Duration::ZERO,
             room_sleep: Duration::ZERO,
             room_limits: crate::process::Limits::default(),

@@ -82,6 +82,8 @@ pub struct Floor {
     turn: Option<Lease>,
     requests: VecDeque<Actor>,
     hand_backs: u64,
+    /// Whose private moment it is: agents are refused until it is over.
+    private: Option<String>,
     events: VecDeque<FloorEvent>,
     /// What people held comes up, in the name of whoever caused it.
     release: Option<Actor>,
@@ -102,6 +104,7 @@ impl Floor {
             turn: None,
             requests: VecDeque::new(),
             hand_backs: 0,
+            private: None,
             events: VecDeque::new(),
             release: None,
         }
@@ -241,6 +244,9 @@ impl Floor {
         if !actor.role.may_act() {
             return Err(Refusal::MayOnlyWatch { role: actor.role.as_str() });
         }
+        if let Some(by) = &self.private {
+            return Err(Refusal::Private { by: by.clone() });
+        }
         if let Some(lease) = &self.takeover {
             return Err(lease.refusal(now));
         }
@@ -264,6 +270,14 @@ impl Floor {
         self.agents.retain(|(_, life)| life.strong_count() > 0);
         self.agents.push((actor.clone(), permit.life()));
         Ok(Grant::Now(permit))
+    }
+
+    /// A person's private moment begins, or is over. Agents' permits go stale.
+    pub fn handle_private(&mut self, by: Option<&Actor>) {
+        if by.is_some() {
+            self.gates.stop_agents();
+        }
+        self.private = by.map(|actor| actor.name.clone());
     }
 
     /// An agent's act is over; its permit is spent, stale or not. Dropping it does the same.

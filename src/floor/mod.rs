@@ -20,7 +20,9 @@
 mod gate;
 mod machine;
 mod mode;
+mod moment;
 
 pub use gate::{FloorPermit, OnTheWay, Preempted};
 pub use machine::{Floor, Grant, Holder, Touch};
 pub use mode::{FloorEvent, Mode, Refusal};
+pub use moment::{Hand, Moment, MomentCause, MomentEvent, Moments};

@@ -47,6 +47,10 @@ pub enum Refusal {
     CannotHave { name: String },
     #[error("nobody of that name is in the room")]
     NotHere,
+    #[error(
+        "{by} is in a private moment: nothing is seen or done here until it is over; wait, and try again"
+    )]
+    Private { by: String },
     #[error("too many ask for the floor already; try again later")]
     Crowded,
 }

@@ -19,6 +19,7 @@ mod rate;
 mod sharpness;
 mod slot;
 mod stats;
+mod veil;
 mod vpx;
 mod webm;
 mod worker;
@@ -36,6 +37,7 @@ pub use ladder::{Assignments, Ladder, LadderSettings};
 pub use pipeline::{MediaSettings, Pipeline, RungTarget};
 pub use slot::PictureSink;
 pub use stats::{ENCODE_BOUNDS_US, RungCounts};
+pub use veil::veil;
 
 use crate::base::{Codec, Rect, Size};
 

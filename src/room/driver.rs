@@ -2,14 +2,17 @@
 //! who has the floor, what lives and what is brought back. Frames bypass it.
 
 mod people;
+mod private;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
+use self::private::{LONGEST_SECRET, covered, hand};
 use super::camera::Camera;
 use super::handle::{Command, NoFloor, SeatId};
 use super::help::{HelpDesk, HelpEnd};
@@ -24,10 +27,10 @@ use super::rulebook::Rulebook;
 use super::viewers::{Viewers, touch};
 use super::yes::Yes;
 use super::{HelpTask, PageView, Phase, Presence, RoomEvent, RoomSettings, RoomSpec, RoomView, remembered};
-use crate::base::{Actor, ActorKind, CursorImage, Input, PeerId, Size, StampedInput};
+use crate::base::{Actor, ActorKind, CursorImage, Input, PeerId, Privacy, Role, Size, StampedInput};
 use crate::browser::{Browser, BrowserEvent, TabInfo};
 use crate::display::DisplayEvent;
-use crate::floor::{Floor, FloorPermit, Holder, Refusal};
+use crate::floor::{Floor, FloorPermit, Holder, Moments, Refusal};
 use crate::policy::AnswerError;
 use crate::process::Group;
 use crate::rtc::{PeerEvent, Rtc};
@@ -54,6 +57,7 @@ pub(super) struct Ground {
     pub recorder: Recorder,
     /// Its programs' limits, if they have any.
     pub group: Option<Arc<Group>>,
+    pub privacy: Privacy,
 }
 
 /// An agent that waits for a person to be still, or for its turn.
@@ -69,6 +73,13 @@ pub(super) struct Driver<'a> {
     camera: Arc<Camera>,
     lifecycle: Lifecycle,
     floor: Floor,
+    moments: Moments,
+    privacy: Privacy,
+    /// Where what was typed is being covered, as a moment ends.
+    covering: Option<JoinHandle<()>>,
+    /// Tabs with the focus in a field of secrets.
+    secret_focus: HashSet<String>,
+    private_from: Role,
     present: PresentList,
     viewers: Viewers,
     agents: HashMap<SeatId, Actor>,
@@ -96,7 +107,9 @@ pub(super) struct Driver<'a> {
 impl<'a> Driver<'a> {
     /// `asleep`: nothing is started before somebody comes.
     pub fn new(spec: RoomSpec, asleep: bool, ground: Ground, outlets: &'a Outlets) -> Self {
-        let Ground { settings, rtc, camera, rulebook, recorder, group } = ground;
+        let Ground { settings, rtc, camera, rulebook, recorder, group, privacy } = ground;
+        // A driver before this one may have failed in the middle of one.
+        privacy.end();
         let mut lifecycle = Lifecycle::new(Instant::now());
         if asleep {
             lifecycle.handle_slept(Instant::now());
@@ -111,9 +124,14 @@ impl<'a> Driver<'a> {
             floor: Floor::new(settings.settle)
                 .in_mode(spec.mode.unwrap_or(settings.mode))
                 .with_idle(settings.turn_idle),
+            moments: Moments::default(),
+            privacy: privacy.clone(),
+            covering: None,
+            secret_focus: HashSet::new(),
+            private_from: settings.private_from,
             hears_clients: settings.approve_by_elicitation,
             size: spec.size,
-            parts: Parts::new(spec, settings, Arc::clone(&camera), group),
+            parts: Parts::new(spec, settings, Arc::clone(&camera), group, privacy),
             camera,
             outlets,
             lifecycle,
@@ -157,6 +175,10 @@ impl<'a> Driver<'a> {
                     None => self.stop().await,
                 },
                 event = self.parts.next() => self.handle_part(event),
+                () = covered(&mut self.covering) => {
+                    self.covering = None;
+                    self.moments.handle_covered();
+                }
                 () = timer => {}
             }
         }
@@ -168,6 +190,8 @@ impl<'a> Driver<'a> {
         while let Some(Action::Start(part)) = self.lifecycle.poll_action(now) {
             self.parts.begin(part, &self.tabs);
         }
+        self.moments.handle_timeout(now);
+        self.tell_moments();
         self.floor.handle_timeout(now);
         self.tell_floor();
         self.grant_floor(now);
@@ -193,6 +217,7 @@ impl<'a> Driver<'a> {
             self.help.poll_timeout(),
             self.yes.poll_timeout(),
             self.idle.poll_timeout(),
+            self.moments.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -208,6 +233,7 @@ impl<'a> Driver<'a> {
                 self.present.enter(&actor);
                 self.wake();
                 self.floor.handle_here(&actor.id);
+                self.moments.handle_here(&actor.id);
                 tracing::info!(room = %self.parts.id(), actor = %actor.id, role = actor.role.as_str(), "entered");
                 if actor.kind() == ActorKind::Agent {
                     self.agents.insert(seat, actor);
@@ -310,6 +336,7 @@ impl<'a> Driver<'a> {
             self.ledger.left(&actor);
             self.release(&actor);
             self.floor.handle_gone(Instant::now(), &actor.id);
+            self.moments.handle_gone(Instant::now(), &actor.id);
             self.yes.handle_gone(Instant::now(), &actor.id);
             self.help.handle_gone(Instant::now(), &actor.id);
         }
@@ -360,8 +387,18 @@ impl<'a> Driver<'a> {
                 return;
             }
         };
+        if let Some(hand) = hand(&stamped.input) {
+            let actor = actor.clone();
+            self.moments.handle_act(now, &actor, hand);
+            // Before the letter is on its way.
+            self.tell_moments();
+        }
+        let Some(actor) = self.viewers.actor(peer) else { return };
         let page = self.tabs.iter().find(|tab| tab.front).map(|tab| tab.url.as_str());
-        self.ledger.handle_input(actor, &stamped.input, page);
+        // Of a password even its length is nobody's business.
+        if !self.privacy.is_on() {
+            self.ledger.handle_input(actor, &stamped.input, page);
+        }
         let at = match &stamped.input {
             Input::Move(at) => Some((*at, false)),
             Input::Button { at, down, .. } => Some((*at, *down)),
@@ -418,6 +455,8 @@ impl<'a> Driver<'a> {
                 self.ledger.part_ended(part, &reason);
                 self.parts.drop_part(part);
                 if part == Part::Browser {
+                    self.secret_focus.clear();
+                    self.look_at_focus();
                     self.yes.handle_browser_ended(now);
                 }
                 self.outlets.browser.send_replace(self.parts.browser());
@@ -427,18 +466,37 @@ impl<'a> Driver<'a> {
                 DisplayEvent::Cursor(cursor) => {
                     self.outlets.cursor.send_replace(Some(cursor));
                 }
+                DisplayEvent::Clipboard(text) if self.privacy.is_on() => {
+                    // What is copied in private is for the field that it goes into.
+                    if text.len() <= LONGEST_SECRET {
+                        self.privacy.masks().add(&text);
+                    }
+                }
                 DisplayEvent::Clipboard(text) => {
+                    let text = self.privacy.masks().mask(&text).into_owned();
                     let _ = self.outlets.events.send(RoomEvent::Clipboard { text });
                 }
                 DisplayEvent::Resized(size) => {
                     self.size = size;
                     self.parts.set_size(size);
                     self.viewers.resized(size);
+                    self.draw_veil();
                 }
                 DisplayEvent::Ended { .. } => {}
             },
             Begun::Browser(event) => match event {
-                BrowserEvent::Tabs(tabs) => self.tabs = tabs,
+                BrowserEvent::Tabs(tabs) => {
+                    self.secret_focus.retain(|tab| tabs.iter().any(|open| open.target == *tab));
+                    self.tabs = tabs;
+                    self.look_at_focus();
+                }
+                BrowserEvent::SecretFocus { target, in_field } => {
+                    match in_field {
+                        true => drop(self.secret_focus.insert(target)),
+                        false => drop(self.secret_focus.remove(&target)),
+                    }
+                    self.look_at_focus();
+                }
                 BrowserEvent::TabCrashed { .. } | BrowserEvent::Ended(_) => {}
             },
         }
@@ -454,11 +512,10 @@ impl<'a> Driver<'a> {
             }
         };
         let waiting = self.waiting.iter().map(|waiting| waiting.actor.name.clone()).collect();
-        let page = self
-            .tabs
-            .iter()
-            .find(|tab| tab.front)
-            .map(|tab| PageView { title: tab.title.clone(), url: tab.url.clone() });
+        let page = self.tabs.iter().find(|tab| tab.front).map(|tab| {
+            let masks = self.privacy.masks();
+            PageView { title: masks.mask(&tab.title).into_owned(), url: masks.mask(&tab.url).into_owned() }
+        });
         let view = RoomView {
             id: self.parts.id().clone(),
             size: self.size,
@@ -466,6 +523,7 @@ impl<'a> Driver<'a> {
             present: self.present.view(),
             holder,
             floor: self.floor_view(),
+            private: self.private_view(),
             waiting,
             help: self.help.view(),
             approvals: self.yes.view(),

@@ -13,7 +13,7 @@ use super::presence::PresentList;
 use super::record::{Entry, Outcome, RecordError, RecordKind, Recorder, redact};
 use super::{FloorAsk, HelpAnswer};
 use crate::base::{Actor, ActorId, Input, Size};
-use crate::floor::{FloorEvent, Holder, Refusal};
+use crate::floor::{FloorEvent, Holder, MomentCause, MomentEvent, Refusal};
 use crate::policy::{Answer, AnswerError, ApprovalId, ApprovalView, End, Event};
 
 /// The longest words of somebody, in characters.
@@ -158,6 +158,7 @@ impl Ledger {
             FloorAsk::Withdraw => ("withdraw", None),
             FloorAsk::Give { to } => ("give", Some(to)),
             FloorAsk::Mode { .. } => ("mode", None),
+            FloorAsk::Private { .. } => ("private", None),
         };
         let entry = Entry::new(RecordKind::Floor, what).by(actor).details(json!({ "to": to }));
         match (done, ask) {
@@ -166,6 +167,20 @@ impl Ledger {
             }
             (Ok(()), FloorAsk::Withdraw | FloorAsk::Give { .. }) => self.recorder.note(entry),
             (Ok(()), _) => {}
+        }
+    }
+
+    /// A private moment began, or is over.
+    pub fn private(&mut self, event: &MomentEvent) {
+        let entry = |what: &str| Entry::new(RecordKind::Floor, what);
+        match event {
+            MomentEvent::Began { by, cause } => {
+                let by_field = *cause == MomentCause::Field;
+                self.recorder
+                    .note(entry("private moment begins").by(by).details(json!({ "by_field": by_field })));
+            }
+            MomentEvent::Ended { .. } => self.recorder.note(entry("private moment ends")),
+            MomentEvent::Ending => {}
         }
     }
 

@@ -41,5 +41,5 @@ pub use secrets::{NoSecret, Secrets, UsableSecret};
 pub use settings::{Programs, RoomSettings};
 pub use view::{
     FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
-    RoomEvent, RoomView, Settled,
+    PrivateView, RoomEvent, RoomView, Settled,
 };

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::camera::Camera;
 use super::lifecycle::Part;
 use super::{Profile, RoomSettings, RoomSpec};
-use crate::base::{RoomId, Size};
+use crate::base::{Privacy, RoomId, Size};
 use crate::browser::{Browser, BrowserEvent, BrowserSettings, RestoredTab, TabInfo};
 use crate::display::{Display, DisplayEvent, DisplaySettings};
 use crate::media::Pipeline;
@@ -46,6 +46,7 @@ pub(super) struct Parts {
     size: Size,
     /// The limits of everything that is started here.
     group: Option<Arc<Group>>,
+    privacy: Privacy,
     /// What the browser kept is to be thrown away before it starts.
     anew: bool,
     display_events: Option<mpsc::Receiver<DisplayEvent>>,
@@ -70,11 +71,13 @@ impl Parts {
         settings: Arc<RoomSettings>,
         camera: Arc<Camera>,
         group: Option<Arc<Group>>,
+        privacy: Privacy,
     ) -> Self {
         let (report, results) = mpsc::channel(4);
         Self {
             size: spec.size,
             group,
+            privacy,
             anew: spec.options.profile == Profile::Discard,
             spec,
             settings,
@@ -318,6 +321,7 @@ impl Parts {
             bubblewrap: settings.programs.bubblewrap.clone().unwrap_or_default(),
             user: settings.user.clone(),
             group: self.group.clone(),
+            privacy: self.privacy.clone(),
             mark: settings.mark().to_owned(),
             run_dir: self.private(settings.room_run_dir(self.id()).join("browser"))?,
             profile_dir: self.private(room_dir.join("profile"))?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::record::Retention;
-use crate::base::{Bitrate, RoomId, Size};
+use crate::base::{Bitrate, Role, RoomId, Size};
 use crate::floor::Mode;
 use crate::policy::{Effect, RuleSet};
 use crate::process::{Groups, Limits, RoomUser};
@@ -24,6 +24,8 @@ pub struct RoomSettings {
     /// For 1280x720; other sizes in proportion to their area.
     pub max_bitrate: Bitrate,
     pub min_bitrate: Bitrate,
+    /// The lowest role that sees the picture while somebody else is in a private moment.
+    pub private_from: Role,
     /// How long a person must be still before an agent goes on.
     pub settle: Duration,
     /// Who may act in a room that does not say so itself.

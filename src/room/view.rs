@@ -22,6 +22,9 @@ pub struct RoomView {
     /// Who acts now; nothing when nobody does.
     pub holder: Option<Presence>,
     pub floor: FloorView,
+    /// A person is alone with the page: agents see and do nothing until it is over.
+    #[serde(default)]
+    pub private: Option<PrivateView>,
     /// Names of agents that wait for a person to be still.
     pub waiting: Vec<String>,
     /// What agents ask of people, oldest first.
@@ -83,6 +86,17 @@ pub struct FloorView {
     pub hand_backs: u32,
 }
 
+/// A private moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct PrivateView {
+    /// Whose it is.
+    pub by: Presence,
+    /// By itself, since the focus is in a field of secrets; else by hand.
+    pub by_field: bool,
+    /// The lowest role that sees the picture meanwhile; all below it see none.
+    pub from: Role,
+}
+
 /// What somebody does about the floor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -106,6 +120,8 @@ pub enum FloorAsk {
     },
     /// From now on, this is who may act.
     Mode { mode: Mode },
+    /// I am alone with the page: agents are blind, viewers see none of it; or no longer.
+    Private { on: bool },
 }
 
 /// An agent asks a person to do something.

@@ -11,7 +11,7 @@ use super::RoomSettings;
 use super::handle::SeatId;
 use super::parts::Parts;
 use super::port::{RoomError, ViewerKind};
-use crate::base::{Actor, Bitrate, Button, Codec, Input, PeerId, RoomId, Size};
+use crate::base::{Actor, ActorId, Bitrate, Button, Codec, EncodedFrame, Input, PeerId, Role, RoomId, Size};
 use crate::floor::Touch;
 use crate::media::{self, Assignments, Ladder, LadderSettings, RungTarget};
 use crate::rtc::{Connect, PeerEvent, PeerKind, Rtc, RtcError};
@@ -47,6 +47,26 @@ pub(super) struct Viewers {
     /// What encoders and connections were last told.
     assigned: Assignments,
     watched: bool,
+    /// Who sees nothing of the room now, while somebody is in a private moment.
+    veil: Option<Veil>,
+    /// Black pictures, made when they are first needed.
+    black: HashMap<(Codec, Size), EncodedFrame>,
+}
+
+/// The border between those who see a private moment and those who do not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Veil {
+    /// Whose moment it is.
+    pub by: ActorId,
+    /// The lowest role that sees it.
+    pub from: Role,
+    pub size: Size,
+}
+
+impl Veil {
+    pub fn hides_from(&self, actor: &Actor) -> bool {
+        actor.id != self.by && !self.from.includes(actor.role)
+    }
 }
 
 impl Viewers {
@@ -66,6 +86,8 @@ impl Viewers {
             max_bitrate: settings.max_bitrate,
             assigned: Assignments::default(),
             watched: false,
+            veil: None,
+            black: HashMap::new(),
         }
     }
 
@@ -114,6 +136,9 @@ impl Viewers {
         // the key frame that the viewer needs.
         let line = Line { seat, codec: connected.codec, connected_at: None };
         self.peers.insert(connected.peer, line);
+        if let Some(veil) = self.veil.clone().filter(|veil| veil.hides_from(&actor)) {
+            self.draw(connected.peer, connected.codec, veil.size);
+        }
         let seat = self.seats.get_mut(&seat);
         if let Some(seat) = &seat {
             seat.gone.send_replace(false);
@@ -169,6 +194,42 @@ impl Viewers {
         if let Some(display) = parts.display() {
             display.watch(self.watched);
         }
+    }
+
+    /// A private moment begins, or is over. Whoever is not to see it gets
+    /// nothing of what is captured from now on.
+    pub fn handle_veil(&mut self, veil: Option<Veil>) {
+        self.veil = veil;
+        let lines: Vec<_> = self
+            .peers
+            .iter()
+            .filter_map(|(peer, line)| Some((*peer, line.codec, self.seats.get(&line.seat)?.actor.clone())))
+            .collect();
+        for (peer, codec, actor) in lines {
+            match self.veil.as_ref().filter(|veil| veil.hides_from(&actor)).map(|veil| veil.size) {
+                Some(size) => self.draw(peer, codec, size),
+                None => self.rtc.set_veil(peer, None),
+            }
+        }
+    }
+
+    fn draw(&mut self, peer: PeerId, codec: Codec, size: Size) {
+        let black = match self.black.get(&(codec, size)) {
+            Some(black) => black.clone(),
+            None => match media::veil(self.room.clone(), codec, size) {
+                Ok(black) => {
+                    self.black.clear();
+                    self.black.insert((codec, size), black.clone());
+                    black
+                }
+                Err(error) => {
+                    // Without a picture to show there is no connection to show it on.
+                    tracing::warn!(room = %self.room, %error, "a viewer is put out of a private moment");
+                    return self.rtc.disconnect(peer);
+                }
+            },
+        };
+        self.rtc.set_veil(peer, Some(black));
     }
 
     pub fn close(&mut self) {

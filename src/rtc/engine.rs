@@ -222,6 +222,9 @@ impl Engine {
     }
 
     fn handle_frame(&mut self, frame: EncodedFrame) {
+        if self.shared.veiled.load(Ordering::Acquire) {
+            self.handle_notes();
+        }
         if !self.peers.values().any(|peer| peer.takes(&frame.room, frame.rung)) {
             return;
         }
@@ -244,7 +247,14 @@ impl Engine {
 
     fn handle_notes(&mut self) {
         let now = Instant::now();
+        self.shared.veiled.store(false, Ordering::Release);
         let notes = std::mem::take(&mut *lock(&self.shared.notes));
+        for (id, veil) in notes.veils {
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.set_veil(now, veil.map(|frame| Arc::new(Packets::new(frame))), &mut self.lines);
+                self.lines.flush();
+            }
+        }
         for (id, rung) in notes.rungs {
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.set_rung(now, rung);

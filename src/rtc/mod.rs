@@ -29,7 +29,7 @@ pub use codec::{Channel, Echo, MAX_CLIPBOARD, MAX_TEXT, Malformed, Message, is_n
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -221,6 +221,8 @@ struct Shared {
     frames_dropped: AtomicU64,
     notes: Mutex<Notes>,
     noted: Notify,
+    /// A veil is among the notes: it comes before any frame delivered after it.
+    veiled: AtomicBool,
     peers: Mutex<HashMap<PeerId, PeerStats>>,
     totals: watch::Sender<Totals>,
 }
@@ -230,6 +232,8 @@ struct Shared {
 struct Notes {
     rungs: BTreeMap<PeerId, Rung>,
     ended: BTreeSet<PeerId>,
+    /// Who is to see one picture instead of the room's, or the room's again.
+    veils: BTreeMap<PeerId, Option<EncodedFrame>>,
     /// Rungs that lost a frame to a full queue.
     broken: BTreeSet<(RoomId, Rung)>,
 }
@@ -278,6 +282,7 @@ impl Rtc {
             frames_dropped: AtomicU64::new(0),
             notes: Mutex::default(),
             noted: Notify::new(),
+            veiled: AtomicBool::new(false),
             peers: Mutex::default(),
             totals: watch::Sender::new(Totals::default()),
             settings,
@@ -308,6 +313,16 @@ impl Rtc {
         self.note(|notes| {
             notes.rungs.insert(peer, rung);
         });
+    }
+
+    /// From now on a viewer gets this key frame of its codec and nothing of the
+    /// room; with nothing, the room again. No frame that is delivered after
+    /// this is sent before it has come true.
+    pub fn set_veil(&self, peer: PeerId, veil: Option<EncodedFrame>) {
+        self.note(|notes| {
+            notes.veils.insert(peer, veil);
+        });
+        self.shared.veiled.store(true, Ordering::Release);
     }
 
     /// Ends a viewer. `Closed(Ended)` follows.

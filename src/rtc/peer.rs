@@ -72,6 +72,8 @@ pub(super) struct Peer {
     media: Media,
     feed: Feed,
     pending: VecDeque<Pending>,
+    /// The one picture that it gets in place of the room's.
+    veil: Option<Arc<Packets>>,
     /// With the time of the picture that is the first to show it.
     echoes: Vec<(Instant, InputStamp)>,
     channels: Channels,
@@ -173,6 +175,7 @@ impl Peer {
             },
             feed: Feed::new(first_rung(codec)),
             pending: VecDeque::new(),
+            veil: None,
             echoes: Vec::new(),
             channels: Channels::default(),
             opened: now,
@@ -191,7 +194,8 @@ impl Peer {
 
     /// When to call `handle_timeout`.
     pub fn wake(&self) -> Instant {
-        let anew = self.connected.then(|| self.feed.ask_anew_at()).flatten();
+        let waits = self.connected && self.veil.is_none();
+        let anew = waits.then(|| self.feed.ask_anew_at()).flatten();
         let soonest = anew.map_or(self.wake, |anew| anew.min(self.wake));
         if self.outbox.has_waiting() {
             soonest.min(Instant::now() + Duration::from_millis(5))
@@ -210,7 +214,7 @@ impl Peer {
 
     /// Whether frames of this rung can be of use to this peer.
     pub fn takes(&self, room: &RoomId, rung: Rung) -> bool {
-        self.connected && self.room == *room && self.feed.target().codec == rung.codec
+        self.connected && self.veil.is_none() && self.room == *room && self.feed.target().codec == rung.codec
     }
 
     pub fn accepts(&self, receive: &Str0mInput) -> bool {
@@ -253,7 +257,7 @@ impl Peer {
 
     pub fn handle_timeout(&mut self, now: Instant, lines: &mut impl Lines) {
         self.outbox.flush();
-        if self.connected && self.feed.ask_anew_at().is_some_and(|at| now >= at) {
+        if self.connected && self.veil.is_none() && self.feed.ask_anew_at().is_some_and(|at| now >= at) {
             self.ask_key_frame(now);
         }
         if now >= self.wake {
@@ -279,7 +283,7 @@ impl Peer {
         let mine = mine.map(|echo| (packets.captured_at, *echo));
         let room = ECHOES.saturating_sub(self.echoes.len());
         self.echoes.extend(mine.take(room));
-        if !self.connected {
+        if !self.connected || self.veil.is_some() {
             return;
         }
         let was_waiting = self.feed.is_waiting();
@@ -308,6 +312,23 @@ impl Peer {
                 self.feed.broken();
                 self.ask_key_frame(now);
             }
+        }
+    }
+
+    /// One picture in place of the room's, or the room's again from its next key
+    /// frame on. What waits for the line is forgotten either way.
+    pub fn set_veil(&mut self, now: Instant, veil: Option<Arc<Packets>>, lines: &mut impl Lines) {
+        let lifted = self.veil.is_some() && veil.is_none();
+        let drawn = veil.is_some();
+        self.veil = veil;
+        if drawn || lifted {
+            self.stats.skipped += self.pending.len() as u64;
+            self.pending.clear();
+            self.feed.broken();
+        }
+        if self.connected && (drawn || lifted) {
+            self.ask_key_frame(now);
+            self.drive(now, lines);
         }
     }
 
@@ -570,6 +591,14 @@ impl Peer {
     }
 
     fn ask_key_frame(&mut self, now: Instant) {
+        if let Some(veil) = &self.veil {
+            // The same picture again is all the answer there is.
+            if self.pending.is_empty() {
+                let timestamp = self.media.timestamp.unwrap_or_default();
+                self.pending.push_back(Pending { packets: Arc::clone(veil), timestamp, since: now });
+            }
+            return;
+        }
         if self.feed.ask(now) {
             self.outbox.push(PeerEvent::KeyFrameNeeded(self.feed.target()));
         }

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::error::{ApiError, ErrorBody};
 use crate::base::ActorId;
 use crate::floor::Mode;
-use crate::room::{FloorAsk, FloorView, Presence, Room};
+use crate::room::{FloorAsk, FloorView, Presence, PrivateView, Room};
 
 /// Who may act in a room, and who does.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,6 +25,8 @@ pub(super) struct FloorState {
     holder: Option<Presence>,
     /// Names of agents that wait.
     waiting: Vec<String>,
+    /// A person's private moment, if one is on.
+    private: Option<PrivateView>,
 }
 
 /// Who may act from now on.
@@ -32,6 +34,13 @@ pub(super) struct FloorState {
 #[serde(deny_unknown_fields)]
 pub(super) struct FloorChange {
     mode: Mode,
+}
+
+/// Whether somebody is alone with the page from now on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Private {
+    on: bool,
 }
 
 /// A word that goes with a hand-back.
@@ -79,7 +88,8 @@ impl AtFloor {
         let view = self.room.view();
         let view = view.borrow();
         let (floor, holder, waiting) = (view.floor.clone(), view.holder.clone(), view.waiting.clone());
-        Json(FloorState { floor, holder, waiting })
+        let private = view.private.clone();
+        Json(FloorState { floor, holder, waiting, private })
     }
 
     async fn ask(self, ask: FloorAsk) -> Result<Json<FloorState>, ApiError> {
@@ -122,6 +132,16 @@ pub(super) async fn handback(
     OptionalBody(said): OptionalBody<HandBack>,
 ) -> Result<Json<FloorState>, ApiError> {
     at.ask(FloorAsk::HandBack { note: said.note }).await
+}
+
+/// Begins or ends a private moment: agents see and do nothing meanwhile, people below the role of
+/// the setting `private_from` see no picture. It ends by whoever began it, or by an admin; whoever
+/// is not in the room has it for a minute.
+#[utoipa::path(post, path = "/api/rooms/{room}/floor/private", params(("room" = String, Path)), request_body = Private, responses(
+    (status = 200, body = FloorState), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+    (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 415, body = ErrorBody)))]
+pub(super) async fn private(at: AtFloor, Body(private): Body<Private>) -> Result<Json<FloorState>, ApiError> {
+    at.ask(FloorAsk::Private { on: private.on }).await
 }
 
 /// Asks for the floor. A free one, and one that an agent has, is had at once.

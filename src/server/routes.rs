@@ -47,6 +47,7 @@ pub fn router(context: &Context) -> Router {
         .route("/api/rooms/{room}/floor/handback", post(floor::handback))
         .route("/api/rooms/{room}/floor/request", post(floor::request))
         .route("/api/rooms/{room}/floor/give", post(floor::give))
+        .route("/api/rooms/{room}/floor/private", post(floor::private))
         .route("/api/rooms/{room}/pick", post(pick::pick))
         .route("/api/rooms/{room}/rules/test", post(rules::test))
         .route("/api/rooms/{room}/audit", get(audit::search))

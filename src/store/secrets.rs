@@ -217,7 +217,7 @@ mod tests {
             "UPDATE secrets SET name = 'bank'",
             "UPDATE secrets SET kind = 'text'",
             "UPDATE secrets SET room = 'main'",
-            "UPDATE secrets SET sealed = sealed || x'00'",
+            "UPDATE secrets SET sealed = substr(sealed, 2)",
         ] {
             store.put_secret(shop.clone(), value("hunter22")).await.expect("kept");
             store.tamper(|connection| connection.execute(change, [])).await.expect("changed");

@@ -41,11 +41,14 @@ async fn a_secret_is_set_only_in_the_document_and_field_that_were_looked_at() {
     };
     let fill = async |target: &str, fit: SecretFit| {
         let give = given(fit);
-        hand.acting(3000).fill_secret(&at(target), async |place: &SecretPlace| give(place)).await
+        hand.acting(3000)
+            .fill_secret(&at(target), browser.guard(), async |place: &SecretPlace| give(place))
+            .await
     };
     fill("#password", SecretFit::Password).await.expect("filled");
     assert_eq!(hand.js("() => document.querySelector('#password').value").await, VALUE);
     assert_eq!(hand.js("() => heard.join()").await, "password input,password change");
+    assert!(browser.privacy().is_sealed(hand.tab.target()), "nobody reads fields here now");
     fill("#text", SecretFit::Line).await.expect("filled");
     fill("#code", SecretFit::Code).await.expect("filled");
 
@@ -62,7 +65,7 @@ async fn a_secret_is_set_only_in_the_document_and_field_that_were_looked_at() {
             seen = Some(place.clone());
             Err("no".to_owned()) as Given
         };
-        assert_eq!(why(hand.acting(3000).fill_secret(&at(target), refuse).await), "no");
+        assert_eq!(why(hand.acting(3000).fill_secret(&at(target), browser.guard(), refuse).await), "no");
         let seen = seen.expect("asked");
         assert_eq!((seen.origin.as_str(), seen.fits), (desk.site.as_str(), fits), "{target}");
     }
@@ -72,7 +75,7 @@ async fn a_secret_is_set_only_in_the_document_and_field_that_were_looked_at() {
         Err("no".to_owned()) as Given
     };
     let inside = at("locator('#sandboxed').contentFrame().locator('#inside')");
-    why(hand.acting(5000).fill_secret(&inside, refuse).await);
+    why(hand.acting(5000).fill_secret(&inside, browser.guard(), refuse).await);
     assert_eq!(origin, "null", "a sandboxed frame has no origin");
 
     // What changes when it gets the focus.
@@ -91,7 +94,7 @@ async fn a_secret_is_set_only_in_the_document_and_field_that_were_looked_at() {
                 .await;
             Ok((Redacted::new(VALUE.to_owned()), SecretFit::Password)) as Given
         };
-        let refused = why(hand.acting(9000).fill_secret(&at("#runaway"), give).await);
+        let refused = why(hand.acting(9000).fill_secret(&at("#runaway"), browser.guard(), give).await);
         assert!(refused.contains("went elsewhere") || refused.contains("removed"), "{refused}");
         assert_eq!(hand.js("() => document.querySelector('#runaway').value").await, "");
     }

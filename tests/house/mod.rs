@@ -109,8 +109,17 @@ impl House {
         let app = axum::Router::new()
             .route("/", get(|| async { Html(include_str!("../pages/tools.html")) }))
             .route("/floor", get(|| async { Html(include_str!("../pages/floor.html")) }))
+            .route(
+                "/login",
+                get(|| async { Html(include_str!("../pages/login.html")) }).post(|body: String| async move {
+                    Html(format!(
+                        "<!doctype html><title>Welcome</title><h1>Welcome</h1><p>You sent {} bytes</p>",
+                        body.len()
+                    ))
+                }),
+            )
             .route("/other", get(|| async { Html("<!doctype html><title>Other</title><h1>Other</h1>") }))
-            .route("/api/item", get(|| async { "an item" }))
+            .route("/api/item", get(|| async { "an item" }).post(|body: String| async { body }))
             .route(
                 "/file.txt",
                 get(|| async { ([("content-disposition", "attachment")], "hello from a file") }),
@@ -294,9 +303,18 @@ impl House {
 
     /// The same, with the end of what keeps the seat: when it is aborted, the person has left.
     pub async fn person_of(&self, token: &str) -> (Viewer, tokio::task::JoinHandle<()>) {
+        let options = ViewerOptions { data_channels: true, ..ViewerOptions::default() };
+        self.person_with(token, options).await
+    }
+
+    /// The same, with a viewer of one's own making.
+    pub async fn person_with(
+        &self,
+        token: &str,
+        options: ViewerOptions,
+    ) -> (Viewer, tokio::task::JoinHandle<()>) {
         let mut socket = self.socket("/api/rooms/main/ws", token).await;
         let (back, kept) = tokio::sync::oneshot::channel();
-        let options = ViewerOptions { data_channels: true, ..ViewerOptions::default() };
         let viewer = Viewer::connect(options, |sdp| async move {
             let offer = serde_json::to_string(&ClientMessage::Offer { sdp }).expect("json");
             socket.send(Message::text(offer)).await.map_err(|error| error.to_string())?;

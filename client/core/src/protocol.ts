@@ -59,6 +59,10 @@ present: Array<Presence>,
  */
 holder: Presence | null, floor: FloorView, 
 /**
+ * A person is alone with the page: agents see and do nothing until it is over.
+ */
+private: PrivateView | null, 
+/**
  * Names of agents that wait for a person to be still.
  */
 waiting: Array<string>, 
@@ -113,7 +117,7 @@ hand_backs: number, };
 /**
  * What somebody does about the floor.
  */
-export type FloorAsk = { "kind": "takeover" } | { "kind": "hand-back", note: string, } | { "kind": "request" } | { "kind": "withdraw" } | { "kind": "give", to: string, } | { "kind": "mode", mode: Mode, };
+export type FloorAsk = { "kind": "takeover" } | { "kind": "hand-back", note: string, } | { "kind": "request" } | { "kind": "withdraw" } | { "kind": "give", to: string, } | { "kind": "mode", mode: Mode, } | { "kind": "private", on: boolean, };
 
 /**
  * Who may act in a room.

@@ -107,7 +107,7 @@ impl Tool for StartTrace {
         if call.work.trace.is_some() {
             return Err(Fault::new("refused", "a trace runs already; end it with browser_stop_tracing"));
         }
-        call.work.trace = Some(Trace::start(&tab).await?);
+        call.work.trace = Some((Trace::start(&tab).await?, call.browser.privacy().now()));
         if self.reload == Some(true) {
             let held = call.floor().await?;
             tab.navigate(held.permit(), &tab.url(), within(PAGE)).await?;
@@ -124,9 +124,14 @@ impl Tool for StopTrace {
 
     async fn run(self, call: &mut Call) -> Done {
         let trace = call.work.trace.take();
-        let trace =
+        let (trace, since) =
             trace.ok_or_else(|| Fault::new("refused", "no trace runs; begin with browser_start_tracing"))?;
         let recorded = trace.stop().await?;
+        if call.browser.privacy().touched(since) {
+            let text =
+                "a person's private moment is within this trace, so it is thrown away; begin a new one";
+            return Err(Fault::new("private", text));
+        }
         let name = self.filename.as_deref().unwrap_or("trace.json");
         let filed = call.file(name, "application/json", recorded.json)?;
         let text = format!("{}\n\nTrace: {filed}", recorded.analysis);

@@ -59,7 +59,11 @@ impl Tool for Start {
         let tab = call.tab().await?;
         let history = Arc::new(Mutex::new(Holders::default()));
         let holders = Aborted(tokio::spawn(keep(call.session.seat.view(), Arc::clone(&history))));
-        let by_person = move |at: f64| history.lock().unwrap_or_else(PoisonError::into_inner).was_person(at);
+        let privacy = call.browser.privacy().clone();
+        // What is done in private is nobody's, as far as a recording is concerned.
+        let by_person = move |at: f64| {
+            !privacy.is_on() && history.lock().unwrap_or_else(PoisonError::into_inner).was_person(at)
+        };
         let recording = Recording::start(&call.browser, &tab, Arc::new(by_person)).await?;
         call.work.recording = Some(PeopleRecorded { recording, _holders: holders });
         call.session.tell_besides("records what people do");

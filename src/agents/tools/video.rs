@@ -123,7 +123,8 @@ impl Tool for StartVideo {
             return Err(Fault::argument(format!("fps is from 1 to {MOST_RATE}, not {rate}")));
         }
         let tab = call.tab().await?;
-        let mut video = Video::start(&tab, name, size, rate.round() as u32).await?;
+        let mut video =
+            Video::start(&tab, call.browser.privacy().clone(), name, size, rate.round() as u32).await?;
         if self.cursor == Some(true) {
             video.cursor = true;
             call.work.callouts = Some(Arc::new(CalloutStyle {

@@ -231,6 +231,87 @@ pub fn kind(method: &str) -> Kind {
     DOMAINS.get(domain).copied().unwrap_or(Kind::Look)
 }
 
+/// What keeps a client's picture of tabs and frames whole and shows nothing of
+/// a page. It goes on during a person's private moment.
+pub fn is_plumbing(method: &str, params: Option<&RawValue>) -> bool {
+    #[derive(Deserialize)]
+    struct Script<'a> {
+        #[serde(borrow)]
+        source: std::borrow::Cow<'a, str>,
+    }
+    let (domain, name) = method.split_once('.').unwrap_or_default();
+    match (domain, name) {
+        (_, "enable" | "disable") | ("Target" | "Emulation" | "Schema", _) => true,
+        (
+            "Page",
+            "getFrameTree"
+            | "createIsolatedWorld"
+            | "setLifecycleEventsEnabled"
+            | "setInterceptFileChooserDialog"
+            | "stopScreencast"
+            | "getNavigationHistory",
+        )
+        | ("Runtime", "addBinding" | "removeBinding" | "releaseObject" | "releaseObjectGroup")
+        | ("Network", "setCacheDisabled" | "setBypassServiceWorker")
+        | ("Browser", "getVersion" | "getWindowForTarget" | "close" | "setDownloadBehavior")
+        | ("ServiceWorker", _)
+        | ("Log", _) => true,
+        // Clients make their world by a script without a line in it.
+        ("Page", "addScriptToEvaluateOnNewDocument") => {
+            message::read::<Script>(params).is_some_and(|script| {
+                script.source.lines().all(|line| line.is_empty() || line.starts_with("//"))
+            })
+        }
+        _ => kind(method) == Kind::Unblock,
+    }
+}
+
+/// The same for events.
+pub fn is_plumbing_event(method: &str) -> bool {
+    let (domain, name) = method.split_once('.').unwrap_or_default();
+    match domain {
+        "Target" | "Inspector" => true,
+        "Browser" => name.starts_with("download"),
+        "Runtime" => name.starts_with("executionContext"),
+        "Debugger" => matches!(name, "paused" | "resumed"),
+        "Page" => {
+            name.starts_with("frame")
+                || name.starts_with("javascriptDialog")
+                || matches!(
+                    name,
+                    "lifecycleEvent"
+                        | "domContentEventFired"
+                        | "loadEventFired"
+                        | "navigatedWithinDocument"
+                        | "windowOpen"
+                        | "fileChooserOpened"
+                )
+        }
+        _ => false,
+    }
+}
+
+/// Whether it can read what stands in a field, in a form that nobody else
+/// would recognise: by code, or in pieces.
+pub fn can_read_fields(method: &str) -> bool {
+    kind(method) == Kind::Evaluate
+        || method.starts_with("HeapProfiler.")
+        || matches!(
+            method,
+            "Runtime.getProperties"
+                | "Runtime.queryObjects"
+                | "Debugger.evaluateOnCallFrame"
+                | "Debugger.setBreakpointByUrl"
+                | "Debugger.setBreakpoint"
+                | "Debugger.pause"
+                | "Page.captureSnapshot"
+                | "Page.printToPDF"
+                | "Page.setDocumentContent"
+                | "Debugger.setScriptSource"
+                | "Tracing.start"
+        )
+}
+
 /// A hand that is lifted: it may never be held back.
 pub fn is_release(method: &str, params: Option<&RawValue>) -> bool {
     #[derive(Deserialize)]

@@ -19,6 +19,7 @@ use serde_json::Number;
 
 use super::guest::{Guest, GuestOptions, GuestSignal};
 use super::message::{self, Envelope, TargetBrief, TargetList, TargetPart};
+use crate::base::Before;
 use crate::floor::{FloorPermit, OnTheWay};
 
 /// A client of the multiplexer. Never used twice.
@@ -78,6 +79,8 @@ pub(super) enum Pending {
         effect: Effect,
         /// An input is on its way until this is answered.
         act: Option<OnTheWay>,
+        /// Of a client from outside: when it was asked, and whether its answer shows nothing.
+        privacy: Option<(Before, bool)>,
     },
     /// One of our own calls, whose answer nobody waits for.
     Own,
@@ -236,7 +239,8 @@ impl Mux {
         let call = message::call(ours, method, params, Some(real)).into();
         let act = permit.as_ref().map(|permit| permit.let_go());
         let session = session.map(str::to_owned);
-        let pending = Pending::Call { client, id: id.clone(), session, effect, act };
+        let privacy = self.privacy_of_call(client, method, params);
+        let pending = Pending::Call { client, id: id.clone(), session, effect, act, privacy };
         self.pending.insert(ours, pending);
         if let Some(client) = self.clients.get_mut(&client) {
             client.unanswered += 1;
@@ -271,7 +275,7 @@ impl Mux {
             Pending::Release(released) => drop(released),
             Pending::Attach(client) => self.on_attached(now, client, message),
             Pending::AttachTarget(client) => self.on_target_attached(now, client, message),
-            Pending::Call { client, id, session, effect, act } => {
+            Pending::Call { client, id, session, effect, act, privacy } => {
                 drop(act);
                 if let Some(client) = self.clients.get_mut(&client) {
                     client.unanswered = client.unanswered.saturating_sub(1);
@@ -294,9 +298,11 @@ impl Mux {
                         None
                     }
                 };
-                let answer = match closed_already {
-                    true => answer_nothing(&id, session.as_deref()),
-                    false => {
+                let withheld = self.withheld_answer(client, &id, session.as_deref(), privacy);
+                let answer = match (closed_already, withheld) {
+                    (_, Some(refusal)) => refusal,
+                    (true, None) => answer_nothing(&id, session.as_deref()),
+                    (false, None) => {
                         let result = list.as_deref().or(message.result);
                         message::answer(&id, result, message.error, session.as_deref())
                     }
@@ -407,6 +413,9 @@ impl Mux {
             return;
         }
         if is_guest {
+            if !self.is_told(client, session, method, message.params) {
+                return;
+            }
             self.on_guest_event(now, client, session, method, message.params);
         }
         self.answer_client(client, message::event(method, message.params, shown));
@@ -497,6 +506,7 @@ impl Mux {
 
     pub(super) fn answer_client(&mut self, client: ClientId, bytes: Vec<u8>) {
         if self.clients.contains_key(&client) {
+            let bytes = self.masked(client, bytes);
             self.outputs.push_back(Output::ToClient(client, bytes.into()));
         }
     }

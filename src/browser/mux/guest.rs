@@ -23,7 +23,7 @@ use self::page::{Mouse, OpenDialog, Page};
 use super::acts;
 use super::message;
 use super::tally::ActTally;
-use crate::base::Actor;
+use crate::base::{Actor, Before, Masks, Privacy};
 use crate::floor::{FloorPermit, OnTheWay};
 use crate::policy::{Action, Decision, Rules};
 
@@ -46,6 +46,16 @@ const MOST_QUESTIONS: usize = 16;
 /// What may wait for the floor.
 const MOST_HELD: usize = 1024;
 const MOST_HELD_BYTES: usize = 32 << 20;
+/// Requests of private moments that are remembered, so that none is read later.
+const MOST_PRIVATE: usize = 2000;
+
+const PRIVATE: &str =
+    "a person is in a private moment: nothing is seen or done here until it is over; wait, and try again";
+const WAS_PRIVATE: &str =
+    "a person was in a private moment while this was on its way; what came of it is not told";
+const SEALED: &str = "what a person typed in private stands on this page: code and heaps are not read here until it is gone, \
+                      as by a navigation; acts by Input, pictures, outlines and the DOM go on";
+const PRIVATE_REQUEST: &str = "this request was made in a person's private moment";
 
 /// What a client from outside is given.
 #[derive(Clone, Debug)]
@@ -58,6 +68,8 @@ pub struct GuestOptions {
     pub private_dir: PathBuf,
     /// What it may do, as the room says; without it, everything that is not refused to all.
     pub rules: Option<GuestRules>,
+    /// What it must not see, and when.
+    pub privacy: Privacy,
 }
 
 /// How a client from outside is judged by the room's rules.
@@ -119,6 +131,19 @@ pub(super) struct Guest {
     questions: BTreeMap<u64, Held>,
     last_question: u64,
     shown: Option<Instant>,
+    /// Requests that began in private moments.
+    private_requests: VecDeque<String>,
+}
+
+/// What becomes of an event in a private moment.
+#[derive(Debug, PartialEq)]
+pub(super) enum Unseen {
+    /// It is told.
+    Told,
+    /// It is not told.
+    Kept,
+    /// It is not told, and what waits for the client's answer goes on with ours.
+    Answered(&'static str, Value),
 }
 
 /// One of our own calls for a client: session, method, parameters.
@@ -143,6 +168,7 @@ impl Guest {
             questions: BTreeMap::new(),
             last_question: 0,
             shown: None,
+            private_requests: VecDeque::new(),
         }
     }
 
@@ -173,6 +199,38 @@ impl Guest {
             return false;
         };
         page.lets_go_of_nothing(method, params)
+    }
+
+    /// Why this is not to be seen now, if it is not.
+    pub fn withheld(&self, session: &str, method: &str, params: Option<&RawValue>) -> Option<&'static str> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Part<'a> {
+            #[serde(borrow, default)]
+            request_id: Cow<'a, str>,
+        }
+        let privacy = &self.options.privacy;
+        if privacy.is_on() && !acts::is_plumbing(method, params) {
+            return Some(PRIVATE);
+        }
+        let page = self.pages.get(session);
+        if acts::can_read_fields(method) && page.is_some_and(|page| privacy.is_sealed(&page.target)) {
+            return Some(SEALED);
+        }
+        let of_request = !self.private_requests.is_empty() && method.starts_with("Network.");
+        let private = of_request
+            && message::read::<Part>(params)
+                .is_some_and(|part| self.private_requests.iter().any(|id| *id == part.request_id));
+        private.then_some(PRIVATE_REQUEST)
+    }
+
+    /// Why what came of a call is not told, if it is not.
+    pub fn answer_withheld(&self, since: Before, plumbing: bool) -> Option<&'static str> {
+        (!plumbing && self.options.privacy.touched(since)).then_some(WAS_PRIVATE)
+    }
+
+    pub fn masks(&self) -> &Masks {
+        self.options.privacy.masks()
     }
 
     pub fn holds_back(&self, session: &str) -> bool {
@@ -288,6 +346,42 @@ impl Guest {
             page.starts_by = None;
         } else if let Some(part) = message::read::<Part>(params) {
             page.paused.remove(part.request_id.as_ref());
+        }
+    }
+
+    /// An event in a private moment, if one is on.
+    pub fn handle_unseen(&mut self, method: &str, params: Option<&RawValue>) -> Unseen {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Part {
+            #[serde(default)]
+            request_id: String,
+            #[serde(default)]
+            session_id: i64,
+        }
+        if !self.options.privacy.is_on() || acts::is_plumbing_event(method) {
+            return Unseen::Told;
+        }
+        let part: Option<Part> = message::read(params);
+        match (method, part) {
+            ("Fetch.requestPaused", Some(part)) => {
+                Unseen::Answered("Fetch.continueRequest", json!({ "requestId": part.request_id }))
+            }
+            ("Fetch.authRequired", Some(part)) => Unseen::Answered(
+                "Fetch.continueWithAuth",
+                json!({ "requestId": part.request_id, "authChallengeResponse": { "response": "Default" } }),
+            ),
+            ("Page.screencastFrame", Some(part)) => {
+                Unseen::Answered("Page.screencastFrameAck", json!({ "sessionId": part.session_id }))
+            }
+            ("Network.requestWillBeSent" | "Network.webSocketCreated", Some(part)) => {
+                if self.private_requests.len() == MOST_PRIVATE {
+                    self.private_requests.pop_front();
+                }
+                self.private_requests.push_back(part.request_id);
+                Unseen::Kept
+            }
+            _ => Unseen::Kept,
         }
     }
 

@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use serde_json::value::RawValue;
 
+use super::acts;
 use super::core::{Client, ClientId, Effect, Mux, Output, Pending, Root, answer_nothing};
-use super::guest::{Guest, GuestSignal, Verdict};
+use super::guest::{Guest, GuestSignal, Unseen, Verdict};
 use super::message::{self, Envelope, TargetPart};
 use super::tally::ActTally;
+use crate::base::Before;
 use crate::floor::FloorPermit;
 use crate::policy::Effect as Ruling;
 
@@ -135,6 +137,9 @@ impl Mux {
     ) {
         let Some(guest) = self.guest(client) else { return };
         let session = message.session.as_deref();
+        if let Some(why) = guest.withheld(real, method, message.params) {
+            return self.answer_client(client, message::refusal(Some(id), -32000, why, session));
+        }
         let (verdict, other) = guest.judge(real, method, message.params);
         // What lets a page go on, and what lets go of a button, is never in question.
         let in_question = !matches!(verdict, Verdict::Now | Verdict::Release | Verdict::Refuse(_));
@@ -349,6 +354,63 @@ impl Mux {
     /// What this client does is counted there.
     pub fn acts_of(&mut self, client: ClientId) -> Arc<ActTally> {
         self.guest(client).map(|guest| Arc::clone(&guest.acts)).unwrap_or_default()
+    }
+
+    /// Since when, as far as privacy is concerned, and whether its answer shows nothing.
+    pub(super) fn privacy_of_call(
+        &self,
+        client: ClientId,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> Option<(Before, bool)> {
+        let guest = self.clients.get(&client)?.guest.as_ref()?;
+        Some((guest.options.privacy.now(), acts::is_plumbing(method, params)))
+    }
+
+    /// The refusal in place of an answer that nobody is to see.
+    pub(super) fn withheld_answer(
+        &self,
+        client: ClientId,
+        id: &Number,
+        session: Option<&str>,
+        privacy: Option<(Before, bool)>,
+    ) -> Option<Vec<u8>> {
+        let guest = self.clients.get(&client)?.guest.as_ref()?;
+        let why = privacy.and_then(|(since, plumbing)| guest.answer_withheld(since, plumbing))?;
+        Some(message::refusal(Some(id), -32000, why, session))
+    }
+
+    /// Whether an event goes on to a client from outside.
+    pub(super) fn is_told(
+        &mut self,
+        client: ClientId,
+        session: &str,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> bool {
+        let Some(guest) = self.guest(client) else { return true };
+        match guest.handle_unseen(method, params) {
+            Unseen::Told => true,
+            Unseen::Kept => false,
+            Unseen::Answered(method, params) => {
+                self.own(method, &params, Some(session), Pending::Own);
+                false
+            }
+        }
+    }
+
+    /// A message without what is secret.
+    pub(super) fn masked(&self, client: ClientId, bytes: Vec<u8>) -> Vec<u8> {
+        let guest = self.clients.get(&client).and_then(|client| client.guest.as_ref());
+        let Some(masks) = guest.map(Guest::masks).filter(|masks| masks.finds(&bytes)) else { return bytes };
+        let Ok(mut message) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return bytes };
+        // What the message is about stays as it is; only what it tells is masked.
+        for part in ["params", "result", "error"] {
+            if let Some(part) = message.get_mut(part) {
+                masks.mask_json(part);
+            }
+        }
+        serde_json::to_vec(&message).unwrap_or_default()
     }
 
     fn guest(&mut self, client: ClientId) -> Option<&mut Guest> {

@@ -158,7 +158,7 @@ const outline = ({ start, ref, boxes, urls }) =>
       if (tag === 'input' && !inputRoles[el.type] && el.type && el.type !== 'text') node.k = el.type;
       if (fieldRoles.has(role) && tag !== 'select') {
         if ('value' in el && (tag === 'input' || tag === 'textarea')) {
-          node.t = el.type === 'password' ? '•'.repeat(Math.min(el.value.length, 40)) : el.value;
+          node.t = el.type === 'password' || (isDigitBox(el) && isSecret(el)) ? '•'.repeat(Math.min(el.value.length, 40)) : el.value;
         } else if (!editable(el)) {
           node.t = attr(el, 'aria-valuetext') || attr(el, 'aria-valuenow') || (el.value === undefined ? '' : String(el.value));
         }

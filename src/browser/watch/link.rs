@@ -166,6 +166,23 @@ async fn on_event(
             seen.console.send_modify(|console| console.on_document());
             seen.network.send_modify(|network| network.on_document(session));
         }
+        // Of a private moment no console and no request is kept, and nothing waits for an agent.
+        ("Runtime" | "Log", _) if seen.privacy.is_on() => {}
+        ("Network", "loadingFinished" | "loadingFailed") => {
+            seen.network.send_if_modified(|network| network.on_event(session, event).is_some());
+        }
+        ("Network", _) if seen.privacy.is_on() => {}
+        ("Fetch", "requestPaused") if seen.privacy.is_on() => {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Paused {
+                request_id: String,
+            }
+            if let Some(paused) = event.params::<Paused>() {
+                let params = json!({ "requestId": paused.request_id });
+                drop(client.post(Some(session), "Fetch.continueRequest", &params).await?);
+            }
+        }
         ("Runtime" | "Log", _) => {
             let kind = seen.link.borrow().sessions.get(session).cloned();
             let from = kind.as_deref().filter(|kind| *kind != "page");

@@ -42,6 +42,7 @@ use super::fault::ActError;
 use super::journal::Journal;
 use super::mux::Multiplexer;
 use super::tabs::Tab;
+use crate::base::Privacy;
 
 /// How long a page may take to answer before an agent goes on without its log.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -64,6 +65,7 @@ pub(super) struct Seen {
     routes: watch::Sender<Routes>,
     emulated: watch::Sender<Emulated>,
     journal: Journal,
+    privacy: Privacy,
     /// Answered once everything that came before is written down.
     barriers: mpsc::Sender<oneshot::Sender<()>>,
 }
@@ -83,6 +85,7 @@ impl Watch {
             routes: watch::channel(Routes::default()).0,
             emulated: watch::channel(Emulated::default()).0,
             journal,
+            privacy: tab.privacy.clone(),
             barriers,
         });
         let task = tokio::spawn(link::run(Arc::clone(&seen), mux, waiting));

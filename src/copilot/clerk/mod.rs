@@ -308,6 +308,7 @@ impl Clerk {
         let (facts, _) = browser.journal().since(0);
         let page = view.page.as_ref().map(|page| (page.title.as_str(), page.url.as_str()));
         let Some(text) = news::of_the_last_time(&facts, page) else { return };
+        let text = browser.privacy().masks().mask(&text).into_owned();
         for session in self.listeners() {
             let prompt =
                 Prompt { text: text.clone(), quiet: true, origin: Some(Origin::Room), ..Prompt::default() };

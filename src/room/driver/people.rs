@@ -38,10 +38,16 @@ impl Driver<'_> {
                 None => Err(Refusal::NotHere),
             },
             FloorAsk::Mode { mode } => self.floor.handle_mode(actor, mode),
+            FloorAsk::Private { on } => {
+                let done = self.moments.handle_ask(now, actor, on);
+                self.tell_moments();
+                done
+            }
         };
         // Whoever is not in the room has it for a moment only.
         if self.present.actor(&actor.id).is_none() {
             self.floor.handle_gone(now, &actor.id);
+            self.moments.handle_gone(now, &actor.id);
         }
         done
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::guest::GuestOptions;
 use super::*;
-use crate::base::{Actor, ActorId, Role};
+use crate::base::{Actor, ActorId, Privacy, Role};
 use crate::browser::Rules;
 use crate::floor::{Floor, Grant, Touch};
 
@@ -57,6 +57,7 @@ impl Stage {
 
     fn guest(&mut self, root: &str, target: Option<&str>) -> ClientId {
         let options = GuestOptions {
+            privacy: Privacy::default(),
             target: target.map(str::to_owned),
             download_dir: "/data/rooms/main/downloads".into(),
             private_dir: "/data".into(),
