@@ -32,7 +32,7 @@ pub enum NoSecret {
     #[error("there is no secret {name} for this room; {}", those(.there))]
     Unknown { name: SecretName, there: Vec<SecretName> },
     #[error(
-        "the secret {name} may be typed at {} only, and this frame is at {at}; go there first, or ask an admin to allow it",
+        "the secret {name} may be typed at {} only, and this frame is at {at} instead: go to one of those first, or ask an admin to allow this one",
         list(.origins)
     )]
     Elsewhere { name: SecretName, origins: Vec<SecretOrigin>, at: String },
