@@ -11,7 +11,7 @@ use tandem::floor::Mode;
 use tandem::policy::{Answer, Answered, ApprovalView, RuleRef, Scope, SessionCall};
 use tandem::room::{
     FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
-    RoomEvent, RoomView, Settled,
+    PrivateView, RoomEvent, RoomView, Settled,
 };
 use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, TokenText, WireError};
 use ts_rs::{Config, TS};
@@ -43,6 +43,7 @@ fn generate() -> String {
     declare::<Phase>(&mut out, &config);
     declare::<Presence>(&mut out, &config);
     declare::<FloorView>(&mut out, &config);
+    declare::<PrivateView>(&mut out, &config);
     declare::<FloorAsk>(&mut out, &config);
     declare::<Mode>(&mut out, &config);
     declare::<ApprovalView>(&mut out, &config);

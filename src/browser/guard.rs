@@ -31,11 +31,14 @@ const SCRIPT: &str = concat!(
 const WORLD: &str = "tandem_private";
 const BINDING: &str = "__tandem_private";
 const BEGIN: &str = "globalThis.__tandem_guard?.begin()";
+const AGAIN: &str = "globalThis.__tandem_guard?.again()";
 const END: &str = "globalThis.__tandem_guard?.end()";
 /// What a document tells at once, at the most.
 const LONGEST_TOLD: usize = 256 << 10;
 /// Documents that are remembered; in more than these nothing is guarded by itself.
 const MOST_WORLDS: usize = 2000;
+/// What a page has logged is let go of this often, so that it is not kept for us.
+const LOGGED: u32 = 100;
 /// How long documents may take to cover what was typed. One that hangs shows nothing new.
 const COVERING: Duration = Duration::from_secs(1);
 
@@ -97,6 +100,8 @@ struct Watchman {
     worlds: HashMap<(String, i64), World>,
     /// What was told of each tab last.
     in_field: HashMap<String, bool>,
+    /// What pages have logged since it was let go of.
+    logged: u32,
 }
 
 impl Guard {
@@ -121,6 +126,7 @@ impl Guard {
             sessions: HashMap::new(),
             worlds: HashMap::new(),
             in_field: HashMap::new(),
+            logged: 0,
         };
         watchman.on_tabs().await?;
         tokio::spawn(watchman.run(queue));
@@ -167,8 +173,8 @@ impl Watchman {
                 event = self.heard.recv() => match event {
                     Ok(event) => self.on_event(&event).await,
                     Err(broadcast::error::RecvError::Lagged(lost)) => {
-                        tracing::warn!(lost, "events of the guard of private moments were lost");
-                        Ok(())
+                        tracing::warn!(lost, "events of the guard of private moments were lost; all pages are asked again");
+                        self.ask_again().await
                     }
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
@@ -187,6 +193,13 @@ impl Watchman {
                 Ok(()) => {}
             }
         }
+    }
+
+    async fn ask_again(&self) -> Result<(), CdpError> {
+        for (session, context) in self.worlds.keys() {
+            drop(self.run_in(session, *context, AGAIN).await?);
+        }
+        Ok(())
     }
 
     async fn on_order(&mut self, order: Order) -> Result<(), CdpError> {
@@ -375,6 +388,13 @@ impl Watchman {
                     }
                 }
             }
+            "Runtime.consoleAPICalled" => {
+                self.logged += 1;
+                if self.logged.is_multiple_of(LOGGED) {
+                    let params = json!({ "objectGroup": "console" });
+                    drop(self.client.post(Some(&session), "Runtime.releaseObjectGroup", &params).await?);
+                }
+            }
             "Runtime.bindingCalled" => {
                 #[derive(Deserialize)]
                 #[serde(rename_all = "camelCase")]
@@ -465,6 +485,8 @@ impl Watchman {
         for (method, params) in [
             // Without it the script is not put into new documents.
             ("Page.enable", json!({})),
+            // Without it no binding is put into new documents.
+            ("Runtime.enable", json!({})),
             ("Runtime.addBinding", json!({ "name": BINDING, "executionContextName": WORLD })),
             ("Target.setAutoAttach", auto),
             (

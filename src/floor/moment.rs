@@ -144,6 +144,11 @@ impl Moments {
         }
     }
 
+    /// An agent may act: a focus that comes now is not a person's.
+    pub fn handle_agent(&mut self) {
+        self.last = None;
+    }
+
     /// The focus of the page in front has come into a secret field, or is in none.
     pub fn handle_focus(&mut self, now: Instant, in_field: bool) {
         self.in_field = in_field;

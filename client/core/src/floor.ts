@@ -9,6 +9,24 @@ import { en, type Texts } from "./texts/index.ts";
 export const MODES = en.floor.modes;
 export const MODE_ORDER: readonly Mode[] = ["together", "turns", "watch", "hands-off"];
 
+/** A private moment, as one person sees it. */
+export interface Private {
+  by: Presence;
+  mine: boolean;
+  /** This person gets no picture meanwhile. */
+  hidden: boolean;
+}
+
+const SEES: Readonly<Record<Role, number>> = { admin: 3, controller: 2, viewer: 1, agent: 0 };
+
+export function privateOf(room: RoomView | null, you: Presence | null): Private | null {
+  const moment = room?.private;
+  if (!moment) return null;
+  const mine = moment.by.id === you?.id;
+  const hidden = !mine && (you === null || SEES[you.role] < SEES[moment.from]);
+  return { by: moment.by, mine, hidden };
+}
+
 const RANK: Readonly<Record<Role, number>> = { admin: 3, controller: 2, agent: 1, viewer: 0 };
 const mayHave = (who: Presence): boolean => who.role !== "viewer";
 
@@ -26,6 +44,10 @@ export function actingOf(
   { floor: words }: Texts = en,
 ): Acting {
   if (!room) return { words: "", who: null };
+  if (room.private) {
+    const { by } = room.private;
+    return { words: by.id === you ? words.youPrivate : words.isPrivate(by.name), who: by };
+  }
   const { takeover, turn, mode } = room.floor;
   if (takeover) {
     const said = takeover.id === you ? words.youTookOver : words.tookOver(takeover.name);
@@ -55,6 +77,8 @@ export interface Offers {
   main: "take-over" | "hand-back" | null;
   /** To be asked, when it is theirs; `at once` when an agent has the turn and gives way. */
   ask: { of: Presence; atOnce: boolean } | null;
+  /** To be alone with the page, or no longer; nothing while it is another's moment. */
+  private: "begin" | "end" | null;
   /** One asks already and may stop. */
   withdraw: boolean;
   /** Who can be given it: those who ask first, in their order. */
@@ -62,7 +86,14 @@ export interface Offers {
   modes: Mode[];
 }
 
-const NOTHING: Offers = { main: null, ask: null, withdraw: false, give: [], modes: [] };
+const NOTHING: Offers = {
+  main: null,
+  private: null,
+  ask: null,
+  withdraw: false,
+  give: [],
+  modes: [],
+};
 
 export function offersOf(room: RoomView | null, you: Presence | null, mayAct: boolean): Offers {
   if (!room || !you || !mayAct || !mayHave(you)) return NOTHING;
@@ -91,8 +122,12 @@ export function offersOf(room: RoomView | null, you: Presence | null, mayAct: bo
     const at = requests.findIndex(each => each.id === who.id);
     return at < 0 ? requests.length : at;
   };
+  const moment = privateOf(room, you);
+  let alone: Offers["private"] = "begin";
+  if (moment) alone = moment.mine || you.role === "admin" ? "end" : null;
   return {
     main,
+    private: alone,
     ask:
       inTurns && theirs && !asks
         ? { of: theirs, atOnce: theirs.kind === "agent" && !takeover }

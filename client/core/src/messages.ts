@@ -115,6 +115,8 @@ function isView(v: unknown): v is RoomView {
     (v.holder === null || isPresence(v.holder)) &&
     Array.isArray(v.waiting) &&
     isFloor(v.floor) &&
+    (v.private === null ||
+      (isRecord(v.private) && isPresence(v.private.by) && isText(v.private.from))) &&
     v.waiting.every(isText) &&
     Array.isArray(v.approvals) &&
     v.approvals.every(isApproval) &&

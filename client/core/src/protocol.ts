@@ -115,6 +115,23 @@ requests: Array<Presence>,
 hand_backs: number, };
 
 /**
+ * A private moment.
+ */
+export type PrivateView = { 
+/**
+ * Whose it is.
+ */
+by: Presence, 
+/**
+ * By itself, since the focus is in a field of secrets; else by hand.
+ */
+by_field: boolean, 
+/**
+ * The lowest role that sees the picture meanwhile; all below it see none.
+ */
+from: Role, };
+
+/**
  * What somebody does about the floor.
  */
 export type FloorAsk = { "kind": "takeover" } | { "kind": "hand-back", note: string, } | { "kind": "request" } | { "kind": "withdraw" } | { "kind": "give", to: string, } | { "kind": "mode", mode: Mode, } | { "kind": "private", on: boolean, };

@@ -2,15 +2,16 @@
  * The one sentence and the one action of each state that is not plain running.
  * `null` when the picture speaks for itself.
  */
-import type { RoomView } from "./protocol.ts";
+import { privateOf } from "./floor.ts";
+import type { Presence, RoomView } from "./protocol.ts";
 import type { Refusal, SessionState } from "./session.ts";
 import { en, type Texts } from "./texts/index.ts";
 
 export type Action = "connect" | "reload" | "token" | "main-room";
 
 export type Notice = {
-  /** `busy` turns a wheel; `wrong` wants something of the person. */
-  tone: "busy" | "wrong";
+  /** `busy` turns a wheel; `wrong` wants something of the person; `private` hides the picture. */
+  tone: "busy" | "wrong" | "private";
   sentence: string;
   /** Why, if the server said so. */
   detail: string | null;
@@ -42,6 +43,7 @@ export function noticeOf(
   state: SessionState,
   room: RoomView | null,
   texts: Texts = en,
+  you: Presence | null = null,
 ): Notice | null {
   const { notice: words } = texts;
   switch (state.name) {
@@ -73,9 +75,12 @@ export function noticeOf(
           return notice("wrong", words.failed, null, room.phase.reason);
         case "stopping":
           return notice("busy", words.closing);
-        default:
+        default: {
+          const moment = privateOf(room, you);
+          if (moment?.hidden) return notice("private", words.private(moment.by.name));
           if (state.name === "live") return null;
           return notice("busy", state.seen ? words.lost : words.picture);
+        }
       }
   }
 }

@@ -5,16 +5,19 @@ import {
   answeredWords,
   argumentsOf,
   askedOf,
+  en,
   type FloorView,
   foldLines,
   groupLines,
   hostOf,
   joinLines,
   mainAsk,
+  noticeOf,
   offersOf,
   outcomeWords,
   type Presence,
   parseServerMessage,
+  privateOf,
   type RecordLine,
   type RoomView,
   readRecord,
@@ -43,6 +46,7 @@ const roomWith = (floor: Partial<FloorView>, rest: Partial<RoomView> = {}): Room
   phase: { state: "live" },
   present: [ada, bo, eve, vera, bot],
   holder: null,
+  private: null,
   floor: { mode: "together", takeover: null, turn: null, requests: [], hand_backs: 0, ...floor },
   waiting: [],
   help: [],
@@ -74,6 +78,31 @@ describe("the strip", () => {
   });
 });
 
+describe("a private moment", () => {
+  const moment = (by: Presence): RoomView => ({
+    ...roomWith({}),
+    private: { by, by_field: true, from: "controller" },
+  });
+
+  it("hides the picture from who is below the role, and from nobody else", () => {
+    expect(privateOf(moment(bo), vera)?.hidden).toBe(true);
+    expect(privateOf(moment(bo), null)?.hidden).toBe(true);
+    expect(privateOf(moment(bo), ada)?.hidden).toBe(false);
+    expect(privateOf(moment(vera), vera)).toMatchObject({ mine: true, hidden: false });
+    expect(privateOf(roomWith({}), vera)).toBeNull();
+    const live = { name: "live", seen: true } as never;
+    expect(noticeOf(live, moment(bo), en, vera)?.sentence).toContain("Bo is typing");
+    expect(noticeOf(live, moment(bo), en, ada)).toBeNull();
+  });
+
+  it("is ended by whose it is, and said before all else", () => {
+    expect(offersOf(moment(ada), ada, true).private).toBe("end");
+    expect(offersOf(roomWith({}), ada, true).private).toBe("begin");
+    expect(stripWords(moment(bo), ada.id)).toContain("Bo is in private");
+    expect(stripWords(moment(ada), ada.id)).toContain("You are in private");
+  });
+});
+
 describe("what is offered", () => {
   const offers = (floor: Partial<FloorView>, you: Presence = ada) =>
     offersOf(roomWith(floor), you, you.role !== "viewer");
@@ -91,6 +120,7 @@ describe("what is offered", () => {
   it("who only watches is offered nothing", () => {
     expect(offers({}, vera)).toEqual({
       main: null,
+      private: null,
       ask: null,
       withdraw: false,
       give: [],

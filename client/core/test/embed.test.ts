@@ -132,6 +132,7 @@ describe("facts", () => {
     phase: { state: "live" },
     present: [],
     holder: null,
+    private: null,
     floor: { mode: "together", takeover: null, turn: null, requests: [], hand_backs: 0 },
     waiting: [],
     help: [],

@@ -21,6 +21,7 @@ const room: RoomView = {
   phase: { state: "live" },
   present: [mara],
   holder: null,
+  private: null,
   floor: { mode: "together", takeover: null, turn: null, requests: [], hand_backs: 0 },
   waiting: [],
   help: [],

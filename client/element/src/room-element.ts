@@ -234,7 +234,7 @@ export class TandemRoom extends HTMLElement {
     this.#readLanguage();
     const room = this.view;
     if (room) this.#showPresent(room);
-    this.#say(noticeOf(this.state, room, this.#texts));
+    this.#say(noticeOf(this.state, room, this.#texts, this.you));
   }
 
   get viewOnly(): boolean {
@@ -580,7 +580,7 @@ export class TandemRoom extends HTMLElement {
       this.#showPresent(room);
       this.#emit("view", room);
     }
-    this.#say(noticeOf(this.state, room, this.#texts));
+    this.#say(noticeOf(this.state, room, this.#texts, this.you));
   }
 
   #showPresent(room: RoomView): void {
@@ -602,7 +602,7 @@ export class TandemRoom extends HTMLElement {
       // Who acts is not known without a connection.
       this.#parts.frame.style.setProperty("--_actor", "transparent");
     }
-    this.#say(noticeOf(state, this.view, this.#texts));
+    this.#say(noticeOf(state, this.view, this.#texts, this.you));
     this.#emit("state", this.stateDetail);
     if (state.name === "live") this.#emit("ready", { you: this.you, mayAct: this.mayAct });
   }
@@ -623,9 +623,10 @@ export class TandemRoom extends HTMLElement {
     picture.classList.toggle("stale", notice !== null);
     const { state, view } = this;
     const browserGone = view !== null && NO_BROWSER.has(view.phase.state);
-    const blank = this.#surface.hold(browserGone) || state.name === "refused";
+    const hidden = notice?.tone === "private";
+    const blank = this.#surface.hold(browserGone) || state.name === "refused" || hidden;
     for (const part of [picture, this.#parts.frame]) part.classList.toggle("blank", blank);
-    this.#parts.overlay.hidden = browserGone;
+    this.#parts.overlay.hidden = browserGone || hidden;
     box.hidden = notice === null;
     if (!notice) return;
     wheel.hidden = notice.tone !== "busy";

@@ -222,6 +222,26 @@ export function FloorActions(
           Stop asking
         </AnswerButton>
       </Show>
+      <Show when={can().private}>
+        {what => (
+          <button
+            type="button"
+            class="private-button"
+            classList={{ on: what() === "end" }}
+            aria-pressed={what() === "end"}
+            aria-label="Private"
+            title={
+              what() === "end"
+                ? "End it: agents and viewers see the page again, without what was typed"
+                : "Be alone with the page: agents and viewers see nothing. For passwords it happens by itself"
+            }
+            onClick={() => props.room.askFloor({ kind: "private", on: what() === "begin" })}
+          >
+            <Icon name={what() === "end" ? "eyeOff" : "eye"} />
+            <span class="words">{what() === "end" ? "End private" : "Private"}</span>
+          </button>
+        )}
+      </Show>
       <Show when={takenOver()}>
         <input
           class="note"

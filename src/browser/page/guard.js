@@ -175,6 +175,10 @@ globalThis.__tandem_guard = {
     if (!open) cover();
     return true;
   },
+  // Events may have been lost.
+  again() {
+    tell({ hello: true, focus: inField, held: counted });
+  },
   begin() {
     open = true;
     const now = Date.now();

@@ -138,7 +138,10 @@ impl Driver<'_> {
                 continue;
             }
             let answer = match self.floor.handle_agent(now, &actor) {
-                Ok(Grant::Now(permit)) => Ok(permit),
+                Ok(Grant::Now(permit)) => {
+                    self.moments.handle_agent();
+                    Ok(permit)
+                }
                 Ok(Grant::Wait { .. }) if now < deadline => {
                     self.waiting.push(Waiting { actor, deadline, reply });
                     continue;

@@ -25,11 +25,15 @@ export interface Texts {
     failed: string;
     closing: string;
     picture: string;
+    /** To whom the picture is hidden. */
+    private(name: string): string;
     connect: string;
     reload: string;
   };
   floor: {
     modes: Readonly<Record<Mode, { name: string; line: string }>>;
+    youPrivate: string;
+    isPrivate(name: string): string;
     youTookOver: string;
     tookOver(name: string): string;
     nobodysTurn: string;
