@@ -70,13 +70,13 @@ impl Acting<'_> {
         if looked.gone {
             return Err(ActError::Refused("the element was removed from the page meanwhile".into()));
         }
+        let field = self.guarded_field(&found).await.map_err(elsewhere)?;
         let place = SecretPlace { origin: looked.origin, field: looked.field, fits: looked.fits };
         let (value, fit) = give(&place).await.map_err(ActError::Refused)?;
         self.show(&found)?;
         watch.begin();
         let argument =
             json!({ "handle": found.handle, "value": value.reveal(), "origin": place.origin, "fit": fit });
-        let field = self.guarded_field(&found).await?;
         let act = self.permit.begin()?;
         // Nobody reads fields of this tab from before the value is there until it is gone.
         for target in [&field.tab, &field.target, &self.tab.top().id] {
@@ -118,9 +118,14 @@ impl Acting<'_> {
     ) -> Result<T, ActError> {
         let answer = self.tab.call_in(&found.place, world, name, argument);
         let answer = tokio::time::timeout_at(self.deadline, answer).await.map_err(|_| ActError::Stuck)?;
-        answer.map_err(|error| match error.is_gone() {
-            true => ActError::Refused("the page went elsewhere meanwhile; nothing was typed".into()),
-            false => error,
-        })
+        answer.map_err(elsewhere)
+    }
+}
+
+/// Says what it means that a document is gone.
+fn elsewhere(error: ActError) -> ActError {
+    match error.is_gone() {
+        true => ActError::Refused("the page went elsewhere meanwhile; nothing was typed".into()),
+        false => error,
     }
 }
