@@ -15,7 +15,7 @@ use crate::base::{Actor, ActorId, Bitrate, Redacted, Role, RoomId};
 use crate::browser::BrowserSettings;
 use crate::copilot::{Attached, Copilots};
 use crate::policy::RuleSet;
-use crate::process::{self, Groups, RoomUser};
+use crate::process::{self, Groups, RoomUser, RoomUsers};
 use crate::room::{House, Programs, Retention, RoomSettings, RoomSpec, Rooms};
 use crate::rtc::{Rtc, RtcSettings};
 use crate::server::{Edges, Secret, SessionFeed, SessionUpdates, Telemetry, TelemetrySource, new_token};
@@ -108,7 +108,11 @@ pub(super) async fn assemble(
     let room_settings = RoomSettings {
         data_dir: settings.data_dir.clone(),
         run_dir: run_dir.clone(),
-        user: user.clone(),
+        users: Arc::new(RoomUsers::open(
+            user.clone(),
+            settings.room_uids,
+            settings.data_dir.join("room-users.json"),
+        )?),
         programs,
         frame_rate: settings.frame_rate,
         max_bitrate: settings.max_bitrate,

@@ -31,6 +31,7 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
     let chosen = admin_token(&settings, env.get("TANDEM_ADMIN_TOKEN").map(String::as_str))?;
     let turn = turn::server(&settings, env.get("TANDEM_TURN_SECRET").map(String::as_str))?;
     logging::start(&settings)?;
+    no_core_dumps();
     let tokens = RunTokens::new(chosen)?;
     let listener = TcpListener::bind(settings.listen)
         .await
@@ -89,6 +90,15 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
         Err(_) => tracing::warn!("stopped before everything had ended by itself"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is in memory, tokens and people's passwords among it, goes into no
+/// file; what is started from here inherits that.
+fn no_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
+        tracing::warn!(%error, "core dumps stay on");
+    }
 }
 
 /// What rooms cannot do without and this machine lacks: one line each, before

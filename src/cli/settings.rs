@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::{Bitrate, Role, Size, ToolGroups};
 use crate::floor::Mode;
 use crate::policy::Effect;
-use crate::process::Limits;
+use crate::process::{Limits, UidRange};
 use crate::server::wire::IceServer;
 use crate::server::{BasePath, Origin, Proxies};
 
@@ -41,6 +41,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub admin_token_file: Option<PathBuf>,
     pub room_user: String,
+    pub room_uids: Option<UidRange>,
     pub chromium: PathBuf,
     pub xvfb: PathBuf,
     pub window_manager: PathBuf,

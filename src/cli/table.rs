@@ -142,6 +142,19 @@ pub(super) const TABLE: &[Setting] = &[
         "The unprivileged user that browsers run as when Tandem is started by root.",
         |s, v| text(&mut s.room_user, v)
     ),
+    setting!(
+        room_uids,
+        Text,
+        "720000-729999",
+        "When Tandem is started by root: the numbers of users that nobody has, of which each room gets one of its own. off for one user for all rooms, the one of room_user.",
+        |s, v| {
+            s.room_uids = match one(v)? {
+                "off" => None,
+                range => Some(range.parse()?),
+            };
+            Ok(())
+        }
+    ),
     setting!(chromium, Text, "chromium", "The browser: a path, or a name to be found in PATH.", |s, v| path(
         &mut s.chromium,
         v
@@ -459,6 +472,7 @@ impl Settings {
             data_dir,
             admin_token_file: None,
             room_user: String::new(),
+            room_uids: None,
             chromium: PathBuf::new(),
             xvfb: PathBuf::new(),
             window_manager: PathBuf::new(),

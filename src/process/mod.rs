@@ -11,6 +11,7 @@ pub mod machine;
 mod spawner;
 mod sweep;
 mod user;
+mod users;
 
 pub use child::{Child, Exit};
 pub use files::{create_anew, read_end};
@@ -18,6 +19,7 @@ pub use group::{Group, Groups, Limits, Usage};
 pub use spawner::{Program, spawn};
 pub use sweep::sweep;
 pub use user::RoomUser;
+pub use users::{RoomUsers, UidRange};
 
 use std::path::PathBuf;
 
@@ -38,6 +40,10 @@ pub enum ProcessError {
     Spawn { program: PathBuf, source: std::io::Error },
     #[error("cannot write the log {path}")]
     Log { path: PathBuf, source: std::io::Error },
+    #[error("{path} says which room has which user, and cannot be used: {reason}")]
+    Users { path: PathBuf, reason: String },
+    #[error("all users of {first}-{last} are given to rooms; make room_uids larger")]
+    NoUserLeft { first: u32, last: u32 },
     #[error("cannot give {path} to the user '{name}'")]
     Chown { path: PathBuf, name: String, source: std::io::Error },
 }

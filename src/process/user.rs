@@ -31,6 +31,14 @@ impl RoomUser {
         Ok(Self { name: name.to_owned(), uid, gid, switch: true })
     }
 
+    /// Another user and group of this number, if we switch at all.
+    pub(super) fn numbered(&self, number: u32) -> Self {
+        match self.switch {
+            true => Self { name: format!("{}/{number}", self.name), uid: number, gid: number, switch: true },
+            false => self.clone(),
+        }
+    }
+
     /// Uid and gid to switch to, if we must.
     pub fn switch(&self) -> Option<(u32, u32)> {
         self.switch.then_some((self.uid, self.gid))

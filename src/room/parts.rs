@@ -17,7 +17,7 @@ use crate::base::{Privacy, RoomId, Size};
 use crate::browser::{Browser, BrowserEvent, BrowserSettings, RestoredTab, TabInfo};
 use crate::display::{Display, DisplayEvent, DisplaySettings};
 use crate::media::Pipeline;
-use crate::process::Group;
+use crate::process::{Group, RoomUser};
 
 /// How long Chromium may take to close by itself.
 const BROWSER_GRACE: Duration = Duration::from_secs(2);
@@ -301,7 +301,7 @@ impl Parts {
         let settings = &self.settings;
         Ok(DisplaySettings {
             run_dir: self.private(settings.room_run_dir(self.id()).join("display"))?,
-            user: settings.user.clone(),
+            user: self.user()?,
             group: self.group.clone(),
             mark: settings.mark().to_owned(),
             xvfb: settings.programs.xvfb.clone(),
@@ -319,7 +319,7 @@ impl Parts {
         Ok(BrowserSettings {
             executable: settings.programs.chromium.clone(),
             bubblewrap: settings.programs.bubblewrap.clone().unwrap_or_default(),
-            user: settings.user.clone(),
+            user: self.user()?,
             group: self.group.clone(),
             privacy: self.privacy.clone(),
             mark: settings.mark().to_owned(),
@@ -339,7 +339,12 @@ impl Parts {
     }
 
     fn private(&self, dir: PathBuf) -> Result<PathBuf, String> {
-        self.settings.user.private_dir(&dir).map_err(|error| sentence(&error))
+        self.user()?.private_dir(&dir).map_err(|error| sentence(&error))
+    }
+
+    fn user(&self) -> Result<RoomUser, String> {
+        let (settings, id) = (&self.settings, self.id());
+        settings.users.of(id.as_str(), &settings.room_dir(id)).map_err(|error| sentence(&error))
     }
 }
 

@@ -8,7 +8,7 @@ use super::record::Retention;
 use crate::base::{Bitrate, Role, RoomId, Size};
 use crate::floor::Mode;
 use crate::policy::{Effect, RuleSet};
-use crate::process::{Groups, Limits, RoomUser};
+use crate::process::{Groups, Limits, RoomUsers};
 
 /// Settings that all rooms of a server share.
 #[derive(Clone, Debug)]
@@ -17,7 +17,8 @@ pub struct RoomSettings {
     pub data_dir: PathBuf,
     /// Sockets, logs and other things of this run; also the mark of the sweep.
     pub run_dir: PathBuf,
-    pub user: RoomUser,
+    /// Who each room's programs run as.
+    pub users: Arc<RoomUsers>,
     pub programs: Programs,
     /// Pictures a second, at the most.
     pub frame_rate: u32,
