@@ -6,6 +6,8 @@ mod acting;
 mod finding;
 #[path = "browser/outlines.rs"]
 mod outlines;
+#[path = "browser/secret.rs"]
+mod secret;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

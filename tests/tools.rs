@@ -39,6 +39,9 @@ async fn going_and_looking(house: &House, agent: &mut Agent<'_>) {
     let back = agent.ok("browser_navigate_back", json!({})).await;
     assert!(back.text.contains("Page Title: Tools"), "{back}");
 
+    let secrets = agent.ok("browser_secrets", json!({})).await;
+    assert!(secrets.text.contains("There are no secrets for this room"), "{secrets}");
+
     let shown = agent.ok("browser_snapshot", json!({ "target": "#fruit", "boxes": true })).await;
     assert!(
         shown.text.contains("Pear") && shown.text.contains("[box=") && !shown.text.contains("Press"),

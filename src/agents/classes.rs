@@ -51,6 +51,7 @@ pub(super) fn classes(tool: &str, arguments: &Map<String, Value>) -> Vec<Class> 
         ],
         "browser_snapshot"
         | "browser_find"
+        | "browser_secrets"
         | "browser_take_screenshot"
         | "browser_wait_for"
         | "browser_console_messages"

@@ -19,6 +19,7 @@ mod port;
 mod private;
 mod record;
 mod seat;
+mod secrets;
 mod session;
 mod shelf;
 mod tool;

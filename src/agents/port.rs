@@ -10,7 +10,7 @@ use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
 use crate::policy::{Answer, ApprovalId, Effect, Fingerprint, Request, RuleSet, Rules};
-use crate::room::{HelpEnd, HelpTask, Recorder, RoomEvent, RoomView};
+use crate::room::{HelpEnd, HelpTask, Recorder, RoomEvent, RoomView, Secrets};
 
 /// An agent's place in a room. Dropping it is leaving.
 pub trait Seat: Send + Sync + 'static {
@@ -62,6 +62,11 @@ pub trait Seat: Send + Sync + 'static {
 
     /// Where what is done here is written down.
     fn recorder(&self) -> Option<Recorder> {
+        None
+    }
+
+    /// What is kept for agents to type without reading it.
+    fn secrets(&self) -> Option<Secrets> {
         None
     }
 

@@ -22,7 +22,7 @@ const PRIVATE: &str = "a person is in a private moment: you see and do nothing u
                        or try again in a while; do not ask for what the person types";
 const WAS_PRIVATE: &str = "a person was in a private moment while this call was on its way, so what it saw is not told; \
                            look at the page again once it is over";
-const SEALED: &str = "what a person typed in private stands on this page, so that code, heaps and comparisons are refused \
+const SEALED: &str = "what a person typed in private, or a secret, stands on this page, so that code, heaps and comparisons are refused \
                       here until the page is left. Outlines, pictures and acts go on";
 
 fn talks(tool: &str) -> bool {

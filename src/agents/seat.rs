@@ -25,7 +25,9 @@ use crate::base::{Actor, RoomId, Size, ToolGroups};
 use crate::browser::Browser;
 use crate::floor::FloorPermit;
 use crate::policy::{self, ApprovalId, End, Fingerprint, NotApproved, Rules};
-use crate::room::{AgentSeat, HelpEnd, HelpTask, House, NoApproval, NoFloor, Recorder, RoomEvent, RoomView};
+use crate::room::{
+    AgentSeat, HelpEnd, HelpTask, House, NoApproval, NoFloor, Recorder, RoomEvent, RoomView, Secrets,
+};
 
 fn no_yes(why: NoApproval) -> NoYes {
     match why {
@@ -90,6 +92,10 @@ impl Seat for AgentSeat {
 
     fn recorder(&self) -> Option<Recorder> {
         Some(AgentSeat::recorder(self).clone())
+    }
+
+    fn secrets(&self) -> Option<Secrets> {
+        Some(AgentSeat::secrets(self).clone())
     }
 
     fn show(&self, event: RoomEvent) {

@@ -212,20 +212,31 @@ impl Tab {
         let mut fresh = false;
         loop {
             let world = self.world(place).await?;
-            let params = json!({
-                "functionDeclaration": "function(name, argument) { return this[name](argument); }",
-                "objectId": world.script, "returnByValue": true, "awaitPromise": true,
-                "arguments": [{ "value": name }, { "value": argument }],
-            });
-            match self.run(place, "Runtime.callFunctionOn", &params).await {
+            match self.call_in(place, &world, name, argument).await {
                 // The document that was remembered is not there any more; nothing was called.
                 Err(error) if error.is_stale() && !fresh => {
                     self.memory.forget(&place.id);
                     fresh = true;
                 }
-                value => return Ok(read(name, value?.get())?),
+                value => return value,
             }
         }
+    }
+
+    /// The same in one document, and in no other that has taken its place.
+    pub(super) async fn call_in<T: DeserializeOwned>(
+        &self,
+        place: &Place,
+        world: &World,
+        name: &str,
+        argument: &Value,
+    ) -> Result<T, ActError> {
+        let params = json!({
+            "functionDeclaration": "function(name, argument) { return this[name](argument); }",
+            "objectId": world.script, "returnByValue": true, "awaitPromise": true,
+            "arguments": [{ "value": name }, { "value": argument }],
+        });
+        Ok(read(name, self.run(place, "Runtime.callFunctionOn", &params).await?.get())?)
     }
 
     /// An element that the script holds, as an object of the script's world.

@@ -46,6 +46,16 @@ const COVERING: Duration = Duration::from_secs(1);
 enum Order {
     Begin,
     End(oneshot::Sender<()>),
+    Hold(Field, oneshot::Sender<bool>),
+    LookAt(String),
+}
+
+/// A field, by the browser's own number of its node, and where it is.
+pub(super) struct Field {
+    pub tab: String,
+    /// The page, or the frame with a process of its own.
+    pub target: String,
+    pub node: i64,
 }
 
 /// Cheap to clone.
@@ -129,6 +139,21 @@ impl Guard {
         let _ = self.orders.try_send(Order::Begin);
     }
 
+    /// A field holds a secret that nobody typed by hand: as long as it does, its
+    /// tab is sealed. False when it holds nothing, or cannot be found.
+    pub(super) async fn hold(&self, field: Field) -> bool {
+        let (reply, held) = oneshot::channel();
+        if self.orders.send(Order::Hold(field, reply)).await.is_err() {
+            return false;
+        }
+        tokio::time::timeout(2 * COVERING, held).await.is_ok_and(|held| held.unwrap_or_default())
+    }
+
+    /// A tab is sealed as far as it holds something, and not beyond.
+    pub(super) async fn look_at(&self, tab: &str) {
+        let _ = self.orders.send(Order::LookAt(tab.to_owned())).await;
+    }
+
     /// A moment is over: ends when what was typed is known and covered, or
     /// after a second in a page that hangs.
     pub async fn end(&self) {
@@ -184,6 +209,12 @@ impl Watchman {
                     drop(self.run_in(session, *context, BEGIN).await?);
                 }
             }
+            Order::LookAt(tab) => self.tell(&tab).await,
+            Order::Hold(field, reply) => {
+                let held = self.hold(&field).await;
+                self.tell(&field.tab).await;
+                let _ = reply.send(held);
+            }
             Order::End(reply) => {
                 let asked = self.worlds.keys().map(|(session, context)| {
                     let client = self.client.clone();
@@ -222,6 +253,54 @@ impl Watchman {
             }
         }
         Ok(())
+    }
+
+    /// Has the document that the field is in hold it.
+    async fn hold(&mut self, field: &Field) -> bool {
+        #[derive(Deserialize)]
+        struct Resolved {
+            object: Object,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Object {
+            object_id: String,
+        }
+        #[derive(Deserialize)]
+        struct Outcome {
+            result: Remote,
+        }
+        #[derive(Deserialize)]
+        struct Remote {
+            #[serde(default)]
+            value: Value,
+        }
+        let there = |session: &str| {
+            let inside = self.sessions.get(session);
+            inside.is_some_and(|inside| inside.tab == field.tab && inside.target == field.target)
+        };
+        let worlds: Vec<_> = self.worlds.keys().filter(|(session, _)| there(session)).cloned().collect();
+        for (session, context) in worlds {
+            let asked = async {
+                // A node of another document is refused.
+                let params = json!({ "backendNodeId": field.node, "executionContextId": context });
+                let resolved = self.client.send(Some(&session), "DOM.resolveNode", &params).await?;
+                let object = read::<Resolved>("DOM.resolveNode", resolved.get())?.object.object_id;
+                let held = "function() { return globalThis.__tandem_guard?.hold(this) === true; }";
+                let params =
+                    json!({ "functionDeclaration": held, "objectId": object, "returnByValue": true });
+                let method = "Runtime.callFunctionOn";
+                let held = self.client.send(Some(&session), method, &params).await?;
+                Ok::<_, CdpError>(read::<Outcome>(method, held.get())?.result.value == true)
+            };
+            if matches!(tokio::time::timeout(COVERING, asked).await, Ok(Ok(true))) {
+                if let Some(world) = self.worlds.get_mut(&(session, context)) {
+                    world.held = world.held.max(1);
+                }
+                return true;
+            }
+        }
+        false
     }
 
     /// Runs something in a document; its end is not waited for.

@@ -11,7 +11,7 @@ use super::remote::Reach;
 use super::settings::Settings;
 use super::source::{Source, example};
 use super::table::{Kind, TABLE};
-use super::{doctor, health, mcp, serve, token};
+use super::{doctor, health, mcp, secret, serve, token};
 
 /// What is wrong with the command, the settings or the machine ends with this code.
 const WRONG: u8 = 2;
@@ -31,6 +31,11 @@ enum What {
     Token {
         #[command(subcommand)]
         what: token::What,
+    },
+    /// Keep, list and remove secrets that agents may type without reading them
+    Secret {
+        #[command(subcommand)]
+        what: secret::What,
     },
     /// Check a configuration file, or print a commented example
     Config {
@@ -154,6 +159,7 @@ pub fn run() -> ExitCode {
     let done = match Tandem::parse().command {
         What::Serve(flags) => runtime().and_then(|runtime| runtime.block_on(serve::serve(flags))),
         What::Token { what } => runtime().and_then(|runtime| runtime.block_on(token::run(what))),
+        What::Secret { what } => runtime().and_then(|runtime| runtime.block_on(secret::run(what))),
         What::Config { what: Config::Check { file } } => check(&file),
         What::Config { what: Config::Example } => print(&example()),
         What::Doctor { flags, json } => {

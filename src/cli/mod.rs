@@ -13,6 +13,7 @@ mod health;
 mod logging;
 mod mcp;
 mod remote;
+mod secret;
 mod serve;
 mod settings;
 mod source;

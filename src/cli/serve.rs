@@ -13,6 +13,7 @@ use super::assemble::{Assembly, assemble};
 use super::certificate;
 use super::failure::Failure;
 use super::logging;
+use super::secret;
 use super::settings::Settings;
 use super::turn;
 use crate::process::RoomUser;
@@ -36,7 +37,10 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
         .await
         .map_err(|error| busy("--listen", settings.listen, &error))?;
     let port = listener.local_addr()?.port();
-    let store = Store::open(&settings.data_dir)?;
+    let store = secret::with_key(Store::open(&settings.data_dir)?, &settings);
+    if let Err(error) = store.check_secrets().await {
+        tracing::warn!(%error, "agents cannot use secrets; all else goes on");
+    }
     let shutdown = CancellationToken::new();
     // From here on a signal ends what was begun in order.
     stop_on_signals(shutdown.clone())?;

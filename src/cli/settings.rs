@@ -58,6 +58,7 @@ pub struct Settings {
     pub default_effect: Effect,
     pub approve_by_elicitation: bool,
     pub rules_file: Option<PathBuf>,
+    pub secrets_key_file: Option<PathBuf>,
     pub private_from: Role,
     pub turn_idle: Duration,
     pub audit_age: Duration,

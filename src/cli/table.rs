@@ -321,6 +321,16 @@ pub(super) const TABLE: &[Setting] = &[
             Ok(())
         }
     ),
+    Setting {
+        default_shown: Some("secrets.key in the data directory"),
+        ..setting!(
+            secrets_key_file,
+            Text,
+            "",
+            "The file with the key that seals agents' secrets: 64 hexadecimal digits that others cannot read. Made when the first secret is set.",
+            |s, v| optional(v, |path| s.secrets_key_file = Some(path))
+        )
+    },
     setting!(
         rules_file,
         Text,
@@ -477,6 +487,7 @@ impl Settings {
             default_effect: Effect::Allow,
             approve_by_elicitation: false,
             rules_file: None,
+            secrets_key_file: None,
             private_from: Role::Controller,
             turn_idle: Duration::ZERO,
             room_sleep: Duration::ZERO,

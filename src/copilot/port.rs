@@ -197,12 +197,13 @@ pub trait Agent: Send + Sync {
     fn choices(&self) -> BoxFuture<'_, Result<Choices, PortError>> {
         Box::pin(async { Ok(Choices::default()) })
     }
-    /// A slash command. Returns when it has begun.
+    /// A slash command, with files that go along. Returns when it has begun.
     fn command(
         &self,
         _session: Id,
         _name: String,
         _arguments: String,
+        _files: Vec<Attachment>,
     ) -> BoxFuture<'_, Result<(), PortError>> {
         cannot("run commands")
     }

@@ -18,6 +18,7 @@ mod parse;
 mod place;
 mod rule;
 mod rules;
+mod secret;
 
 pub use action::{Action, Class, ClassError, Target};
 pub use approval::{
@@ -29,3 +30,7 @@ pub use parse::{BrokenRules, Complaint, LONGEST_DOCUMENT};
 pub use place::Place;
 pub use rule::{Effect, Matching, OneOrMany, Rule, Scope, TargetPatterns, Who};
 pub use rules::{By, Decision, Explanation, MOST_RULES, Near, RuleRef, RuleSet, Rules};
+pub use secret::{
+    LONGEST_SECRET, MOST_SECRET_ORIGINS, SECRET_PREFIX, SecretKind, SecretName, SecretNameError,
+    SecretOrigin, SecretOriginError, Totp, TotpError,
+};

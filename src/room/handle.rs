@@ -14,6 +14,7 @@ use super::help::HelpEnd;
 use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
 use super::record::Recorder;
 use super::rulebook::Rulebook;
+use super::secrets::Secrets;
 use super::{FloorAsk, HelpAnswer, HelpTask, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
@@ -122,6 +123,7 @@ pub struct RoomHandle {
     pub(super) camera: Arc<Camera>,
     pub(super) rulebook: Arc<Rulebook>,
     pub(super) recorder: Recorder,
+    pub(super) secrets: Secrets,
     /// What its programs take is counted here, if they have limits.
     pub(super) group: Option<Arc<Group>>,
     pub(super) asks_clients: bool,
@@ -385,6 +387,11 @@ impl AgentSeat {
     /// Where what this agent does is written down.
     pub fn recorder(&self) -> &Recorder {
         &self.seat.room.recorder
+    }
+
+    /// What this agent may type without reading it.
+    pub fn secrets(&self) -> &Secrets {
+        &self.seat.room.secrets
     }
 
     /// Asks people for a yes and waits for it. The yes is used up by

@@ -22,6 +22,7 @@ pub mod record;
 mod remembered;
 mod rooms;
 mod rulebook;
+mod secrets;
 mod settings;
 mod view;
 mod viewers;
@@ -36,6 +37,7 @@ pub use port::{Room, RoomError, RoomSpec, Rooms, ViewerKind, ViewerSeat};
 pub use record::{Begun, Entry, Outcome, Record, RecordError, RecordKind, Recorder, Retention};
 pub use rooms::House;
 pub use rulebook::{Rulebook, RulebookError};
+pub use secrets::{NoSecret, Secrets, UsableSecret};
 pub use settings::{Programs, RoomSettings};
 pub use view::{
     FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,

@@ -17,6 +17,7 @@ use super::handle::RoomHandle;
 use super::port::{Room, RoomError, RoomSpec, Rooms};
 use super::record::{Entry, Outcome, RecordKind, Recorder};
 use super::rulebook::{Rulebook, RulebookError, ServerRules};
+use super::secrets::Secrets;
 use super::{FloorView, Phase, RoomOptions, RoomSettings, RoomView};
 use crate::base::{Privacy, RoomId};
 use crate::policy::{RuleSet, Scope};
@@ -123,6 +124,7 @@ impl House {
             Outlets { view: view_out, events: events.clone(), cursor: cursor_out, browser: browser_out };
         let group = self.group(&spec);
         let camera = Arc::new(Camera::new(spec.id.clone(), &self.settings, Arc::new(self.rtc.clone())));
+        let privacy = Privacy::default();
         let handle = RoomHandle {
             id: spec.id.clone(),
             commands,
@@ -133,12 +135,12 @@ impl House {
             camera: Arc::clone(&camera),
             rulebook: Arc::clone(&rulebook),
             recorder: recorder.clone(),
+            secrets: Secrets::new(self.store.clone(), spec.id.clone(), privacy.masks().clone()),
             group: group.clone(),
             asks_clients: self.settings.approve_by_elicitation,
             next_seat: Arc::default(),
         };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
-        let privacy = Privacy::default();
         let ground = Ground { settings, rtc, camera, rulebook, recorder, group, privacy };
         self.drivers.spawn(supervise(spec, asleep, ground, outlets, queue));
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, audit, cdp, doctor, floor, pick, ready, rules, socket, tokens, whep};
+use super::{api, audit, cdp, doctor, floor, pick, ready, rules, secrets, socket, tokens, whep};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +40,9 @@ use super::{api, audit, cdp, doctor, floor, pick, ready, rules, socket, tokens, 
         rules::approvals,
         rules::answer,
         rules::picture,
+        secrets::list,
+        secrets::put,
+        secrets::remove,
         tokens::list,
         tokens::create,
         tokens::revoke,

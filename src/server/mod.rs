@@ -33,6 +33,7 @@ mod proxies;
 mod ready;
 mod routes;
 mod rules;
+mod secrets;
 mod socket;
 mod throttle;
 mod tokens;

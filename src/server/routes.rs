@@ -6,7 +6,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{RequestExt as _, Router};
 use tower::ServiceExt as _;
 
@@ -15,7 +15,8 @@ use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
 use super::{
-    api, assets, audit, cdp, doctor, embed, floor, guard, page, pick, ready, rules, socket, tokens, whep,
+    api, assets, audit, cdp, doctor, embed, floor, guard, page, pick, ready, rules, secrets, socket, tokens,
+    whep,
 };
 use crate::base::RoomId;
 
@@ -55,6 +56,8 @@ pub fn router(context: &Context) -> Router {
         .route("/api/approvals", get(rules::approvals))
         .route("/api/approvals/{id}", post(rules::answer))
         .route("/api/approvals/{id}/picture", get(rules::picture))
+        .route("/api/secrets", get(secrets::list))
+        .route("/api/secrets/{name}", put(secrets::put).delete(secrets::remove))
         .route("/api/rooms/{room}/tokens", get(tokens::list).post(tokens::create))
         .route("/api/rooms/{room}/tokens/{id}", delete(tokens::revoke))
         .route("/api/rooms/{room}/ws", get(socket::open))

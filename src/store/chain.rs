@@ -171,6 +171,14 @@ mod tests {
     }
 
     #[test]
+    fn the_form_does_not_depend_on_the_order_in_which_keys_came() {
+        let of = |text: &str| canonical(&serde_json::from_str(text).expect("json"));
+        let one = of("{\"b\": {\"y\": 1, \"x\": [{\"d\": 1, \"c\": 2}]}, \"a\": 1}");
+        assert_eq!(one, of("{\"a\": 1, \"b\": {\"x\": [{\"c\": 2, \"d\": 1}], \"y\": 1}}"));
+        assert_eq!(one, "{\"a\":1,\"b\":{\"x\":[{\"c\":2,\"d\":1}],\"y\":1}}");
+    }
+
+    #[test]
     fn the_first_hash_is_what_anyone_computes() {
         let hash = LineHash::default().then("{}").to_string();
         assert_eq!(hash, "fb1634c4e6cd4b1f1afe3ce2d6ef080f7ac5d1f357d723ad4dfca782733b62db");

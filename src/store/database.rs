@@ -215,6 +215,11 @@ impl Database {
         records::trim(&mut self.connection, room, before, most)
     }
 
+    /// For what has a file of its own beside this one.
+    pub(super) fn for_secrets(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     /// For tests: what only SQLite itself can do.
     #[cfg(test)]
     pub(super) fn connection(&mut self) -> &mut Connection {

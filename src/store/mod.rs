@@ -2,6 +2,7 @@
 //!
 //! Owns: the file `tandem.db` in the data directory, its schema, the lock
 //! that keeps a second server away, the chain of hashes over the rooms' records,
+//! the sealed values of secrets with the file `secrets.key` that opens them,
 //! and the one thread that talks to SQLite.
 //! Refuses: rules. Whether a token is still good, or a room may be made, is
 //! decided by whoever asks; here are only rows.
@@ -12,12 +13,16 @@ mod directory;
 mod records;
 mod rows;
 mod schema;
+mod secrets;
 mod thread;
+mod vault;
 
 pub use chain::{Broken, LineHash, Link, canonical};
 pub use records::{NewLine, RecordEnds, RecordPart, RecordedLine};
 pub use rows::{PageHash, StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
+pub use secrets::StoredSecret;
 pub use thread::Store;
+pub use vault::SecretError;
 
 use std::path::PathBuf;
 

@@ -85,6 +85,18 @@ const STEPS: &[&str] = &[
     ALTER TABLE tokens ADD COLUMN claimed BLOB CHECK (claimed IS NULL OR length(claimed) = 32);
     CREATE INDEX tokens_by_origin ON tokens (origin) WHERE origin IS NOT NULL;
 ",
+    "
+    CREATE TABLE secrets (
+        name TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        origins TEXT NOT NULL,
+        room TEXT,
+        made_at INTEGER NOT NULL,
+        made_by TEXT NOT NULL,
+        used_at INTEGER,
+        sealed BLOB NOT NULL
+    ) STRICT;
+",
 ];
 
 /// The version that this program knows.

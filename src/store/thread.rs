@@ -1,6 +1,7 @@
 //! The handle to the store, and the thread behind it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -10,7 +11,10 @@ use super::database::Database;
 use super::directory::{self, ServerLock};
 use super::records::{NewLine, RecordEnds, RecordPart, RecordedLine};
 use super::rows::{PageHash, StoredRoom, StoredToken, TokenHash, TokenId, UnixSeconds};
-use crate::base::RoomId;
+use super::secrets::{self, StoredSecret};
+use super::vault::SecretError;
+use crate::base::{Redacted, RoomId};
+use crate::policy::SecretName;
 
 type Job = Box<dyn FnOnce(&mut Database) + Send>;
 
@@ -19,6 +23,8 @@ type Job = Box<dyn FnOnce(&mut Database) + Send>;
 #[derive(Clone, Debug)]
 pub struct Store {
     jobs: mpsc::Sender<Job>,
+    /// Where the key of the secrets is.
+    secrets_key: Arc<Path>,
 }
 
 impl Store {
@@ -27,16 +33,21 @@ impl Store {
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let file = directory::prepare(directory)?;
         let lock = directory::lock(directory)?;
-        Self::start(Database::open(&file)?, Some(lock))
+        Self::start(Database::open(&file)?, Some(lock), directory)
     }
 
     /// Opens the store beside a server that may be running on it.
     pub fn open_beside(directory: &Path) -> Result<Self, StoreError> {
         let file = directory::existing(directory)?;
-        Self::start(Database::open(&file)?, None)
+        Self::start(Database::open(&file)?, None, directory)
     }
 
-    fn start(mut database: Database, lock: Option<ServerLock>) -> Result<Self, StoreError> {
+    /// The same, with the key of the secrets in this file.
+    pub fn with_secrets_key(self, path: &Path) -> Self {
+        Self { secrets_key: path.into(), ..self }
+    }
+
+    fn start(mut database: Database, lock: Option<ServerLock>, directory: &Path) -> Result<Self, StoreError> {
         // 64 questions may wait; who asks one more waits for a place.
         let (jobs, mut queue) = mpsc::channel::<Job>(64);
         let thread = std::thread::Builder::new().name("tandem-store".into());
@@ -50,7 +61,7 @@ impl Store {
                 drop(lock);
             })
             .map_err(|_| StoreError::Stopped)?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, secrets_key: directory.join("secrets.key").into() })
     }
 
     /// Ends when all that was asked before has been done.
@@ -123,6 +134,48 @@ impl Store {
     pub async fn put_setting(&self, key: impl Into<String>, value: String) -> Result<(), StoreError> {
         let key = key.into();
         self.ask(move |database| database.put_setting(&key, &value)).await
+    }
+
+    /// All secrets, without their values.
+    pub async fn secrets(&self) -> Result<Vec<StoredSecret>, StoreError> {
+        self.ask(|database| secrets::all(database.for_secrets())).await
+    }
+
+    /// Whether the secrets that are kept can be used.
+    pub async fn check_secrets(&self) -> Result<(), SecretError> {
+        let key = Arc::clone(&self.secrets_key);
+        self.ask(move |database| Ok(secrets::check(database.for_secrets(), &key))).await?
+    }
+
+    /// Keeps a secret; one of this name is replaced. True when there was none.
+    pub async fn put_secret(
+        &self,
+        secret: StoredSecret,
+        value: Redacted<String>,
+    ) -> Result<bool, SecretError> {
+        let key = Arc::clone(&self.secrets_key);
+        let put = move |database: &mut Database| {
+            Ok(secrets::put(database.for_secrets(), &key, &secret, value.reveal()))
+        };
+        self.ask(put).await?
+    }
+
+    /// True when there was one.
+    pub async fn remove_secret(&self, name: SecretName) -> Result<bool, StoreError> {
+        self.ask(move |database| secrets::remove(database.for_secrets(), &name)).await
+    }
+
+    /// A secret with its value.
+    pub async fn open_secret(
+        &self,
+        name: SecretName,
+    ) -> Result<Option<(StoredSecret, Redacted<String>)>, SecretError> {
+        let key = Arc::clone(&self.secrets_key);
+        self.ask(move |database| Ok(secrets::open(database.for_secrets(), &key, &name))).await?
+    }
+
+    pub async fn note_secret_use(&self, name: SecretName, at: UnixSeconds) -> Result<(), StoreError> {
+        self.ask(move |database| secrets::used(database.for_secrets(), &name, at)).await
     }
 
     /// Adds lines to a room's record, all or none, in one transaction. Gives the

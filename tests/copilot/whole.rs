@@ -126,6 +126,18 @@ async fn sessions_are_forked_undone_summarised_and_take_models_commands_and_file
     assert_eq!(status, 202, "{told}");
     reader.until_turned(&session).await;
     assert!(said(&transcript(&house, &session).await).ends_with("hello there"));
+    let pixel =
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    let along = |mime: &str| json!({ "name": "hello", "arguments": "with it", "files": [{ "name": "dot.png", "mime": mime, "data": pixel }] });
+    let (status, told) = ask(&house, "POST", &of("/command"), along("none")).await;
+    assert_eq!(status, 400, "{told}");
+    let (status, told) = ask(&house, "POST", &of("/command"), along("image/png")).await;
+    assert_eq!(status, 202, "{told}");
+    reader.until_turned(&session).await;
+    let told = transcript(&house, &session).await;
+    let asked = told.as_array().expect("messages").iter().rfind(|one| one["role"] == "user").expect("one");
+    let file = |part: &&Value| part["kind"] == "file" && part["name"] == "dot.png";
+    assert!(asked["parts"].as_array().expect("parts").iter().any(|part| file(&part)), "{asked:#}");
     let before = transcript(&house, &session).await.as_array().expect("messages").len();
     let (status, told) = ask(&house, "POST", &of("/summarise"), Value::Null).await;
     assert_eq!(status, 202, "{told}");

@@ -100,6 +100,8 @@ impl House {
         command.args(["serve", "--start-url", "about:blank"]);
         command.args(["--listen", &format!("127.0.0.1:{http}"), "--rtc-listen", &format!("127.0.0.1:{rtc}")]);
         command.arg("--data-dir").arg(dir.path()).args(args).env("TANDEM_ADMIN_TOKEN", ADMIN);
+        let log = std::fs::File::options().create(true).append(true).open(dir.path().join("server.log"));
+        command.stderr(log.expect("a log"));
         let mut child = command.spawn().expect("starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");

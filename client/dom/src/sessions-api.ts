@@ -2,6 +2,7 @@
 import type { Page } from "../../core/src/sessions.ts";
 import type {
   AgentView,
+  Attachment,
   Children,
   Choices,
   Diff,
@@ -89,8 +90,8 @@ export class SessionsApi {
   abort = (session: Id): Promise<true> => this.#ask("POST", `/${session}/abort`);
   prompt = (session: Id, prompt: Prompt): Promise<true> =>
     this.#ask("POST", `/${session}/messages`, prompt);
-  command = (session: Id, name: string, args: string): Promise<true> =>
-    this.#ask("POST", `/${session}/command`, { name, arguments: args });
+  command = (session: Id, name: string, args: string, files: Attachment[]): Promise<true> =>
+    this.#ask("POST", `/${session}/command`, { name, arguments: args, files });
   fork = (session: Id, message?: Id): Promise<Session> =>
     this.#ask("POST", `/${session}/fork`, message ? { message } : {});
   revert = (session: Id, message: Id): Promise<Session> =>

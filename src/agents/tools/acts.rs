@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::{called, or, quoted};
 use crate::agents::answer::Done;
 use crate::agents::call::{Call, locator};
+use crate::agents::secrets;
 use crate::agents::tool::{Kind, Tool};
 use crate::base::ToolGroup;
 use crate::browser::{self, PointerButton};
@@ -157,6 +158,10 @@ impl Tool for HandleDialog {
     const KIND: Kind = Kind::Acts;
 
     async fn run(self, call: &mut Call) -> Done {
+        secrets::refuse(
+            self.prompt_text.as_deref().unwrap_or_default(),
+            "a dialog is no field that secrets fit",
+        )?;
         let tab = call.tab().await?;
         let held = call.floor().await?;
         call.session.say(if self.accept { "accepts a dialog" } else { "dismisses a dialog" });

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::{called, or, quoted};
 use crate::agents::answer::{Done, Fault};
 use crate::agents::call::{Call, locator};
+use crate::agents::secrets;
 use crate::agents::tool::{Kind, Tool};
 use crate::base::ToolGroup;
 use crate::browser::{self, KeyError, Stroke};
@@ -20,7 +21,7 @@ pub(in crate::agents) struct Type {
     element: Option<String>,
     /// Ref from the page snapshot, CSS selector or locator of the field
     target: String,
-    /// Text to type into the element
+    /// Text to type into the element, or secret:NAME (see browser_secrets)
     text: String,
     /// Whether to submit entered text (press Enter after)
     submit: Option<bool>,
@@ -66,7 +67,7 @@ struct Field {
     /// Type of the field
     #[serde(rename = "type")]
     kind: FieldKind,
-    /// Value to fill in: "true" or "false" for a checkbox, the option's label for a combobox
+    /// Value to fill in: a text or secret:NAME (see browser_secrets), "true" or "false" for a checkbox, the option's label for a combobox
     value: String,
 }
 
@@ -94,6 +95,9 @@ impl Tool for Type {
                 "the text is too long to be typed key by key ({LONGEST_TYPED} characters at most); leave out slowly"
             )));
         }
+        if slowly {
+            secrets::refuse(&self.text, "leave out slowly")?;
+        }
         let tab = call.tab().await?;
         let held = call.floor().await?;
         call.session.say(format!("types into {}", called(self.element.as_deref(), &self.target)));
@@ -101,6 +105,10 @@ impl Tool for Type {
         let acting = call.acting(&tab, &held, &shown);
         let (mut done, method) = match slowly {
             true => (call.noting_fields(acting.type_slowly(&target, &self.text)).await?, "pressSequentially"),
+            false if secrets::meant_by(&self.text)?.is_some() => {
+                call.note_fields().await;
+                (call.fill(&acting, &target, &self.text).await?, "fill")
+            }
             false => (call.noting_fields(acting.fill(&target, &self.text)).await?, "fill"),
         };
         let element = or(&done.code, &self.target);
@@ -174,11 +182,14 @@ impl Tool for FillForm {
             call.session.say(format!("fills in {}", field.name));
             let acting = call.acting(&tab, &held, &shown);
             let done = match field.kind {
-                FieldKind::Textbox | FieldKind::Slider => acting.fill(&target, &field.value).await,
-                FieldKind::Combobox => acting.select(&target, std::slice::from_ref(&field.value)).await,
+                FieldKind::Textbox | FieldKind::Slider => call.fill(&acting, &target, &field.value).await,
+                FieldKind::Combobox => {
+                    let values = std::slice::from_ref(&field.value);
+                    acting.select(&target, values).await.map_err(Fault::from)
+                }
                 FieldKind::Checkbox | FieldKind::Radio => match field.value.as_str() {
-                    "true" => acting.set_checked(&target, true).await,
-                    "false" => acting.set_checked(&target, false).await,
+                    "true" => acting.set_checked(&target, true).await.map_err(Fault::from),
+                    "false" => acting.set_checked(&target, false).await.map_err(Fault::from),
                     other => {
                         let text =
                             format!("{}: a box takes \"true\" or \"false\", not {other:?}", field.name);
@@ -186,8 +197,7 @@ impl Tool for FillForm {
                     }
                 },
             };
-            let done = done.map_err(|error| {
-                let Fault { code, text } = error.into();
+            let done = done.map_err(|Fault { code, text }| {
                 let before = match ran.len() {
                     0 => String::new(),
                     some => format!(" ({some} of {} fields were filled in before)", self.fields.len()),

@@ -14,6 +14,7 @@ mod looks;
 mod network;
 mod recording;
 mod script;
+mod secrets;
 mod storage;
 mod testing;
 mod together;
@@ -42,6 +43,7 @@ pub(super) fn all() -> Vec<Entry> {
         entry::<forms::PressKey>(),
         entry::<forms::SelectOption>(),
         entry::<forms::FillForm>(),
+        entry::<secrets::Secrets>(),
         entry::<files::Upload>(),
         entry::<looks::Screenshot>(),
         entry::<go::Tabs>(),

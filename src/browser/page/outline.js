@@ -292,5 +292,5 @@ const shortened = (url) => (url.length <= LONGEST_URL ? url : `${url.slice(0, 60
 
 globalThis.__tandem = {
   probe, settle, unguard, frame, prepareFill, documentMark, focus, selectText, chooseOptions, checked, fileInput, holdRef, hasText,
-  armDrag, dragStarted, boxInPage, read, count, frameBox, frameHit, frameRef, frameCode, outline, place, scrolled, heirOf, refOf, facts, elementAt,
+  armDrag, dragStarted, lookAtSecretField, fillSecret, boxInPage, read, count, frameBox, frameHit, frameRef, frameCode, outline, place, scrolled, heirOf, refOf, facts, elementAt,
 };

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use agent_client_protocol_schema::v1::{
+    BlobResourceContents, CancelNotification, ContentBlock, DeleteSessionRequest, EmbeddedResource,
+    EmbeddedResourceResource, ErrorCode, ImageContent, NewSessionRequest, PermissionOptionKind, ResourceLink,
+};
 use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -12,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::content::settings;
 use super::inner::{Inner, LONGEST_ANSWER, REJECT, now, outcome, told};
 use super::line::LineError;
+use super::protocol::Opened;
 use super::state::Kind;
 use crate::base::{Actor, RoomId};
 use crate::copilot::facilities::{Can, Choices};
@@ -59,20 +63,23 @@ impl Agent for Acp {
     fn create(&self, title: Option<String>) -> BoxFuture<'_, Result<Session, PortError>> {
         Box::pin(async move {
             let running = self.inner.ready().await?;
-            let params = json!({ "cwd": running.directory, "mcpServers": running.servers });
-            let made = running.line.ask("session/new", params, LONGEST_ANSWER).await.map_err(|error| {
-                match error {
-                    LineError::Refused { code: -32000, message } => PortError::Refused(format!(
+            let request = NewSessionRequest::new(&running.directory).mcp_servers(running.servers.clone());
+            let made = running.line.ask(request, LONGEST_ANSWER).await.map_err(|error| match error {
+                LineError::Refused { code, message } if code == i32::from(ErrorCode::AuthRequired) => {
+                    PortError::Refused(format!(
                         "the agent wants a login: {message}. Log in with its own program as the room's user"
-                    )),
-                    error => told(error),
+                    ))
                 }
+                error => told(error),
             })?;
-            let id = made["sessionId"].as_str().and_then(Id::new);
+            let Opened { answer, models } = made;
+            let id = Id::new(&answer.session_id.0);
+            let options = answer.config_options.unwrap_or_default();
+            let set = settings(&options, answer.modes.as_ref(), models.as_ref());
             let id = id.ok_or_else(|| PortError::Broken("its name for the session cannot be used".into()))?;
             self.inner.change(|state| {
                 let mut updates = state.handle_session(now(), &id, title, running.run);
-                updates.extend(state.handle_settings(&id, settings(&made), true));
+                updates.extend(state.handle_settings(&id, set, true));
                 ((), updates)
             });
             self.inner.state().0.session(&id).ok_or(PortError::Unknown("session"))
@@ -111,8 +118,8 @@ impl Agent for Acp {
             if !running.can.delete {
                 return Err(PortError::Unsupported("delete sessions"));
             }
-            let params = json!({ "sessionId": session });
-            running.line.ask("session/delete", params, LONGEST_ANSWER).await.map_err(told)?;
+            let request = DeleteSessionRequest::new(session.to_string());
+            running.line.ask(request, LONGEST_ANSWER).await.map_err(told)?;
             self.inner.change(|state| ((), state.handle_gone(&session)));
             Ok(())
         })
@@ -169,8 +176,7 @@ impl Agent for Acp {
             });
             let said = said.ok_or_else(busy)?;
             if !said.is_empty() {
-                let texts = said.into_iter().map(|text| json!({ "type": "text", "text": text }));
-                let all = texts.chain(blocks).collect();
+                let all = said.into_iter().map(ContentBlock::from).chain(blocks).collect();
                 self.inner.tasks.spawn(Arc::clone(&self.inner).say(running, session, all));
             }
             Ok(())
@@ -180,7 +186,7 @@ impl Agent for Acp {
     fn cancel(&self, session: Id) -> BoxFuture<'_, Result<(), PortError>> {
         Box::pin(async move {
             let running = self.inner.open_session(&session).await?;
-            running.line.tell("session/cancel", json!({ "sessionId": session })).await.map_err(told)?;
+            running.line.tell(CancelNotification::new(session.to_string())).await.map_err(told)?;
             // What it asked is answered with the same word, as the protocol wants it.
             let waits: Vec<_> = {
                 let guard = self.inner.state();
@@ -194,8 +200,7 @@ impl Agent for Acp {
                 });
                 let back = self.inner.asked().remove(&id);
                 if let (true, Some((line, request, _))) = (gone, back) {
-                    let cancelled = json!({ "outcome": { "outcome": "cancelled" } });
-                    line.answer(&request, cancelled).await.map_err(told)?;
+                    line.answer(&request, outcome(&[], &[])).await.map_err(told)?;
                 }
             }
             Ok(())
@@ -233,9 +238,9 @@ impl Agent for Acp {
                     "this permission no longer waits: somebody answered it, or the turn was stopped".into(),
                 ));
             };
-            let kinds: &[&str] = match yes {
-                Yes::Once => &["allow_once"],
-                Yes::Always => &["allow_always", "allow_once"],
+            let kinds: &[_] = match yes {
+                Yes::Once => &[PermissionOptionKind::AllowOnce],
+                Yes::Always => &[PermissionOptionKind::AllowAlways, PermissionOptionKind::AllowOnce],
                 Yes::Reject => &REJECT,
             };
             line.answer(&request, outcome(&options, kinds)).await.map_err(told)
@@ -273,13 +278,19 @@ impl Agent for Acp {
         })
     }
 
-    fn command(&self, session: Id, name: String, arguments: String) -> BoxFuture<'_, Result<(), PortError>> {
+    fn command(
+        &self,
+        session: Id,
+        name: String,
+        arguments: String,
+        files: Vec<Attachment>,
+    ) -> BoxFuture<'_, Result<(), PortError>> {
         Box::pin(async move {
             if !self.inner.state().0.commands().iter().any(|command| command.name == name) {
                 return Err(PortError::Unknown("command"));
             }
             let text = format!("/{name} {arguments}").trim_end().to_owned();
-            self.prompt(session, Prompt { text, ..Prompt::default() }).await
+            self.prompt(session, Prompt { text, files, ..Prompt::default() }).await
         })
     }
 
@@ -289,19 +300,22 @@ impl Agent for Acp {
 }
 
 /// A file of a prompt, as the agent gets it and as people see it.
-async fn attached(file: &Attachment, directory: &str) -> Result<(Value, FileView), PortError> {
+async fn attached(file: &Attachment, directory: &str) -> Result<(ContentBlock, FileView), PortError> {
     let Attachment { name, mime, data, path } = file;
     let view = |url: String| FileView { name: name.clone(), mime: mime.clone(), url };
     if let Some(path) = path {
         let url = file_url(std::path::Path::new(directory), path).await?;
-        let block = json!({ "type": "resource_link", "uri": url, "name": name, "mimeType": mime });
-        return Ok((block, view(url)));
+        let link = ResourceLink::new(name, &url).mime_type(mime.clone());
+        return Ok((ContentBlock::ResourceLink(link), view(url)));
     }
     let data = data.as_deref().unwrap_or_default();
     let block = match mime.starts_with("image/") {
-        true => json!({ "type": "image", "mimeType": mime, "data": data }),
-        false => json!({ "type": "resource", "resource": {
-            "uri": format!("file:///{name}"), "mimeType": mime, "blob": data } }),
+        true => ContentBlock::Image(ImageContent::new(data, mime)),
+        false => {
+            let blob = BlobResourceContents::new(data, format!("file:///{name}")).mime_type(mime.clone());
+            let blob = EmbeddedResourceResource::BlobResourceContents(blob);
+            ContentBlock::Resource(EmbeddedResource::new(blob))
+        }
     };
     Ok((block, view(format!("data:{mime};base64,{data}"))))
 }

@@ -1,8 +1,14 @@
 //! What an agent says on the line, as our nouns: contents, plans, commands,
-//! settings, sessions. Reads leniently; what is not known says nothing.
+//! settings, sessions. Everything is cut to a length; the lists too.
 
-use serde_json::Value;
+use agent_client_protocol_schema::v1::{
+    AvailableCommandsUpdate, ContentBlock, EmbeddedResourceResource, ListSessionsResponse, Plan, Role,
+    SessionConfigKind, SessionConfigOption, SessionConfigOptionCategory, SessionConfigSelectOption,
+    SessionConfigSelectOptions, SessionInfo, SessionModeState, ToolCallContent,
+};
+use serde::Serialize;
 
+use super::protocol::{Known, Models};
 use crate::copilot::facilities::CommandChoice;
 use crate::copilot::model::{Content, FileView, Id, Todo};
 
@@ -11,12 +17,14 @@ const MOST: usize = 500;
 /// The longest text of one block.
 const LONGEST: usize = 200_000;
 
-fn text(value: &Value, most: usize) -> String {
-    value.as_str().unwrap_or_default().chars().take(most).collect()
+pub(super) fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten().take(MOST)
+/// The protocol's own word for one of its kinds.
+pub(super) fn word(kind: &impl Serialize) -> String {
+    let word = serde_json::to_value(kind).ok();
+    word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Something that can be chosen in a session: its model, or its way of working.
@@ -53,48 +61,57 @@ pub(super) struct Settings {
 }
 
 /// Out of an answer to `session/new` or `session/load`, or a `config_option_update`.
-pub(super) fn settings(told: &Value) -> Settings {
+pub(super) fn settings(
+    options: &[SessionConfigOption],
+    modes: Option<&SessionModeState>,
+    models: Option<&Models>,
+) -> Settings {
     let mut found = Settings::default();
-    for option in list(&told["configOptions"]) {
-        let place = match option["category"].as_str() {
-            Some("model") => &mut found.model,
-            Some("mode") => &mut found.mode,
+    for option in options.iter().take(MOST) {
+        let place = match option.category {
+            Some(SessionConfigOptionCategory::Model) => &mut found.model,
+            Some(SessionConfigOptionCategory::Mode) => &mut found.mode,
             _ => continue,
         };
-        let Some(id) = option["id"].as_str().filter(|_| place.is_none()) else { continue };
-        *place = Some(Setting {
-            by: By::Option(id.to_owned()),
-            current: text(&option["currentValue"], 200),
-            choices: list(&option["options"]).flat_map(choices).take(MOST).collect(),
+        let SessionConfigKind::Select(select) = &option.kind else { continue };
+        if place.is_some() {
+            continue;
+        }
+        let choices = match &select.options {
+            SessionConfigSelectOptions::Ungrouped(all) => all.iter().take(MOST).map(choice).collect(),
+            SessionConfigSelectOptions::Grouped(groups) => {
+                groups.iter().flat_map(|group| &group.options).take(MOST).map(choice).collect()
+            }
+            _ => vec![],
+        };
+        let by = By::Option(option.id.0.to_string());
+        *place = Some(Setting { by, current: cut(&select.current_value.0, 200), choices });
+    }
+    if let (None, Some(modes)) = (&found.mode, modes) {
+        let all = modes.available_modes.iter().take(MOST);
+        let choices = all.map(|one| plain(&one.id.0, &one.name, one.description.as_deref())).collect();
+        found.mode = Some(Setting { by: By::Mode, current: cut(&modes.current_mode_id.0, 200), choices });
+    }
+    if let (None, Some(models)) = (&found.model, models) {
+        let all = models.available_models.iter().take(MOST).filter_map(|one| match one {
+            Known::Known(one) => Some(plain(&one.model_id, &one.name, one.description.as_deref())),
+            Known::Other(_) => None,
         });
-    }
-    let plain = |one: &Value, id: &str| Choice {
-        value: text(&one[id], 200),
-        name: text(&one["name"], 200),
-        description: text(&one["description"], 500),
-    };
-    let (modes, models) = (&told["modes"], &told["models"]);
-    if found.mode.is_none() && modes["currentModeId"].is_string() {
-        let choices = list(&modes["availableModes"]).map(|one| plain(one, "id")).collect();
-        found.mode = Some(Setting { by: By::Mode, current: text(&modes["currentModeId"], 200), choices });
-    }
-    if found.model.is_none() && models["currentModelId"].is_string() {
-        let choices = list(&models["availableModels"]).map(|one| plain(one, "modelId")).collect();
-        found.model = Some(Setting { by: By::Model, current: text(&models["currentModelId"], 200), choices });
+        let (choices, current) = (all.collect(), cut(&models.current_model_id, 200));
+        found.model = Some(Setting { by: By::Model, current, choices });
     }
     found
 }
 
-/// One choice, or those of a group.
-fn choices(one: &Value) -> Vec<Choice> {
-    let choice = |one: &Value| Choice {
-        value: text(&one["value"], 200),
-        name: text(&one["name"], 200),
-        description: text(&one["description"], 500),
-    };
-    match one["value"].is_string() {
-        true => vec![choice(one)],
-        false => list(&one["options"]).map(choice).collect(),
+fn choice(one: &SessionConfigSelectOption) -> Choice {
+    plain(&one.value.0, &one.name, one.description.as_deref())
+}
+
+fn plain(value: &str, name: &str, description: Option<&str>) -> Choice {
+    Choice {
+        value: cut(value, 200),
+        name: cut(name, 200),
+        description: cut(description.unwrap_or_default(), 500),
     }
 }
 
@@ -108,17 +125,17 @@ pub(super) struct Listed {
 }
 
 /// Out of an answer to `session/list`: the sessions of this directory, and where to go on.
-pub(super) fn listed(told: &Value, directory: &str) -> (Vec<Listed>, Option<String>) {
-    let here = |one: &&Value| one["cwd"].as_str().is_none_or(|cwd| cwd == directory);
-    let one = |one: &Value| {
+pub(super) fn listed(told: ListSessionsResponse, directory: &str) -> (Vec<Listed>, Option<String>) {
+    let here = |one: &&SessionInfo| one.cwd == std::path::Path::new(directory);
+    let one = |one: &SessionInfo| {
         Some(Listed {
-            id: one["sessionId"].as_str().and_then(Id::new)?,
-            title: text(&one["title"], 200),
-            updated: one["updatedAt"].as_str().and_then(millis),
+            id: Id::new(&one.session_id.0)?,
+            title: cut(one.title.as_deref().unwrap_or_default(), 200),
+            updated: one.updated_at.as_deref().and_then(millis),
         })
     };
-    let found = list(&told["sessions"]).filter(here).filter_map(one).collect();
-    (found, told["nextCursor"].as_str().map(str::to_owned))
+    let found = told.sessions.iter().take(MOST).filter(here).filter_map(one).collect();
+    (found, told.next_cursor)
 }
 
 /// A time as RFC 3339 has it, in UTC, as agents write it; others are not read.
@@ -139,80 +156,112 @@ fn millis(time: &str) -> Option<u64> {
 }
 
 /// What a person said before, as a part; nothing for what only the model was to read.
-pub(super) fn said(content: &Value) -> Option<Content> {
-    let audience = content.pointer("/annotations/audience").and_then(Value::as_array);
-    if audience.is_some_and(|audience| !audience.iter().any(|one| one == "user")) {
+pub(super) fn said(content: &ContentBlock) -> Option<Content> {
+    let annotations = match content {
+        ContentBlock::Text(text) => &text.annotations,
+        ContentBlock::Image(image) => &image.annotations,
+        ContentBlock::ResourceLink(link) => &link.annotations,
+        ContentBlock::Resource(resource) => &resource.annotations,
+        _ => &None,
+    };
+    let audience = annotations.as_ref().and_then(|annotations| annotations.audience.as_ref());
+    if audience.is_some_and(|audience| !audience.contains(&Role::User)) {
         return None;
     }
-    let file = |name: &Value, mime: &Value, url: String| {
-        Content::File(FileView { name: text(name, 200), mime: text(mime, 100), url })
+    let file = |name: &str, mime: Option<&str>, url: String| {
+        let mime = cut(mime.unwrap_or_default(), 100);
+        Some(Content::File(FileView { name: cut(name, 200), mime, url }))
     };
-    match content["type"].as_str()? {
-        "text" => Some(Content::Text { text: text(&content["text"], LONGEST), done: true }),
-        "image" => {
-            let (data, mime) = (content["data"].as_str()?, content["mimeType"].as_str()?);
-            Some(file(&Value::Null, &content["mimeType"], format!("data:{mime};base64,{data}")))
+    match content {
+        ContentBlock::Text(text) => Some(Content::Text { text: cut(&text.text, LONGEST), done: true }),
+        ContentBlock::Image(image) => {
+            file("", Some(&image.mime_type), data_url(&image.mime_type, &image.data))
         }
-        "resource_link" => Some(file(&content["name"], &content["mimeType"], text(&content["uri"], 4000))),
-        "resource" => {
-            let resource = &content["resource"];
-            Some(file(&resource["uri"], &resource["mimeType"], text(&resource["uri"], 4000)))
+        ContentBlock::ResourceLink(link) => file(&link.name, link.mime_type.as_deref(), cut(&link.uri, 4000)),
+        ContentBlock::Resource(resource) => {
+            let (uri, mime) = match &resource.resource {
+                EmbeddedResourceResource::TextResourceContents(text) => (&text.uri, &text.mime_type),
+                EmbeddedResourceResource::BlobResourceContents(blob) => (&blob.uri, &blob.mime_type),
+                _ => return None,
+            };
+            file(uri, mime.as_deref(), cut(uri, 4000))
         }
         _ => None,
     }
 }
 
+fn data_url(mime: &str, data: &str) -> String {
+    format!("data:{mime};base64,{data}")
+}
+
 /// What a tool shows: texts, pictures, files that it changed.
-pub(super) fn outputs(content: &[Value]) -> (String, Vec<FileView>) {
+pub(super) fn outputs(content: &[ToolCallContent]) -> (String, Vec<FileView>) {
     let (mut texts, mut images) = (vec![], vec![]);
     for one in content.iter().take(200) {
-        match one["type"].as_str() {
-            Some("content") => {
-                let inner = &one["content"];
-                if inner["text"].is_string() {
-                    texts.push(text(&inner["text"], LONGEST));
-                } else if let (Some(data), Some(mime)) = (inner["data"].as_str(), inner["mimeType"].as_str())
-                {
-                    let url = format!("data:{mime};base64,{data}");
-                    images.push(FileView { name: String::new(), mime: mime.to_owned(), url });
-                }
+        match one {
+            ToolCallContent::Content(inner) => match &inner.content {
+                ContentBlock::Text(text) => texts.push(cut(&text.text, LONGEST)),
+                ContentBlock::Image(image) => images.push(FileView {
+                    name: String::new(),
+                    mime: image.mime_type.clone(),
+                    url: data_url(&image.mime_type, &image.data),
+                }),
+                _ => {}
+            },
+            ToolCallContent::Diff(diff) => {
+                texts.push(format!("changed {}", cut(&diff.path.to_string_lossy(), 4000)));
             }
-            Some("diff") => texts.push(format!("changed {}", text(&one["path"], 4000))),
             _ => {}
         }
     }
     (texts.join("\n"), images)
 }
 
-pub(super) fn plan(update: &Value) -> Vec<Todo> {
-    let todo = |one: &Value| Todo {
-        text: text(&one["content"], 1000),
-        state: text(&one["status"], 1000),
-        priority: text(&one["priority"], 1000),
-    };
-    list(&update["entries"]).take(200).map(todo).collect()
+pub(super) fn plan(plan: &Plan) -> Vec<Todo> {
+    let all = plan.entries.iter().take(200).map(|one| Todo {
+        text: cut(&one.content, 1000),
+        state: word(&one.status),
+        priority: word(&one.priority),
+    });
+    all.collect()
 }
 
-pub(super) fn commands(update: &Value) -> Vec<CommandChoice> {
-    let choice = |one: &Value| CommandChoice {
-        name: text(&one["name"], 500),
-        description: text(&one["description"], 500),
-    };
-    list(&update["availableCommands"]).map(choice).collect()
+pub(super) fn commands(update: &AvailableCommandsUpdate) -> Vec<CommandChoice> {
+    let all = update.available_commands.iter().take(MOST);
+    all.map(|one| CommandChoice { name: cut(&one.name, 500), description: cut(&one.description, 500) })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::copilot::acp::protocol::Opened;
+    use agent_client_protocol_schema::v1::NewSessionResponse;
+    use serde_json::{Value, json};
+
+    /// As a new session's answer has them.
+    fn settings(mut told: Value) -> Settings {
+        told["sessionId"] = "s".into();
+        let Opened { answer, models } =
+            serde_json::from_value::<Opened<NewSessionResponse>>(told).expect("an answer");
+        let options = answer.config_options.unwrap_or_default();
+        super::settings(&options, answer.modes.as_ref(), models.as_ref())
+    }
+
+    fn block(content: Value) -> ContentBlock {
+        serde_json::from_value(content).expect("a block")
+    }
 
     #[test]
     fn settings_are_read_in_each_of_the_forms_that_agents_have() {
-        let options = settings(&json!({ "configOptions": [
-            { "id": "m", "category": "model", "currentValue": "a/b", "options": [
-                { "group": "g", "name": "G", "options": [{ "value": "a/b", "name": "A/B" }] }, { "value": "c", "name": "C" }] },
-            { "id": "w", "category": "mode", "currentValue": "plan", "options": [{ "value": "plan", "name": "Plan", "description": "d" }] },
-            { "id": "t", "category": "thought_level", "currentValue": "x", "options": [] },
+        let options = settings(json!({ "configOptions": [
+            { "id": "m", "name": "M", "type": "select", "category": "model", "currentValue": "a/b", "options": [
+                { "group": "g", "name": "G", "options": [{ "value": "a/b", "name": "A/B" }] },
+                { "group": "h", "name": "H", "options": [{ "value": "c", "name": "C" }] }] },
+            { "id": "w", "name": "W", "type": "select", "category": "mode", "currentValue": "plan", "options": [{ "value": "plan", "name": "Plan", "description": "d" }] },
+            { "id": "t", "name": "T", "type": "select", "category": "thought_level", "currentValue": "x", "options": [] },
+            { "id": "f", "name": "F", "type": "boolean", "category": "model", "currentValue": true },
+            { "id": "u", "name": "U", "type": "of_the_future", "category": "mode" }, 7,
         ] }));
         let model = options.model.expect("a model");
         assert_eq!(
@@ -220,7 +269,7 @@ mod tests {
             (By::Option("m".into()), "a/b", 2)
         );
         assert_eq!(options.mode.expect("a mode").choices[0].description, "d");
-        let older = settings(&json!({
+        let older = settings(json!({
             "modes": { "currentModeId": "ask", "availableModes": [{ "id": "ask", "name": "Ask" }] },
             "models": { "currentModelId": "x", "availableModels": [{ "modelId": "x", "name": "X" }] },
         }));
@@ -229,7 +278,7 @@ mod tests {
             older.model.map(|model| (model.by, model.choices[0].value.clone())),
             Some((By::Model, "x".into()))
         );
-        assert_eq!(settings(&json!({ "configOptions": 7, "modes": [] })), Settings::default());
+        assert_eq!(settings(json!({ "configOptions": 7, "modes": [] })), Settings::default());
     }
 
     #[test]
@@ -238,7 +287,7 @@ mod tests {
             { "sessionId": "a", "cwd": "/here", "title": "A", "updatedAt": "2026-11-22T01:55:52.515Z" },
             { "sessionId": "b", "cwd": "/there" }, { "sessionId": "../x", "cwd": "/here" },
         ], "nextCursor": "n" });
-        let (found, next) = listed(&told, "/here");
+        let (found, next) = listed(serde_json::from_value(told).expect("an answer"), "/here");
         let wanted =
             Listed { id: Id::new("a").expect("an id"), title: "A".into(), updated: Some(1_795_312_552_515) };
         assert_eq!((found, next), (vec![wanted], Some("n".into())));
@@ -260,9 +309,9 @@ mod tests {
     fn what_only_the_model_was_to_read_is_not_what_the_person_said() {
         let hidden =
             json!({ "type": "text", "text": "<file>", "annotations": { "audience": ["assistant"] } });
-        assert_eq!(said(&hidden), None);
+        assert_eq!(said(&block(hidden)), None);
         let link =
             json!({ "type": "resource_link", "uri": "file:///a", "name": "a", "mimeType": "text/plain" });
-        assert!(matches!(said(&link), Some(Content::File(file)) if file.url == "file:///a"));
+        assert!(matches!(said(&block(link)), Some(Content::File(file)) if file.url == "file:///a"));
     }
 }

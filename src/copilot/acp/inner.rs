@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use agent_client_protocol_schema::v1::{
+    CLIENT_METHOD_NAMES, ContentBlock, Error, ListSessionsRequest, LoadSessionRequest, PermissionOption,
+    PermissionOptionKind, PromptRequest, RequestId, RequestPermissionOutcome, RequestPermissionResponse,
+    SelectedPermissionOutcome, SetSessionConfigOptionRequest, SetSessionModeRequest, StopReason,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::content::{By, listed, settings};
 use super::line::{Incoming, Line, LineError, Told};
 use super::process::{self, GRACE, Running, Started};
+use super::protocol::{self, Known, Opened, SetSessionModel};
 use super::state::{Kind, State, Switch};
 use crate::base::{Actor, RoomId};
 use crate::copilot::model::{AgentState, Id, Update};
@@ -26,15 +31,19 @@ pub(super) const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 const LONGEST_TURN: Duration = Duration::from_secs(24 * 3600);
 /// Pages of the agent's own list of sessions that are read.
 const MOST_PAGES: usize = 10;
-pub(super) const REJECT: [&str; 2] = ["reject_once", "reject_always"];
+pub(super) const REJECT: [PermissionOptionKind; 2] =
+    [PermissionOptionKind::RejectOnce, PermissionOptionKind::RejectAlways];
+
+/// The request that a permission answers, with its options.
+pub(super) type Asked = (Line, RequestId, Vec<PermissionOption>);
 
 pub(super) struct Inner {
     pub(super) setup: Setup,
     pub(super) room: RoomId,
     /// Never held across an await, like the next.
     pub(super) state: Mutex<(State, Teller)>,
-    /// The requests that permissions answer, with the options of each.
-    pub(super) asked: Mutex<HashMap<Id, (Line, Value, Value)>>,
+    /// The requests that permissions answer.
+    pub(super) asked: Mutex<HashMap<Id, Asked>>,
     pub(super) status: watch::Sender<AgentState>,
     pub(super) actor: watch::Sender<Option<Actor>>,
     /// One start at a time.
@@ -80,7 +89,7 @@ impl Inner {
         self.state().1.tell(vec![Update::Agent { agent: status }]);
     }
 
-    pub(super) fn asked(&self) -> MutexGuard<'_, HashMap<Id, (Line, Value, Value)>> {
+    pub(super) fn asked(&self) -> MutexGuard<'_, HashMap<Id, Asked>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -156,33 +165,45 @@ impl Inner {
     }
 
     pub(super) async fn handle(&self, line: &Line, message: Incoming) {
-        let session = |params: &Value| params["sessionId"].as_str().and_then(Id::new);
         match message {
-            Incoming::Notice { method, params } if method == "session/update" => {
-                if let Some(session) = session(&params) {
-                    self.change(|state| ((), state.handle_update(now(), &session, &params["update"])));
+            Incoming::Notice { method, params } if *method == *CLIENT_METHOD_NAMES.session_update => {
+                if let Some((session, update)) = protocol::update(params)
+                    && let Some(session) = Id::new(&session.0)
+                {
+                    self.change(|state| ((), state.handle_update(now(), &session, update)));
                 }
             }
             Incoming::Notice { method, .. } => {
-                tracing::trace!(method, "an agent's word that says nothing here")
+                tracing::debug!(%method, "an agent's word that says nothing here")
             }
-            Incoming::Request { id, method, params } if method == "session/request_permission" => {
-                let asked = session(&params).and_then(|session| {
+            Incoming::Request { id, method, params }
+                if *method == *CLIENT_METHOD_NAMES.session_request_permission =>
+            {
+                let permission = match protocol::permission(params) {
+                    Ok(permission) => permission,
+                    Err(error) => {
+                        let error = Error::invalid_params().data(error.to_string());
+                        let _ = line.refuse(&id, error).await;
+                        return;
+                    }
+                };
+                let asked = Id::new(&permission.session_id.0).and_then(|session| {
                     // The way back is there before anybody can answer.
                     let mut guard = self.state();
                     let (state, teller) = &mut *guard;
-                    let (permission, updates) = state.handle_permission(now(), &session, &params)?;
-                    let back = (line.clone(), id.clone(), params["options"].clone());
-                    self.asked().insert(permission, back);
+                    let (name, updates) = state.handle_permission(now(), &session, &permission)?;
+                    self.asked().insert(name, (line.clone(), id.clone(), permission.options));
                     teller.tell(updates);
                     Some(())
                 });
                 if asked.is_none() {
-                    let _ = line.answer(&id, json!({ "outcome": { "outcome": "cancelled" } })).await;
+                    let _ = line.answer(&id, outcome(&[], &[])).await;
                 }
             }
             Incoming::Request { id, method, .. } => {
-                let _ = line.refuse(&id, -32601, &format!("{method} is not offered here")).await;
+                let mut error = Error::method_not_found();
+                error.message = format!("{method} is not offered here");
+                let _ = line.refuse(&id, error).await;
             }
         }
     }
@@ -219,12 +240,15 @@ impl Inner {
             _ => {}
         }
         self.state().0.handle_loading(session);
-        let params = json!({ "sessionId": session, "cwd": running.directory, "mcpServers": running.servers });
-        let loaded = running.line.ask_in_order("session/load", params, LONGEST_ANSWER).await;
+        let request = LoadSessionRequest::new(session.to_string(), &running.directory)
+            .mcp_servers(running.servers.clone());
+        let loaded = running.line.ask_in_order(request, LONGEST_ANSWER).await;
         self.change(|state| {
             let mut updates = state.handle_loaded(session, loaded.is_ok().then_some(running.run));
-            if let Ok(answer) = &loaded {
-                updates.extend(state.handle_settings(session, settings(answer), false));
+            if let Ok(Opened { answer, models }) = &loaded {
+                let options = answer.config_options.as_deref().unwrap_or_default();
+                let told = settings(options, answer.modes.as_ref(), models.as_ref());
+                updates.extend(state.handle_settings(session, told, false));
             }
             ((), updates)
         });
@@ -253,18 +277,15 @@ impl Inner {
         }
         let (mut all, mut cursor) = (vec![], None::<String>);
         for _ in 0..MOST_PAGES {
-            let mut params = json!({ "cwd": running.directory });
-            if let Some(cursor) = cursor.take() {
-                params["cursor"] = cursor.into();
-            }
-            match running.line.ask("session/list", params, LONGEST_ANSWER).await {
+            let request = ListSessionsRequest::new().cwd(std::path::PathBuf::from(&running.directory));
+            match running.line.ask(request.cursor(cursor.take()), LONGEST_ANSWER).await {
                 Ok(answer) => {
-                    let (found, next) = listed(&answer, &running.directory);
+                    let (found, next) = listed(answer, &running.directory);
                     all.extend(found);
                     cursor = next;
                 }
-                Err(LineError::Refused { message, .. }) => {
-                    tracing::warn!(room = %self.room, message, "the agent does not list its sessions");
+                Err(error @ (LineError::Refused { .. } | LineError::Unclear(_))) => {
+                    tracing::warn!(room = %self.room, %error, "the agent does not list its sessions");
                     return Ok(());
                 }
                 Err(error) => return Err(told(error)),
@@ -300,32 +321,41 @@ impl Inner {
                 }));
             }
         };
-        let (method, params) = match by {
-            By::Option(id) => {
-                ("session/set_config_option", json!({ "sessionId": session, "configId": id, "value": value }))
+        let (line, id) = (&running.line, session.to_string());
+        let options = match by {
+            By::Option(option) => {
+                let request = SetSessionConfigOptionRequest::new(id, option, value);
+                let answer = line.ask(request, LONGEST_ANSWER).await.map_err(told)?;
+                answer.known().map(|answer| answer.config_options).unwrap_or_default()
             }
-            By::Mode => ("session/set_mode", json!({ "sessionId": session, "modeId": value })),
-            By::Model => ("session/set_model", json!({ "sessionId": session, "modelId": value })),
+            By::Mode => {
+                let request = SetSessionModeRequest::new(id, value.to_owned());
+                line.ask(request, LONGEST_ANSWER).await.map_err(told)?;
+                vec![]
+            }
+            By::Model => {
+                let request = SetSessionModel { session_id: id.into(), model_id: value.to_owned() };
+                line.ask(request, LONGEST_ANSWER).await.map_err(told)?;
+                vec![]
+            }
         };
-        let answer = running.line.ask(method, params, LONGEST_ANSWER).await.map_err(told)?;
         self.change(|state| {
-            let mut updates = state.handle_settings(session, settings(&answer), false);
+            let mut updates = state.handle_settings(session, settings(&options, None, None), false);
             updates.extend(state.handle_switched(session, kind, value));
             ((), updates)
         });
         Ok(())
     }
 
-    pub(super) async fn say(self: Arc<Self>, running: Running, session: Id, blocks: Vec<Value>) {
-        let params = json!({ "sessionId": session, "prompt": blocks });
-        let answer = running.line.ask_in_order("session/prompt", params, LONGEST_TURN).await;
-        let fault = match answer {
-            Ok(answer) => match answer["stopReason"].as_str() {
-                Some("refusal") => Some("The model refused to go on.".to_owned()),
-                Some("max_tokens") => {
+    pub(super) async fn say(self: Arc<Self>, running: Running, session: Id, blocks: Vec<ContentBlock>) {
+        let request = PromptRequest::new(session.to_string(), blocks);
+        let fault = match running.line.ask_in_order(request, LONGEST_TURN).await {
+            Ok(turned) => match turned.stop_reason {
+                Known::Known(StopReason::Refusal) => Some("The model refused to go on.".to_owned()),
+                Known::Known(StopReason::MaxTokens) => {
                     Some("The answer was longer than the model may give; ask it to go on.".to_owned())
                 }
-                Some("max_turn_requests") => {
+                Known::Known(StopReason::MaxTurnRequests) => {
                     Some("The turn took more steps than it may; ask it to go on.".to_owned())
                 }
                 _ => None,
@@ -344,19 +374,24 @@ pub(super) fn now() -> u64 {
 
 pub(super) fn told(error: LineError) -> PortError {
     match error {
+        LineError::Refused { message, .. } => PortError::Broken(message),
+        LineError::Unclear(_) => PortError::Broken(error.to_string()),
         LineError::Closed | LineError::Slow => {
             PortError::Away(format!("the agent is away: {error}; try again"))
         }
-        LineError::Refused { message, .. } => PortError::Broken(message),
     }
 }
 
 /// The answer to a permission: the first of its options that is of one of these kinds.
-pub(super) fn outcome(options: &Value, kinds: &[&str]) -> Value {
-    let all = options.as_array().map(Vec::as_slice).unwrap_or_default();
-    let of = |kind: &&str| all.iter().find(|option| option["kind"] == **kind);
-    match kinds.iter().find_map(of) {
-        Some(option) => json!({ "outcome": { "outcome": "selected", "optionId": option["optionId"] } }),
-        None => json!({ "outcome": { "outcome": "cancelled" } }),
-    }
+pub(super) fn outcome(
+    options: &[PermissionOption],
+    kinds: &[PermissionOptionKind],
+) -> RequestPermissionResponse {
+    let of = |kind: &PermissionOptionKind| options.iter().find(|option| option.kind == *kind);
+    RequestPermissionResponse::new(match kinds.iter().find_map(of) {
+        Some(option) => {
+            RequestPermissionOutcome::Selected(SelectedPermissionOutcome::new(option.option_id.clone()))
+        }
+        None => RequestPermissionOutcome::Cancelled,
+    })
 }

@@ -2,15 +2,16 @@
 //! over its standard input and output: JSON-RPC, one message a line.
 //!
 //! Owns the process, what is said on the line and the transcript, which the
-//! protocol leaves to its client. The messages are read leniently by hand: the
-//! protocol's own crate would turn on `serde_json/preserve_order` for the whole
-//! program, and with it the order in which records and documents are written.
+//! protocol leaves to its client. What is said has the types of the protocol's
+//! own crate; the line under it is ours (see `line`), and so is what an agent
+//! says that the crate does not know yet (see `protocol`).
 
 mod agent;
 mod content;
 mod inner;
 mod line;
 mod process;
+mod protocol;
 mod state;
 
 pub(super) use agent::Acp;

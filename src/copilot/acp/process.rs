@@ -4,10 +4,14 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use agent_client_protocol_schema::ProtocolVersion;
+use agent_client_protocol_schema::v1::{
+    AgentCapabilities, HttpHeader, Implementation, InitializeRequest, McpServer, McpServerHttp,
+};
 use rustix::pipe::{PipeFlags, pipe_with};
-use serde_json::{Value, json};
 use tokio::net::unix::pipe;
 
+use super::content::cut;
 use super::line::{Line, Told};
 use crate::base::{Actor, RoomId};
 use crate::copilot::opencode::Setup;
@@ -24,7 +28,7 @@ pub(super) struct Running {
     pub line: Line,
     pub run: u64,
     /// What sessions are opened with: our tools.
-    pub servers: Value,
+    pub servers: Vec<McpServer>,
     pub can: Abilities,
     pub directory: String,
 }
@@ -40,14 +44,12 @@ pub(super) struct Abilities {
 }
 
 impl Abilities {
-    fn read(told: &Value) -> Self {
-        let has =
-            |pointer: &str| told.pointer(pointer).is_some_and(|value| !value.is_null() && *value != false);
+    fn read(told: &AgentCapabilities) -> Self {
         Self {
-            load: told["loadSession"] == true,
-            list: has("/sessionCapabilities/list"),
-            delete: has("/sessionCapabilities/delete"),
-            http: told.pointer("/mcpCapabilities/http") == Some(&Value::Bool(true)),
+            load: told.load_session,
+            list: told.session_capabilities.list.is_some(),
+            delete: told.session_capabilities.delete.is_some(),
+            http: told.mcp_capabilities.http,
         }
     }
 }
@@ -113,43 +115,42 @@ pub(super) async fn start(setup: &Setup, room: &RoomId, run: u64) -> Result<Star
     let to = pipe::Sender::from_owned_fd(our_out).map_err(|error| failed(&error))?;
     let from = pipe::Receiver::from_owned_fd(our_in).map_err(|error| failed(&error))?;
     let (line, told) = Line::open(from, to);
-    let client = json!({ "name": "tandem", "title": "Tandem", "version": env!("CARGO_PKG_VERSION") });
-    let able = json!({ "fs": { "readTextFile": false, "writeTextFile": false }, "terminal": false });
-    let hello = json!({ "protocolVersion": 1, "clientCapabilities": able, "clientInfo": client });
-    let welcome = match line.ask("initialize", hello, LONGEST_START).await {
+    let client = Implementation::new("tandem", env!("CARGO_PKG_VERSION")).title("Tandem".to_owned());
+    // It may neither read nor write files through us, nor open a terminal.
+    let hello = InitializeRequest::new(ProtocolVersion::V1).client_info(client);
+    let welcome = match line.ask(hello, LONGEST_START).await {
         Ok(welcome) => welcome,
         Err(error) => {
             child.terminate(GRACE).await;
             return Err(format!("The agent did not start: {error}{}", last_words(&logs.join("acp.log"))));
         }
     };
-    if welcome["protocolVersion"] != 1 {
+    if welcome.protocol_version != ProtocolVersion::V1 {
         child.terminate(GRACE).await;
         return Err("the agent speaks another version of the Agent Client Protocol than 1; install one \
                     that speaks version 1, or name another by --acp-command"
             .into());
     }
-    let can = Abilities::read(&welcome["agentCapabilities"]);
+    let can = Abilities::read(&welcome.agent_capabilities);
     let (servers, actor, notice) = match can.http {
         true => lend_tools(setup, room).await,
-        false => (json!([]), None, Some("it takes no MCP server over HTTP".to_owned())),
+        false => (vec![], None, Some("it takes no MCP server over HTTP".to_owned())),
     };
     let notice = notice.map(|why| format!("it cannot use the room's browser: {why}"));
-    let info = &welcome["agentInfo"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().chars().take(60).collect::<String>();
-    let version = format!("{} {}", text(&info["name"]), text(&info["version"])).trim().to_owned();
+    let info = welcome.agent_info.map(|info| format!("{} {}", cut(&info.name, 60), cut(&info.version, 60)));
+    let version = info.unwrap_or_default().trim().to_owned();
     let running = Running { line, run, servers, can, directory: directory.display().to_string() };
     Ok(Started { child, told, running, version, notice, actor })
 }
 
 /// The way to our tools, or why there is none.
-async fn lend_tools(setup: &Setup, room: &RoomId) -> (Value, Option<Actor>, Option<String>) {
+async fn lend_tools(setup: &Setup, room: &RoomId) -> (Vec<McpServer>, Option<Actor>, Option<String>) {
     match (setup.mint)(room.clone(), setup.name.clone()).await {
-        Err(why) => (json!([]), None, Some(why)),
+        Err(why) => (vec![], None, Some(why)),
         Ok((token, actor)) => {
             let url = format!("{}/rooms/{room}/mcp", setup.origin);
-            let login = json!({ "name": "Authorization", "value": format!("Bearer {}", token.reveal()) });
-            let servers = json!([{ "type": "http", "name": "tandem", "url": url, "headers": [login] }]);
+            let login = HttpHeader::new("Authorization", format!("Bearer {}", token.reveal()));
+            let servers = vec![McpServer::Http(McpServerHttp::new("tandem", url).headers(vec![login]))];
             (servers, Some(actor), None)
         }
     }

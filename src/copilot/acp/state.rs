@@ -9,6 +9,8 @@ mod transcript;
 
 use std::collections::BTreeMap;
 
+use agent_client_protocol_schema::MaybeUndefined;
+use agent_client_protocol_schema::v1::{PermissionOptionKind, RequestPermissionRequest, SessionUpdate};
 use serde_json::Value;
 
 use self::transcript::interrupt;
@@ -442,25 +444,29 @@ impl State {
     }
 
     /// The agent wants a yes.
-    pub fn handle_permission(&mut self, now: u64, session: &Id, params: &Value) -> Option<(Id, Vec<Update>)> {
+    pub fn handle_permission(
+        &mut self,
+        now: u64,
+        session: &Id,
+        asked: &RequestPermissionRequest,
+    ) -> Option<(Id, Vec<Update>)> {
         if self.permissions.len() >= MOST_PENDING || !self.works(session) {
             return None;
         }
-        let call = &params["toolCall"];
-        let name = call["toolCallId"].as_str().map(str::to_owned);
+        let call = &asked.tool_call;
+        let name = call.tool_call_id.0.to_string();
         // The call as it was told before has all of its arguments.
-        let known = name.as_ref().and_then(|name| self.call(session, name)).map(|tool| tool.input.clone());
+        let known = self.call(session, &name).map(|tool| tool.input.clone());
         let full = |input: &Value| input.as_object().is_some_and(|input| !input.is_empty());
-        let input = known.filter(full).or_else(|| Some(call["rawInput"].clone()).filter(full));
-        let always = params["options"].as_array().into_iter().flatten();
-        let always = always.filter(|option| option["kind"] == "allow_always");
-        let title = call["title"].as_str().unwrap_or_default().to_owned();
+        let input = known.filter(full).or_else(|| call.fields.raw_input.clone().filter(full));
+        let always = asked.options.iter().filter(|option| option.kind == PermissionOptionKind::AllowAlways);
+        let title = content::cut(call.fields.title.as_deref().unwrap_or_default(), 2000);
         let permission = Permission {
             id: self.next_id("q"),
             session: session.clone(),
             root: session.clone(),
-            call: name.clone(),
-            tool: call["kind"].as_str().unwrap_or("other").to_owned(),
+            call: Some(name.clone()),
+            tool: content::word(&call.fields.kind.unwrap_or_default()),
             complete: true,
             input: input.unwrap_or(Value::Null),
             patterns: vec![title.clone()],
@@ -469,7 +475,7 @@ impl State {
         let id = permission.id.clone();
         self.permissions.insert(id.clone(), (now, permission.clone()));
         let mut updates = vec![Update::Permission { permission }];
-        updates.extend(name.and_then(|name| self.show_call(session, &name)));
+        updates.extend(self.show_call(session, &name));
         Some((id, updates))
     }
 
@@ -489,40 +495,35 @@ impl State {
         self.show_call(session, call).into_iter().collect()
     }
 
-    /// A `session/update`. A kind that is not known says nothing.
-    pub fn handle_update(&mut self, now: u64, session: &Id, update: &Value) -> Vec<Update> {
+    /// A `session/update`.
+    pub fn handle_update(&mut self, now: u64, session: &Id, update: SessionUpdate) -> Vec<Update> {
         let Some(talk) = self.sessions.get(session) else { return vec![] };
-        let past = talk.past;
-        let kind = update["sessionUpdate"].as_str().unwrap_or_default();
-        let of_transcript = kind.ends_with("_chunk") || kind.starts_with("tool_call") || kind == "plan";
-        match past {
-            Past::ToldAgain if of_transcript => return vec![],
-            // Whoever reads the session waits for the end of it.
-            Past::Told if of_transcript => {
-                let at = talk.session.updated;
-                self.see_transcript(at, session, kind, update);
-                return vec![];
+        let (past, at) = (talk.past, talk.session.updated);
+        match update {
+            SessionUpdate::UsageUpdate(usage) => self.see_usage(session, &usage),
+            SessionUpdate::SessionInfoUpdate(info) => match info.title {
+                MaybeUndefined::Value(title) => self.handle_title(session, &content::cut(&title, 200)),
+                _ => vec![],
+            },
+            SessionUpdate::ConfigOptionUpdate(told) => {
+                self.handle_settings(session, content::settings(&told.config_options, None, None), false)
             }
-            _ => {}
-        }
-        match kind {
-            // Our own words, which are here already.
-            "user_message_chunk" => vec![],
-            "usage_update" => self.see_usage(session, update),
-            "session_info_update" => match update["title"].as_str() {
-                Some(title) => self.handle_title(session, &title.chars().take(200).collect::<String>()),
-                None => vec![],
-            },
-            "config_option_update" => self.handle_settings(session, content::settings(update), false),
-            "current_mode_update" => match update["currentModeId"].as_str() {
-                Some(mode) => self.handle_switched(session, Kind::Mode, mode),
-                None => vec![],
-            },
-            "available_commands_update" => {
-                self.commands = content::commands(update);
+            SessionUpdate::CurrentModeUpdate(told) => {
+                self.handle_switched(session, Kind::Mode, &content::cut(&told.current_mode_id.0, 200))
+            }
+            SessionUpdate::AvailableCommandsUpdate(told) => {
+                self.commands = content::commands(&told);
                 vec![]
             }
-            kind => self.see_transcript(now, session, kind, update),
+            _ if past == Past::ToldAgain => vec![],
+            // Whoever reads the session waits for the end of it.
+            of_transcript if past == Past::Told => {
+                self.see_transcript(at, session, of_transcript);
+                vec![]
+            }
+            // Our own words, which are here already.
+            SessionUpdate::UserMessageChunk(_) => vec![],
+            of_transcript => self.see_transcript(now, session, of_transcript),
         }
     }
 

@@ -181,7 +181,14 @@ pub(super) async fn prompt(
     if said.text.trim().is_empty() && said.files.is_empty() {
         return Err(wrong("there is neither a text nor a file"));
     }
-    if said.files.len() > MOST_FILES {
+    check_files(&said.files)?;
+    member.agent.prompt(id(&path, "session")?, said).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Files that go along are whole and not too many.
+pub(super) fn check_files(files: &[Attachment]) -> Result<(), Refusal> {
+    if files.len() > MOST_FILES {
         return Err(wrong("a prompt has at most 32 files"));
     }
     let mime = |text: &str| {
@@ -194,14 +201,13 @@ pub(super) async fn prompt(
         (None, Some(path)) => path.len() <= LONGEST_PATH,
         _ => false,
     };
-    if let Some(file) = said.files.iter().find(|file| !mime(&file.mime) || !whole(file)) {
+    if let Some(file) = files.iter().find(|file| !mime(&file.mime) || !whole(file)) {
         let name: String = file.name.chars().take(60).collect();
         return Err(wrong(&format!(
             "the file {name:?} needs a media type, and either its content in base64 or its path"
         )));
     }
-    member.agent.prompt(id(&path, "session")?, said).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(())
 }
 
 /// Stops the turn, and withdraws what it asked for.

@@ -8,10 +8,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::conversations::check_files;
 use super::{Agents, Names, Own, Refusal, body, id, wrong};
 use crate::base::RoomId;
 use crate::copilot::facilities::{Children, Choices, Diff, Files, Project, Projects};
 use crate::copilot::model::{Id, Session};
+use crate::copilot::port::Attachment;
 
 const LONGEST_ARGUMENTS: usize = 32 << 10;
 /// Files that one search gives.
@@ -39,6 +41,9 @@ pub(super) struct SlashCommand {
     name: String,
     #[serde(default)]
     arguments: String,
+    /// Images and other files that go along.
+    #[serde(default)]
+    files: Vec<Attachment>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -130,11 +135,12 @@ pub(super) async fn command(
     Path(path): Names,
     bytes: Bytes,
 ) -> Result<StatusCode, Refusal> {
-    let SlashCommand { name, arguments } = body(&bytes)?;
+    let SlashCommand { name, arguments, files } = body(&bytes)?;
     if name.is_empty() || name.len() > 200 || arguments.len() > LONGEST_ARGUMENTS {
         return Err(wrong("a command has a name of 1 to 200 bytes and arguments of at most 32 KiB"));
     }
-    member.agent.command(id(&path, "session")?, name, arguments).await?;
+    check_files(&files)?;
+    member.agent.command(id(&path, "session")?, name, arguments, files).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

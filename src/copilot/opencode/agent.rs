@@ -13,14 +13,14 @@ use super::client::Client;
 use super::convert;
 use super::driver::{Command, Driver, Told, told};
 use super::events::SessionInfo;
-use super::facilities::{ModelName, command_body};
+use super::facilities::{ModelName, file_parts};
 use super::process::Setup;
 use super::reducer::Reducer;
 use crate::base::{Actor, RoomId};
 use crate::copilot::facilities::{Can, Choices, Diff};
 use crate::copilot::model::{AgentState, Id, Origin, Session, Update};
-use crate::copilot::place::{file_url, homeless};
-use crate::copilot::port::{Agent, Page, Pending, PortError, Prompt, Updates, Yes};
+use crate::copilot::place::homeless;
+use crate::copilot::port::{Agent, Attachment, Page, Pending, PortError, Prompt, Updates, Yes};
 use crate::copilot::teller::Teller;
 
 /// How long somebody waits for the agent to be there.
@@ -316,12 +316,20 @@ impl Agent for OpenCode {
         Box::pin(async move { self.ready().await?.choices().await })
     }
 
-    fn command(&self, session: Id, name: String, arguments: String) -> BoxFuture<'_, Result<(), PortError>> {
+    fn command(
+        &self,
+        session: Id,
+        name: String,
+        arguments: String,
+        files: Vec<Attachment>,
+    ) -> BoxFuture<'_, Result<(), PortError>> {
         Box::pin(async move {
             let client = self.ready().await?;
             self.follow(&session).await?;
             client.command_exists(&name).await?;
-            client.begin(format!("/session/{session}/command"), command_body(&name, &arguments));
+            let parts = file_parts(&client, files).await?;
+            let body = json!({ "command": name, "arguments": arguments, "parts": parts });
+            client.begin(format!("/session/{session}/command"), body);
             Ok(())
         })
     }
@@ -378,13 +386,7 @@ impl Agent for OpenCode {
                 text["metadata"] = json!({ "tandem": "room" });
             }
             let mut parts = vec![text];
-            for file in prompt.files {
-                let url = match (file.path, file.data) {
-                    (Some(path), _) => file_url(client.directory(), &path).await?,
-                    (None, data) => format!("data:{};base64,{}", file.mime, data.unwrap_or_default()),
-                };
-                parts.push(json!({ "type": "file", "mime": file.mime, "filename": file.name, "url": url }));
-            }
+            parts.extend(file_parts(&client, prompt.files).await?);
             let mut body = json!({ "parts": parts, "noReply": prompt.quiet });
             if let Some(model) = prompt.model {
                 let ModelName { provider, model } = client.model(&model).await?;

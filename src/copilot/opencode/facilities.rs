@@ -12,7 +12,8 @@ use super::driver::told;
 use super::events::SessionInfo;
 use crate::copilot::facilities::{AgentChoice, Choices, CommandChoice, Diff, FileChange, ModelChoice};
 use crate::copilot::model::Id;
-use crate::copilot::port::PortError;
+use crate::copilot::place::file_url;
+use crate::copilot::port::{Attachment, PortError};
 
 /// Models that are told of; a gateway may have thousands.
 const MOST_MODELS: usize = 2000;
@@ -283,9 +284,17 @@ fn shortened(mut patch: String) -> String {
     patch
 }
 
-/// A body for a slash command.
-pub(super) fn command_body(name: &str, arguments: &str) -> Value {
-    json!({ "command": name, "arguments": arguments })
+/// Files as they go with a prompt or a slash command.
+pub(super) async fn file_parts(client: &Client, files: Vec<Attachment>) -> Result<Vec<Value>, PortError> {
+    let mut parts = Vec::with_capacity(files.len());
+    for Attachment { name, mime, data, path } in files {
+        let url = match path {
+            Some(path) => file_url(client.directory(), &path).await?,
+            None => format!("data:{mime};base64,{}", data.unwrap_or_default()),
+        };
+        parts.push(json!({ "type": "file", "mime": mime, "filename": name, "url": url }));
+    }
+    Ok(parts)
 }
 
 #[cfg(test)]

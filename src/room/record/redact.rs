@@ -138,7 +138,10 @@ fn within(value: Value, depth: usize) -> Value {
             values.into_iter().take(MOST_VALUES).map(|value| within(value, depth + 1)).collect()
         }
         Value::Object(map) => {
-            let kept = map.into_iter().take(MOST_VALUES).map(|(key, value)| {
+            // Sorted here: what is kept of many must not depend on the order in which they came.
+            let mut all: Vec<_> = map.into_iter().collect();
+            all.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let kept = all.into_iter().take(MOST_VALUES).map(|(key, value)| {
                 let value = match value {
                     // How long it is, or that there is one, says nothing of it.
                     Value::String(_) | Value::Array(_) if is_secret(&key) => "(redacted)".into(),
@@ -180,6 +183,15 @@ mod tests {
             assert!(!code(text).to_string().contains("hunter2"), "{text}");
         }
         assert!(!code("f(483920)").to_string().contains("483920"));
+    }
+
+    #[test]
+    fn what_is_kept_of_many_values_does_not_depend_on_their_order() {
+        let names: Vec<_> = (0..2 * MOST_VALUES).map(|at| format!("n{at:04}")).collect();
+        let of = |names: Vec<&String>| value(names.into_iter().map(|name| (name.clone(), 1)).collect());
+        let kept = of(names.iter().collect());
+        assert_eq!(kept.to_string(), of(names.iter().rev().collect()).to_string());
+        assert_eq!(kept.as_object().map(Map::len), Some(MOST_VALUES));
     }
 
     #[test]

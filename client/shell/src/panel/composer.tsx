@@ -62,10 +62,6 @@ export function Composer(props: {
     const { text, files, model, agent } = draft();
     if (text.trim() === "" && files.length === 0) return;
     const isCommand = copilot.commandIn(text.trim()) !== null;
-    if (isCommand && files.length > 0) {
-      setNote("A command takes nothing along. Leave it out, or say it in your own words.");
-      return;
-    }
     change({ text: "", files: [] }, where);
     setNote("");
     const carried = files.map(({ name, mime, data }): Attachment => ({ name, mime, data }));

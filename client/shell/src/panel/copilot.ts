@@ -293,7 +293,9 @@ export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<
     begins.add(id);
     const command = commandIn(prompt.text);
     const done = await attempt<true>(() =>
-      command ? api.command(id, command.name, command.args) : api.prompt(id, prompt),
+      command
+        ? api.command(id, command.name, command.args, prompt.files ?? [])
+        : api.prompt(id, prompt),
     );
     if (done === null) begins.delete(id);
     return done !== null;

@@ -19,6 +19,7 @@ use crate::browser::{
     self, ActError, Acting, Click, Done, KeyError, Locator, Picture, PointerButton, Scale, Shot, Stroke, Tab,
     address,
 };
+use crate::policy::SecretName;
 
 /// A picture that a program took, base64 with its type, goes into the answer.
 pub(super) type Taken = Option<(String, &'static str)>;
@@ -222,7 +223,10 @@ impl Asked {
                 acting.click(element()?, &click).await?
             }
             "tap" => acting.tap(element()?).await?,
-            "fill" => acting.fill(element()?, self.text("text")?).await?,
+            "fill" => call.fill(&acting, element()?, self.text("text")?).await?,
+            "type" | "insertText" if SecretName::meant_by(self.text("text")?).is_some() => {
+                return Err(Fault::argument("a secret is not typed key by key; use fill() with it"));
+            }
             "type" => match &on {
                 Some(on) => acting.press_sequentially(on, self.text("text")?).await?,
                 None => {

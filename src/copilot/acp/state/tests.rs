@@ -1,7 +1,21 @@
 //! An agent's words, and what becomes of them.
 
 use super::*;
+use crate::copilot::acp::protocol;
+use agent_client_protocol_schema::v1::{SessionConfigOption, SessionModeState};
 use serde_json::json;
+
+/// An update as it comes on the line; nothing for one that is not known.
+fn tell(state: &mut State, now: u64, id: &Id, update: &Value) -> Vec<Update> {
+    match protocol::update(json!({ "sessionId": id, "update": update })) {
+        Some((_, update)) => state.handle_update(now, id, update),
+        None => vec![],
+    }
+}
+
+fn asked(call: Value, options: Value) -> RequestPermissionRequest {
+    protocol::permission(json!({ "sessionId": "s", "toolCall": call, "options": options })).expect("asked")
+}
 
 fn talk() -> (State, Id) {
     let mut state = State::default();
@@ -15,7 +29,7 @@ fn talk() -> (State, Id) {
 #[test]
 fn a_turn_with_a_tool_and_a_permission_becomes_a_transcript() {
     let (mut state, id) = talk();
-    let told = |state: &mut State, update: Value| state.handle_update(2, &id, &update);
+    let told = |state: &mut State, update: Value| tell(state, 2, &id, &update);
     let chunk = |text: &str| json!({ "sessionUpdate": "agent_message_chunk", "content": { "type": "text", "text": text } });
     told(&mut state, chunk("one "));
     told(&mut state, chunk("two"));
@@ -27,8 +41,10 @@ fn a_turn_with_a_tool_and_a_permission_becomes_a_transcript() {
         &mut state,
         json!({ "sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "in_progress", "rawInput": { "command": "ls", "description": "d" } }),
     );
-    let ask = json!({ "toolCall": { "toolCallId": "c", "kind": "execute", "title": "ls", "rawInput": { "command": "ls" } },
-        "options": [{ "optionId": "o", "kind": "allow_once" }, { "optionId": "a", "kind": "allow_always" }] });
+    let ask = asked(
+        json!({ "toolCallId": "c", "kind": "execute", "title": "ls", "rawInput": { "command": "ls" } }),
+        json!([{ "optionId": "o", "name": "O", "kind": "allow_once" }, { "optionId": "a", "name": "A", "kind": "allow_always" }]),
+    );
     let (permission, _) = state.handle_permission(2, &id, &ask).expect("asked");
     assert_eq!(state.permissions()[0].input["description"], "d", "all of its arguments");
     let tool = |state: &State| match &state.page(&id, None, 9).expect("a page").0[1].parts[1].content {
@@ -59,14 +75,10 @@ fn a_turn_with_a_tool_and_a_permission_becomes_a_transcript() {
 #[test]
 fn what_the_end_of_the_process_leaves_open_is_told_as_interrupted() {
     let (mut state, id) = talk();
-    state.handle_update(
-        2,
-        &id,
-        &json!({ "sessionUpdate": "tool_call", "toolCallId": "c", "status": "in_progress" }),
-    );
-    state
-        .handle_permission(2, &id, &json!({ "toolCall": { "toolCallId": "c" }, "options": [] }))
-        .expect("asked");
+    let call =
+        json!({ "sessionUpdate": "tool_call", "toolCallId": "c", "title": "t", "status": "in_progress" });
+    assert!(!tell(&mut state, 2, &id, &call).is_empty());
+    state.handle_permission(2, &id, &asked(json!({ "toolCallId": "c" }), json!([]))).expect("asked");
     let updates = state.handle_restart(3);
     assert!(
         updates.iter().any(|update| matches!(update, Update::PermissionGone { why: Gone::Restarted, .. }))
@@ -102,12 +114,11 @@ fn a_session_of_before_is_listed_and_its_past_is_told_once() {
         json!({ "sessionUpdate": "user_message_chunk", "messageId": "msg_b", "content": { "type": "text", "text": "more" } }),
         json!({ "sessionUpdate": "agent_message_chunk", "messageId": "msg_c", "content": { "type": "text", "text": "more done" } }),
     ];
-    let tell = |state: &mut State| {
-        past.iter()
-            .for_each(|update| assert_eq!(state.handle_update(50, &id, update), [], "nobody waits for it"));
+    let tell_past = |state: &mut State| {
+        past.iter().for_each(|update| assert_eq!(tell(state, 50, &id, update), [], "nobody waits for it"));
     };
     state.handle_loading(&id);
-    tell(&mut state);
+    tell_past(&mut state);
     state.handle_loaded(&id, Some(1));
     let seen = |state: &State| {
         let (messages, _) = state.page(&id, None, 99).expect("a page");
@@ -132,7 +143,7 @@ fn a_session_of_before_is_listed_and_its_past_is_told_once() {
     assert_eq!(seen(&state), wanted);
     // Another start of the process tells it again; it is here already.
     state.handle_loading(&id);
-    tell(&mut state);
+    tell_past(&mut state);
     state.handle_loaded(&id, Some(2));
     assert_eq!(seen(&state), wanted);
     assert!(state.is_of(&id, 2));
@@ -145,7 +156,7 @@ fn a_past_that_could_not_be_told_is_asked_for_again_and_a_session_that_is_gone_i
     state.handle_listed(9, vec![Listed { id: id.clone(), title: String::new(), updated: None }], true);
     state.handle_loading(&id);
     let said = json!({ "sessionUpdate": "user_message_chunk", "content": { "type": "text", "text": "x" } });
-    state.handle_update(9, &id, &said);
+    tell(&mut state, 9, &id, &said);
     state.handle_loaded(&id, None);
     assert_eq!((state.is_elsewhere(&id), state.page(&id, None, 9)), (Some(true), Some((vec![], None))));
     assert_eq!(state.handle_listed(9, vec![], false), []);
@@ -155,9 +166,8 @@ fn a_past_that_could_not_be_told_is_asked_for_again_and_a_session_that_is_gone_i
 #[test]
 fn what_nobody_answers_in_time_is_withdrawn() {
     let (mut state, id) = talk();
-    let (permission, _) = state
-        .handle_permission(5, &id, &json!({ "toolCall": { "toolCallId": "c" }, "options": [] }))
-        .expect("asked");
+    let (permission, _) =
+        state.handle_permission(5, &id, &asked(json!({ "toolCallId": "c" }), json!([]))).expect("asked");
     assert_eq!(state.poll_timeout(), Some(5 + PATIENCE));
     assert_eq!(state.handle_timeout(4 + PATIENCE), (vec![], vec![]));
     let (over, updates) = state.handle_timeout(5 + PATIENCE);
@@ -170,11 +180,13 @@ fn what_nobody_answers_in_time_is_withdrawn() {
 fn a_model_and_a_mode_are_switched_by_what_the_agent_offers() {
     let (mut state, id) = talk();
     assert_eq!(state.switch(&id, Kind::Model, "x"), Switch::None(vec![]));
-    let told = json!({ "configOptions": [
-        { "id": "model", "category": "model", "currentValue": "p/one", "options": [
-            { "value": "p/one", "name": "P/One" }, { "value": "p/two", "name": "P/Two" }] }],
-        "modes": { "currentModeId": "build", "availableModes": [{ "id": "build", "name": "Build" }, { "id": "plan", "name": "Plan" }] } });
-    let updates = state.handle_settings(&id, content::settings(&told), true);
+    let options = json!([{ "id": "model", "name": "M", "type": "select", "category": "model", "currentValue": "p/one",
+        "options": [{ "value": "p/one", "name": "P/One" }, { "value": "p/two", "name": "P/Two" }] }]);
+    let modes = json!({ "currentModeId": "build",
+        "availableModes": [{ "id": "build", "name": "Build" }, { "id": "plan", "name": "Plan" }] });
+    let options: Vec<SessionConfigOption> = serde_json::from_value(options).expect("options");
+    let modes: SessionModeState = serde_json::from_value(modes).expect("modes");
+    let updates = state.handle_settings(&id, content::settings(&options, Some(&modes), None), true);
     assert!(
         matches!(&updates[..], [Update::Session { session }] if session.model.as_deref() == Some("p/one"))
     );

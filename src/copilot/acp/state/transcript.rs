@@ -1,6 +1,9 @@
 //! The messages of a session, from what the agent says: pieces of text, tools
 //! at work, and what was said before.
 
+use agent_client_protocol_schema::v1::{
+    ContentBlock, ContentChunk, SessionUpdate, ToolCallStatus, ToolCallUpdate, UsageUpdate,
+};
 use serde_json::Value;
 
 use super::{LONGEST_TEXT, MOST_MESSAGES, MOST_PARTS, Past, Said, State, Talk, content};
@@ -9,36 +12,42 @@ use crate::copilot::model::{
 };
 
 impl State {
-    pub(super) fn see_transcript(
-        &mut self,
-        now: u64,
-        session: &Id,
-        kind: &str,
-        update: &Value,
-    ) -> Vec<Update> {
-        let text = update.pointer("/content/text").and_then(Value::as_str).unwrap_or_default();
-        match kind {
-            "user_message_chunk" => self.see_said(now, session, update),
-            "agent_message_chunk" => self.add_text(now, session, update["messageId"].as_str(), text, false),
+    pub(super) fn see_transcript(&mut self, now: u64, session: &Id, update: SessionUpdate) -> Vec<Update> {
+        match update {
+            SessionUpdate::UserMessageChunk(chunk) => self.see_said(now, session, &chunk),
+            SessionUpdate::AgentMessageChunk(chunk) => {
+                let name = chunk.message_id.as_ref().map(|name| &*name.0);
+                self.add_text(now, session, name, text(&chunk), false)
+            }
             // Some agents name a thought otherwise than the message that it is a part of.
-            "agent_thought_chunk" => self.add_text(now, session, None, text, true),
-            "tool_call" | "tool_call_update" => self.see_call(now, session, update),
-            "plan" => {
-                let todos = content::plan(update);
+            SessionUpdate::AgentThoughtChunk(chunk) => self.add_text(now, session, None, text(&chunk), true),
+            SessionUpdate::ToolCall(mut call) => {
+                let (content, told) = (std::mem::take(&mut call.content), ToolCallUpdate::from(call));
+                // A call told again without its results keeps those that it had.
+                let mut told = told;
+                told.fields.content = Some(content).filter(|content| !content.is_empty());
+                self.see_call(now, session, told)
+            }
+            SessionUpdate::ToolCallUpdate(call) => self.see_call(now, session, call),
+            SessionUpdate::Plan(plan) => {
+                let todos = content::plan(&plan);
                 if let Some(talk) = self.sessions.get_mut(session) {
                     talk.todos.clone_from(&todos);
                 }
                 vec![Update::Todos { session: session.clone(), todos }]
             }
-            _ => vec![],
+            _ => {
+                tracing::debug!(%session, "an agent's update that nothing here shows");
+                vec![]
+            }
         }
     }
 
     /// What a person said before this start of ours.
-    fn see_said(&mut self, now: u64, session: &Id, update: &Value) -> Vec<Update> {
-        let Some(content) = content::said(&update["content"]) else { return vec![] };
+    fn see_said(&mut self, now: u64, session: &Id, chunk: &ContentChunk) -> Vec<Update> {
+        let Some(content) = content::said(&chunk.content) else { return vec![] };
         let (message_id, part_id) = (self.next_id("m"), self.next_id("p"));
-        let name = update["messageId"].as_str();
+        let name = chunk.message_id.as_ref().map(|name| &*name.0);
         let Some(talk) = self.sessions.get_mut(session) else { return vec![] };
         let goes_on = |last: &Said| last.message.head.role == Author::User && last.name.as_deref() == name;
         if !talk.messages.last().is_some_and(goes_on) {
@@ -107,8 +116,8 @@ impl State {
         updates
     }
 
-    fn see_call(&mut self, now: u64, session: &Id, update: &Value) -> Vec<Update> {
-        let Some(call) = update["toolCallId"].as_str() else { return vec![] };
+    fn see_call(&mut self, now: u64, session: &Id, update: ToolCallUpdate) -> Vec<Update> {
+        let (call, fields) = (&*update.tool_call_id.0, update.fields);
         let mut updates = vec![];
         if self.call_mut(session, call).is_none() {
             updates.extend(self.open_message(now, session, None));
@@ -120,7 +129,10 @@ impl State {
             }
             let tool = ToolCall {
                 call: call.to_owned(),
-                name: update["title"].as_str().unwrap_or("tool").chars().take(200).collect(),
+                name: content::cut(
+                    fields.name.as_ref().or(fields.title.as_ref()).map_or("tool", |name| name),
+                    200,
+                ),
                 title: String::new(),
                 state: ToolState::Pending,
                 input: Value::Null,
@@ -136,22 +148,24 @@ impl State {
         // When it was in the past, nobody says.
         let time = (!self.is_told(session)).then_some(now);
         if let Some(tool) = self.call_mut(session, call) {
-            if let Some(title) = update["title"].as_str() {
-                tool.title = title.chars().take(500).collect();
+            if let Some(title) = fields.title {
+                tool.title = content::cut(&title, 500);
             }
-            if update["rawInput"].as_object().is_some_and(|input| !input.is_empty()) {
-                tool.input = update["rawInput"].clone();
+            if let Some(input) = fields.raw_input
+                && input.as_object().is_some_and(|input| !input.is_empty())
+            {
+                tool.input = input;
             }
-            if let Some(content) = update["content"].as_array() {
-                (tool.output, tool.images) = content::outputs(content);
+            if let Some(content) = fields.content {
+                (tool.output, tool.images) = content::outputs(&content);
             }
-            match update["status"].as_str() {
-                Some("in_progress") => {
+            match fields.status {
+                Some(ToolCallStatus::InProgress) => {
                     tool.state = ToolState::Running;
                     tool.started = tool.started.or(time);
                 }
-                Some("completed") => (tool.state, tool.ended) = (ToolState::Done, time),
-                Some("failed") => (tool.state, tool.ended) = (ToolState::Failed, time),
+                Some(ToolCallStatus::Completed) => (tool.state, tool.ended) = (ToolState::Done, time),
+                Some(ToolCallStatus::Failed) => (tool.state, tool.ended) = (ToolState::Failed, time),
                 _ => {}
             }
         }
@@ -163,13 +177,11 @@ impl State {
         self.sessions.get(session).is_some_and(|talk| talk.past == Past::Told)
     }
 
-    pub(super) fn see_usage(&mut self, session: &Id, update: &Value) -> Vec<Update> {
+    pub(super) fn see_usage(&mut self, session: &Id, usage: &UsageUpdate) -> Vec<Update> {
         let Some(talk) = self.sessions.get_mut(session) else { return vec![] };
-        if let Some(used) = update["used"].as_u64() {
-            talk.session.context = Some(ContextUse { used, limit: update["size"].as_u64() });
-        }
-        if let Some(cost) = update.pointer("/cost/amount").and_then(Value::as_f64) {
-            talk.session.cost = cost;
+        talk.session.context = Some(ContextUse { used: usage.used, limit: Some(usage.size) });
+        if let Some(cost) = &usage.cost {
+            talk.session.cost = cost.amount;
         }
         vec![Update::Session { session: talk.session.clone() }]
     }
@@ -233,6 +245,14 @@ impl State {
         let mut part = part.clone();
         self.show_waiting(session, &mut part);
         Some(Update::Part { session: session.clone(), message: message.clone(), part })
+    }
+}
+
+/// The text of a piece; other contents have none.
+fn text(chunk: &ContentChunk) -> &str {
+    match &chunk.content {
+        ContentBlock::Text(text) => &text.text,
+        _ => "",
     }
 }
 
