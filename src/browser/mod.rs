@@ -74,7 +74,7 @@ pub use reading::{Card, CardBox, ElementAt, ElementFacts, FACTS};
 pub use realm::{Realm, RealmEvent};
 pub use recording::{ByPerson, Recorded as RecordedActs, RecordedStep, Recording};
 pub use screencast::{Cast, Screencast};
-pub use settings::{BrowserSettings, RestoredTab};
+pub use settings::{BrowserSettings, GateWay, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use storage::{Cookie, OriginState, StorageItem, StorageState, WebStorage};
 pub use tabs::{Chooser, Dialog, PageState, Tab, TabInfo};

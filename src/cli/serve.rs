@@ -15,8 +15,8 @@ use super::failure::Failure;
 use super::logging;
 use super::settings::Settings;
 use super::turn;
-use crate::process::RoomUser;
 use crate::process::machine::{self, Namespaces};
+use crate::process::{OwnPort, RoomUser};
 use crate::server::{self, Context, Deployment, RunTokens, Secret, ServerOptions};
 use crate::store::Store;
 
@@ -35,6 +35,7 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
         .await
         .map_err(|error| busy("--listen", settings.listen, &error))?;
     let port = listener.local_addr()?.port();
+    let _own = OwnPort::claim(port);
     let store = Store::open(&settings.data_dir)?;
     let shutdown = CancellationToken::new();
     // From here on a signal ends what was begun in order.

@@ -23,7 +23,9 @@ use super::record::Recorder;
 use super::rulebook::Rulebook;
 use super::viewers::{Viewers, touch};
 use super::yes::Yes;
-use super::{HelpTask, PageView, Phase, Presence, RoomEvent, RoomSettings, RoomSpec, RoomView, remembered};
+use super::{
+    HelpTask, PageView, Phase, Presence, Reach, RoomEvent, RoomSettings, RoomSpec, RoomView, remembered,
+};
 use crate::base::{Actor, ActorKind, CursorImage, Input, PeerId, Size, StampedInput};
 use crate::browser::{Browser, BrowserEvent, TabInfo};
 use crate::display::DisplayEvent;
@@ -52,6 +54,7 @@ pub(super) struct Ground {
     pub camera: Arc<Camera>,
     pub rulebook: Arc<Rulebook>,
     pub recorder: Recorder,
+    pub reach: Arc<Reach>,
     /// Its programs' limits, if they have any.
     pub group: Option<Arc<Group>>,
 }
@@ -96,7 +99,7 @@ pub(super) struct Driver<'a> {
 impl<'a> Driver<'a> {
     /// `asleep`: nothing is started before somebody comes.
     pub fn new(spec: RoomSpec, asleep: bool, ground: Ground, outlets: &'a Outlets) -> Self {
-        let Ground { settings, rtc, camera, rulebook, recorder, group } = ground;
+        let Ground { settings, rtc, camera, rulebook, recorder, reach, group } = ground;
         let mut lifecycle = Lifecycle::new(Instant::now());
         if asleep {
             lifecycle.handle_slept(Instant::now());
@@ -113,7 +116,7 @@ impl<'a> Driver<'a> {
                 .with_idle(settings.turn_idle),
             hears_clients: settings.approve_by_elicitation,
             size: spec.size,
-            parts: Parts::new(spec, settings, Arc::clone(&camera), group),
+            parts: Parts::new(spec, settings, Arc::clone(&camera), reach, group),
             camera,
             outlets,
             lifecycle,

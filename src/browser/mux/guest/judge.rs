@@ -50,6 +50,17 @@ struct Attach {
     flatten: bool,
 }
 
+/// A context with a proxy of its own would go past the room's gate.
+const NO_PROXY: &str = "a browser context has no proxy of its own here: everything goes by the room's gate; an admin \
+                        sets the room's proxy";
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct NewContext {
+    proxy_server: Option<serde::de::IgnoredAny>,
+    proxy_bypass_list: Option<serde::de::IgnoredAny>,
+}
+
 impl Guest {
     /// What the room's rules say of a message. Nothing when there are none.
     pub fn decide(
@@ -105,6 +116,11 @@ impl Guest {
                 }
             }
             Kind::NewContext => {
+                let given = message::read::<NewContext>(params);
+                if given.is_none_or(|given| given.proxy_server.is_some() || given.proxy_bypass_list.is_some())
+                {
+                    return (Verdict::Refuse(NO_PROXY.into()), None);
+                }
                 return (Verdict::Pass, with(params, "disposeOnDetach", true.into()));
             }
             Kind::EndContext if own() => Verdict::Pass,
