@@ -107,7 +107,7 @@ fn check(code: libc::c_int) -> Result<libc::c_int> {
 
 /// Runs in the child: makes the namespaces, the socket, and hands them out.
 /// Only system calls, nothing that allocates.
-fn inside(out: RawFd, maps: Option<(&[u8], &[u8])>, online: &[u8]) -> Result<()> {
+fn inside(out: RawFd, maps: Option<(&[u8], &[u8])>, online: &[Vec<u8>]) -> Result<()> {
     // SAFETY: each call takes integers or pointers to live memory and is
     // async-signal-safe on Linux. Descriptors are closed by the end of the process.
     unsafe {
@@ -122,7 +122,11 @@ fn inside(out: RawFd, maps: Option<(&[u8], &[u8])>, online: &[u8]) -> Result<()>
         }
         loopback_up()?;
         // A page asks whether it is online; without this it would be told that it is not.
-        let _ = ask_kernel(online);
+        for message in online {
+            if ask_kernel(message).is_err() {
+                break;
+            }
+        }
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         let listener = check(libc::socket(libc::AF_INET, kind, 0))?;
         let address = libc::sockaddr_in {
@@ -171,9 +175,10 @@ fn loopback_up() -> Result<()> {
     Ok(())
 }
 
-/// A message to the kernel's routing: an interface `online` that is up, has no
-/// address and no route, and drops what it is given.
-fn dead_end() -> Vec<u8> {
+/// Messages to the kernel's routing: an interface `online` that is up, and
+/// whose cable leads to another one in the same namespace, where nobody is. It
+/// has no address but the link's own.
+fn dead_end() -> [Vec<u8>; 2] {
     let attribute = |kind: u16, data: &[u8]| {
         let mut bytes = Vec::new();
         bytes.extend((data.len() as u16 + 4).to_ne_bytes());
@@ -182,24 +187,23 @@ fn dead_end() -> Vec<u8> {
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes
     };
-    let mut body = Vec::new();
-    // ifinfomsg: family, padding, type, index, flags, which flags are meant.
-    body.extend([0u8, 0, 0, 0]);
-    body.extend(0i32.to_ne_bytes());
-    body.extend((libc::IFF_UP as u32).to_ne_bytes());
-    body.extend((libc::IFF_UP as u32).to_ne_bytes());
-    body.extend(attribute(libc::IFLA_IFNAME, b"online\0"));
-    // IFLA_LINKINFO with IFLA_INFO_KIND.
-    body.extend(attribute(libc::IFLA_LINKINFO, &attribute(1, b"dummy\0")));
-    let mut message = Vec::new();
-    message.extend((body.len() as u32 + 16).to_ne_bytes());
-    message.extend(libc::RTM_NEWLINK.to_ne_bytes());
-    let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-    message.extend((flags as u16).to_ne_bytes());
-    message.extend(1u32.to_ne_bytes());
-    message.extend(0u32.to_ne_bytes());
-    message.extend(body);
-    message
+    // ifinfomsg: family, padding, type, index, flags, which flags are meant; and its name.
+    let interface = |name: &[u8], flags: libc::c_int| {
+        let flags = (flags as u32).to_ne_bytes();
+        [&[0; 8], flags.as_slice(), flags.as_slice(), &attribute(libc::IFLA_IFNAME, name)].concat()
+    };
+    let message = |body: Vec<u8>, more: libc::c_int| {
+        let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK | more) as u16;
+        let length = (body.len() as u32 + 16).to_ne_bytes();
+        let kind = [libc::RTM_NEWLINK.to_ne_bytes(), flags.to_ne_bytes()].concat();
+        [length.as_slice(), &kind, &1u32.to_ne_bytes(), &0u32.to_ne_bytes(), &body].concat()
+    };
+    // IFLA_INFO_KIND, and IFLA_INFO_DATA with VETH_INFO_PEER. A peer can be up
+    // only once it has one, so that is said after.
+    let peer = attribute(2, &attribute(1, &interface(b"offline\0", 0)));
+    let pair = [attribute(1, b"veth\0"), peer].concat();
+    let made = [interface(b"online\0", libc::IFF_UP), attribute(libc::IFLA_LINKINFO, &pair)].concat();
+    [message(made, libc::NLM_F_CREATE | libc::NLM_F_EXCL), message(interface(b"offline\0", libc::IFF_UP), 0)]
 }
 
 /// Sends one message to the kernel's routing and waits until it is done.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::RoomOptions;
@@ -95,7 +96,14 @@ impl Reach {
             // A name that is not there is the page's affair, not the room's.
             if outcome == Outcome::Refused {
                 let entry = Entry::new(RecordKind::Decision, "egress").outcome(outcome);
-                recorder.note(entry.because(&turned.reason));
+                // As an address: in other words the record takes out what could be a number of a card.
+                let host = if turned.host.contains(':') {
+                    format!("[{}]", turned.host)
+                } else {
+                    turned.host.clone()
+                };
+                let details = json!({ "to": format!("tcp://{host}:{}", turned.port) });
+                recorder.note(entry.because(turned.kind).details(details));
             }
         };
         let gate = Gate::new(GateSettings {

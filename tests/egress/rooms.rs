@@ -49,7 +49,8 @@ async fn an_agent_is_told_why_and_an_admin_opens_and_closes_at_once() {
         .collect();
     assert!(turned.contains(&"10.0.0.5") && turned.contains(&"fd00::1"), "{turned:?}");
     let (_, _, record) = house.ask("GET", "/api/rooms/main/audit?kind=decision", ADMIN, b"").await;
-    assert!(String::from_utf8_lossy(&record).contains("--egress-allow 10.0.0.5"));
+    let record = String::from_utf8_lossy(&record);
+    assert!(record.contains("tcp://10.0.0.5:443"), "{record}");
     let (_, _, metrics) = house.ask("GET", "/metrics", ADMIN, b"").await;
     let metrics = String::from_utf8_lossy(&metrics);
     assert!(metrics.contains("tandem_egress_connections_total{outcome=\"closed\"}"), "{metrics}");
@@ -151,8 +152,14 @@ async fn pages_of_the_machine_and_the_browser_are_closed_to_every_door() {
         send(&mut socket, attach).await["result"]["sessionId"].as_str().expect("a session").to_owned();
     for url in pages {
         let went = send(&mut socket, next("Page.navigate", Some(&session), json!({ "url": url }))).await;
-        let refused = went["error"].is_object() || !went["result"]["errorText"].is_null();
-        assert!(refused, "{url}: {went}");
+        let mut refused = went["error"].is_object() || !went["result"]["errorText"].is_null();
+        if !refused {
+            let text = "document.documentElement.innerText.trim() || 'blank'";
+            let text = json!({ "expression": text, "returnByValue": true });
+            let at = send(&mut socket, next("Runtime.evaluate", Some(&session), text)).await;
+            refused = at["result"]["result"]["value"] == "blank";
+            assert!(refused, "{url}: {at}");
+        }
         // A new tab does not say how it fares: it is looked at.
         let made = send(&mut socket, next("Target.createTarget", None, json!({ "url": url }))).await;
         let Some(target) = made["result"]["targetId"].as_str() else { continue };
