@@ -123,6 +123,7 @@ impl Desk {
             size: Size::DEFAULT,
             start_url: format!("{}/acts", self.site),
             gate: Some(self.stand.way.clone()),
+            browser_pages: false,
             locale: None,
             time_zone: None,
             policies: true,

@@ -98,6 +98,7 @@ impl Desk {
             size: Size::DEFAULT,
             start_url: self.url("/blank"),
             gate: Some(self.stand.way.clone()),
+            browser_pages: false,
             locale: None,
             time_zone: None,
             policies: true,

@@ -40,6 +40,8 @@ pub struct BrowserSettings {
     pub start_url: String,
     /// Its one way to the world. Without it, it sees what the machine sees.
     pub gate: Option<GateWay>,
+    /// Whether its own pages (`chrome:`, `view-source:`, …) are open to people here.
+    pub browser_pages: bool,
     /// The language of its pages and of itself, as `de` or `pt-BR`.
     pub locale: Option<String>,
     /// By its name in the tz database, as `Europe/Berlin`.
@@ -179,6 +181,10 @@ impl BrowserSettings {
         policies["DownloadDirectory"] = self.download_dir.to_string_lossy().into();
         if let Some(locale) = &self.locale {
             policies["ForcedLanguages"] = serde_json::json!([locale]);
+        }
+        if let (true, Some(closed)) = (self.browser_pages, policies["URLBlocklist"].as_array_mut()) {
+            // Files of the machine stay closed to everybody.
+            closed.retain(|entry| entry.as_str().is_some_and(|entry| entry.starts_with("file")));
         }
         if let Some(gate) = &self.gate {
             policies["ProxySettings"] = serde_json::json!({

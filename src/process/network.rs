@@ -25,6 +25,9 @@ pub struct Network {
 const BACKLOG: libc::c_int = 1024;
 /// The port on which the gate listens inside. Nothing else is there.
 const PORT: u16 = 1080;
+/// The two ends of a cable that leads nowhere.
+const ONLINE: &[u8] = b"online\0";
+const OFFLINE: &[u8] = b"offline\0";
 
 impl Network {
     /// Makes a network, and the socket that listens on its loopback. It blocks
@@ -123,9 +126,7 @@ fn inside(out: RawFd, maps: Option<(&[u8], &[u8])>, online: &[Vec<u8>]) -> Resul
         loopback_up()?;
         // A page asks whether it is online; without this it would be told that it is not.
         for message in online {
-            if ask_kernel(message).is_err() {
-                break;
-            }
+            let _ = ask_kernel(message);
         }
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         let listener = check(libc::socket(libc::AF_INET, kind, 0))?;
@@ -177,8 +178,8 @@ fn loopback_up() -> Result<()> {
 
 /// Messages to the kernel's routing: an interface `online` that is up, and
 /// whose cable leads to another one in the same namespace, where nobody is. It
-/// has no address but the link's own.
-fn dead_end() -> [Vec<u8>; 2] {
+/// has no address.
+fn dead_end() -> [Vec<u8>; 5] {
     let attribute = |kind: u16, data: &[u8]| {
         let mut bytes = Vec::new();
         bytes.extend((data.len() as u16 + 4).to_ne_bytes());
@@ -198,12 +199,17 @@ fn dead_end() -> [Vec<u8>; 2] {
         let kind = [libc::RTM_NEWLINK.to_ne_bytes(), flags.to_ne_bytes()].concat();
         [length.as_slice(), &kind, &1u32.to_ne_bytes(), &0u32.to_ne_bytes(), &body].concat()
     };
-    // IFLA_INFO_KIND, and IFLA_INFO_DATA with VETH_INFO_PEER. A peer can be up
-    // only once it has one, so that is said after.
-    let peer = attribute(2, &attribute(1, &interface(b"offline\0", 0)));
+    // IFLA_INFO_KIND, and IFLA_INFO_DATA with VETH_INFO_PEER.
+    let peer = attribute(2, &attribute(1, &interface(OFFLINE, 0)));
     let pair = [attribute(1, b"veth\0"), peer].concat();
-    let made = [interface(b"online\0", libc::IFF_UP), attribute(libc::IFLA_LINKINFO, &pair)].concat();
-    [message(made, libc::NLM_F_CREATE | libc::NLM_F_EXCL), message(interface(b"offline\0", libc::IFF_UP), 0)]
+    let made = [interface(ONLINE, 0), attribute(libc::IFLA_LINKINFO, &pair)].concat();
+    // IFLA_INET6_ADDR_GEN_MODE, none: an address that comes a second later would
+    // be a change of network, and Chromium would break off what it loads.
+    let none = attribute(libc::AF_INET6 as u16, &attribute(8, &[1]));
+    let bare = |name| message([interface(name, 0), attribute(libc::IFLA_AF_SPEC, &none)].concat(), 0);
+    let up = |name| message(interface(name, libc::IFF_UP), 0);
+    let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    [message(made, create), bare(ONLINE), bare(OFFLINE), up(ONLINE), up(OFFLINE)]
 }
 
 /// Sends one message to the kernel's routing and waits until it is done.

@@ -43,6 +43,10 @@ pub struct RoomOptions {
     )]
     #[schema(value_type = Option<String>)]
     pub proxy: Option<Upstream>,
+    /// Whether the browser's own pages (`chrome:`, `view-source:`, `devtools:`, extensions') are open to
+    /// people in this room; agents never open them. Without effect where policies are installed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub browser_pages: bool,
     /// A language tag (BCP 47), such as `de` or `pt-BR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,

@@ -339,6 +339,7 @@ impl Parts {
             size: self.size,
             start_url: self.spec.start_url.clone().unwrap_or_else(|| settings.start_url.clone()),
             gate: None,
+            browser_pages: options.browser_pages,
             locale: options.locale.clone(),
             time_zone: options.time_zone.clone(),
             policies: settings.programs.bubblewrap.is_some(),

@@ -77,6 +77,7 @@ impl Desk {
             size: Size::DEFAULT,
             start_url: "about:blank".into(),
             gate: Some(gate.clone()),
+            browser_pages: false,
             locale: None,
             time_zone: None,
             policies: true,

@@ -1,5 +1,7 @@
 //! A gate for a browser that a test starts by itself, with a network of its own.
 
+#![allow(dead_code, reason = "not every test uses all of it")]
+
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
@@ -23,7 +25,6 @@ pub struct Stand {
 pub struct Names(Mutex<HashMap<String, Vec<Vec<IpAddr>>>>);
 
 impl Names {
-    #[allow(dead_code, reason = "not every test has names")]
     pub fn give(self, name: &str, answers: &[&[&str]]) -> Self {
         let read = |answer: &&[&str]| answer.iter().map(|ip| ip.parse().expect("an address")).collect();
         self.0.lock().expect("lock").insert(name.into(), answers.iter().map(read).collect());
@@ -71,7 +72,6 @@ impl Stand {
     }
 
     /// With nothing beneath it but the browser's settings.
-    #[allow(dead_code, reason = "most tests have the network")]
     pub fn open_by_flags(allow: &[&str], names: Names) -> Self {
         let gate = gate(allow, names, None);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
