@@ -22,7 +22,7 @@ pub struct Desk {
 
 /// A tab, and the right to act in it.
 pub struct Hand {
-    pub browser: Arc<Browser>,
+    _browser: Arc<Browser>,
     pub tab: Arc<Tab>,
     _attending: Attending,
     pub permit: FloorPermit,
@@ -99,7 +99,7 @@ impl Desk {
         else {
             panic!("no floor")
         };
-        Hand { browser, tab, _attending: attending, permit }
+        Hand { _browser: browser, tab, _attending: attending, permit }
     }
 }
 
