@@ -25,9 +25,12 @@ pub struct Network {
 const BACKLOG: libc::c_int = 1024;
 /// The port on which the gate listens inside. Nothing else is there.
 const PORT: u16 = 1080;
-/// The two ends of a cable that leads nowhere.
+/// The two ends of a cable that leads nowhere; the number and the address of the
+/// first, without which Chromium does not count it.
 const ONLINE: &[u8] = b"online\0";
 const OFFLINE: &[u8] = b"offline\0";
+const INDEX: u32 = 10;
+const ADDRESS: [u8; 4] = [192, 0, 2, 1];
 
 impl Network {
     /// Makes a network, and the socket that listens on its loopback. It blocks
@@ -178,8 +181,8 @@ fn loopback_up() -> Result<()> {
 
 /// Messages to the kernel's routing: an interface `online` that is up, and
 /// whose cable leads to another one in the same namespace, where nobody is. It
-/// has no address.
-fn dead_end() -> [Vec<u8>; 5] {
+/// has an address for documentation, and no route.
+fn dead_end() -> [Vec<u8>; 6] {
     let attribute = |kind: u16, data: &[u8]| {
         let mut bytes = Vec::new();
         bytes.extend((data.len() as u16 + 4).to_ne_bytes());
@@ -189,27 +192,34 @@ fn dead_end() -> [Vec<u8>; 5] {
         bytes
     };
     // ifinfomsg: family, padding, type, index, flags, which flags are meant; and its name.
-    let interface = |name: &[u8], flags: libc::c_int| {
-        let flags = (flags as u32).to_ne_bytes();
-        [&[0; 8], flags.as_slice(), flags.as_slice(), &attribute(libc::IFLA_IFNAME, name)].concat()
+    let numbered = |name: &[u8], index: u32, flags: libc::c_int| {
+        let (index, flags) = (index.to_ne_bytes(), (flags as u32).to_ne_bytes());
+        let name = attribute(libc::IFLA_IFNAME, name);
+        [&[0; 4], index.as_slice(), flags.as_slice(), flags.as_slice(), &name].concat()
     };
-    let message = |body: Vec<u8>, more: libc::c_int| {
+    let interface = |name, flags| numbered(name, 0, flags);
+    let message_of = |kind: u16, body: Vec<u8>, more: libc::c_int| {
         let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK | more) as u16;
         let length = (body.len() as u32 + 16).to_ne_bytes();
-        let kind = [libc::RTM_NEWLINK.to_ne_bytes(), flags.to_ne_bytes()].concat();
+        let kind = [kind.to_ne_bytes(), flags.to_ne_bytes()].concat();
         [length.as_slice(), &kind, &1u32.to_ne_bytes(), &0u32.to_ne_bytes(), &body].concat()
     };
+    let message = |body, more| message_of(libc::RTM_NEWLINK, body, more);
     // IFLA_INFO_KIND, and IFLA_INFO_DATA with VETH_INFO_PEER.
     let peer = attribute(2, &attribute(1, &interface(OFFLINE, 0)));
     let pair = [attribute(1, b"veth\0"), peer].concat();
-    let made = [interface(ONLINE, 0), attribute(libc::IFLA_LINKINFO, &pair)].concat();
+    let made = [numbered(ONLINE, INDEX, 0), attribute(libc::IFLA_LINKINFO, &pair)].concat();
     // IFLA_INET6_ADDR_GEN_MODE, none: an address that comes a second later would
     // be a change of network, and Chromium would break off what it loads.
     let none = attribute(libc::AF_INET6 as u16, &attribute(8, &[1]));
     let bare = |name| message([interface(name, 0), attribute(libc::IFLA_AF_SPEC, &none)].concat(), 0);
     let up = |name| message(interface(name, libc::IFF_UP), 0);
     let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-    [message(made, create), bare(ONLINE), bare(OFFLINE), up(ONLINE), up(OFFLINE)]
+    // ifaddrmsg: family, length of the prefix, flags, scope, index; IFA_ADDRESS, IFA_LOCAL.
+    let head = [&[libc::AF_INET as u8, 32, 0, 0], INDEX.to_ne_bytes().as_slice()].concat();
+    let address = [head, attribute(1, &ADDRESS), attribute(2, &ADDRESS)].concat();
+    let address = message_of(libc::RTM_NEWADDR, address, create);
+    [message(made, create), bare(ONLINE), bare(OFFLINE), address, up(ONLINE), up(OFFLINE)]
 }
 
 /// Sends one message to the kernel's routing and waits until it is done.

@@ -87,8 +87,12 @@ async fn all(hand: &Hand, base: &str) -> u64 {
     hand.js(&format!("() => all('{base}')"), 90).await.as_u64().unwrap_or_default()
 }
 
-/// All that a page tries, against this gate. `flags`: the namespace is not beneath it.
+/// There is one second machine.
+static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// All that a page tries, against this gate. `by_flags`: the namespace is not beneath it.
 async fn tries(by_flags: bool) {
+    let _one = MACHINE.lock().await;
     let log = Log::default();
     // As Tandem itself: its HTTP and its WebRTC, on a machine where loopback's site alone is open.
     let own = log.listen("127.0.0.1", 0);
