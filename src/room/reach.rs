@@ -91,7 +91,7 @@ impl Reach {
         };
         let named = room.clone();
         let tell = move |turned: &Turned| {
-            tracing::info!(room = %named, host = turned.host, port = turned.port, kind = turned.kind, "not let out");
+            tracing::debug!(room = %named, host = turned.host, port = turned.port, kind = turned.kind, "not let out");
             let outcome = if turned.kind == "failed" { Outcome::Failed } else { Outcome::Refused };
             // A name that is not there is the page's affair, not the room's.
             if outcome == Outcome::Refused {
