@@ -11,6 +11,7 @@ pub mod process;
 
 pub mod browser;
 pub mod display;
+pub mod egress;
 pub mod media;
 pub mod rtc;
 pub mod store;

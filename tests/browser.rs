@@ -4,6 +4,7 @@
 mod acting;
 #[path = "browser/finding.rs"]
 mod finding;
+mod gate;
 #[path = "browser/outlines.rs"]
 mod outlines;
 #[path = "browser/secret.rs"]
@@ -34,6 +35,7 @@ struct Desk {
     user: RoomUser,
     display: String,
     site: String,
+    stand: gate::Stand,
 }
 
 impl Desk {
@@ -54,6 +56,7 @@ impl Desk {
             home,
             user: user.clone(),
             group: None,
+            network: None,
             fds: vec![(write, 3)],
             log: root.join("xvfb.log"),
             mark: root.clone(),
@@ -97,7 +100,15 @@ impl Desk {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let site = format!("http://127.0.0.1:{}", listener.local_addr().expect("address").port());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { _dir: dir, _xvfb: xvfb, root, user, display: format!(":{}", number.trim()), site }
+        Self {
+            _dir: dir,
+            _xvfb: xvfb,
+            root,
+            user,
+            display: format!(":{}", number.trim()),
+            site,
+            stand: gate::Stand::open(&["127.0.0.0/8"], gate::Names::default()),
+        }
     }
 
     fn settings(&self) -> BrowserSettings {
@@ -114,7 +125,8 @@ impl Desk {
             env: vec![("DISPLAY".into(), self.display.clone().into())],
             size: Size::DEFAULT,
             start_url: format!("{}/acts", self.site),
-            proxy: None,
+            gate: Some(self.stand.way.clone()),
+            browser_pages: false,
             locale: None,
             time_zone: None,
             policies: true,

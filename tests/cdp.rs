@@ -85,7 +85,7 @@ impl House {
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("mode");
         let (http, rtc) = (port(), port());
         let mut command = tandem();
-        command.args(["serve", "--start-url", "about:blank"]);
+        command.args(["serve", "--start-url", "about:blank", "--egress-allow", "127.0.0.0/8"]);
         command.args(["--listen", &format!("127.0.0.1:{http}"), "--rtc-listen", &format!("127.0.0.1:{rtc}")]);
         command.arg("--data-dir").arg(dir.path()).env("TANDEM_ADMIN_TOKEN", ADMIN);
         let (server, line) = Running::start(command);

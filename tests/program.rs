@@ -45,7 +45,7 @@ fn port() -> u16 {
 
 fn serve(data: &Path, http: u16, rtc: u16) -> Command {
     let mut command = tandem();
-    command.args(["serve", "--start-url", "about:blank"]);
+    command.args(["serve", "--start-url", "about:blank", "--egress-allow", "127.0.0.0/8"]);
     command.args(["--listen", &format!("127.0.0.1:{http}"), "--rtc-listen", &format!("127.0.0.1:{rtc}")]);
     command.arg("--data-dir").arg(data);
     command

@@ -105,7 +105,7 @@ async fn a_room_has_its_language_its_time_zone_and_a_profile_of_one_visit() {
     for (options, word) in [
         (json!({ "locale": "klingon!" }), "pt-BR"),
         (json!({ "time_zone": "Mars/Base" }), "Europe/Berlin"),
-        (json!({ "proxy": "http://me:secret@proxy:1" }), "socks5://"),
+        (json!({ "proxy": "http://me@proxy:1" }), "socks5://"),
         (json!({ "limits": { "memory_mb": 1 } }), "256"),
         (json!({ "sleep": 1 }), "sleep_s"),
     ] {

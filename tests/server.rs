@@ -166,7 +166,13 @@ struct Counts;
 
 impl TelemetrySource for Counts {
     fn read(&self) -> Telemetry {
-        Telemetry { frames_encoded: 42, encode_seconds: 1.5, bytes_sent: 1000, input_events: 7 }
+        Telemetry {
+            frames_encoded: 42,
+            encode_seconds: 1.5,
+            bytes_sent: 1000,
+            input_events: 7,
+            ..Telemetry::default()
+        }
     }
 }
 

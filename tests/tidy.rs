@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["base"],
     &["floor", "policy", "process"],
-    &["display", "media", "rtc", "browser", "store"],
+    &["display", "media", "rtc", "browser", "egress", "store"],
     &["room"],
     &["server", "agents", "copilot"],
     &["bench"],

@@ -1,5 +1,7 @@
 //! What an agent may know and set about a tab, on a real Chromium with pages of our own.
 
+mod gate;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ struct Desk {
     user: RoomUser,
     display: String,
     port: u16,
+    stand: gate::Stand,
 }
 
 impl Desk {
@@ -42,6 +45,7 @@ impl Desk {
             home,
             user: user.clone(),
             group: None,
+            network: None,
             fds: vec![(write, 3)],
             log: root.join("xvfb.log"),
             mark: root.clone(),
@@ -57,7 +61,15 @@ impl Desk {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let port = listener.local_addr().expect("address").port();
         tokio::spawn(async move { axum::serve(listener, site()).await });
-        Self { _dir: dir, _xvfb: xvfb, root, user, display: format!(":{}", number.trim()), port }
+        Self {
+            _dir: dir,
+            _xvfb: xvfb,
+            root,
+            user,
+            display: format!(":{}", number.trim()),
+            port,
+            stand: gate::Stand::open(&["127.0.0.0/8"], gate::Names::default()),
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -86,7 +98,8 @@ impl Desk {
             env: vec![("DISPLAY".into(), self.display.clone().into())],
             size: Size::DEFAULT,
             start_url: self.url("/blank"),
-            proxy: None,
+            gate: Some(self.stand.way.clone()),
+            browser_pages: false,
             locale: None,
             time_zone: None,
             policies: true,

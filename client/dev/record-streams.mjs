@@ -56,6 +56,7 @@ const server = spawn(
     ...["--rtc-listen", `127.0.0.1:${port + 1}`],
     ...["--data-dir", dir],
     ...["--start-url", "about:blank"],
+    ...["--egress-allow", "127.0.0.0/8"],
     ...["--opencode-dir", project],
   ],
   { env: { ...process.env, TANDEM_ADMIN_TOKEN: TOKEN }, stdio: ["ignore", "pipe", "inherit"] },

@@ -1,7 +1,7 @@
 //! What an agent's session needs of its room, and how the server hands it in.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -58,6 +58,11 @@ pub trait Seat: Send + Sync + 'static {
     /// Uses a yes up, if the page is as it was when it was asked.
     fn spend_approval(&self, _: ApprovalId, _: Fingerprint) -> BoxFuture<'_, Result<(), NoYes>> {
         Box::pin(async { Err(NoYes::No("there is nobody here to ask".into())) })
+    }
+
+    /// Why the browser did not get to an address since then, if the room's gate knows.
+    fn why_not(&self, _url: &str, _since: SystemTime) -> Option<String> {
+        None
     }
 
     /// Where what is done here is written down.

@@ -1,7 +1,7 @@
 //! The room's seat, as the tools see it, and the routes that lead to it.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::body::Body;
@@ -76,6 +76,10 @@ impl Seat for AgentSeat {
 
     fn spend_approval(&self, id: ApprovalId, page: Fingerprint) -> BoxFuture<'_, Result<(), NoYes>> {
         Box::pin(async move { self.spend_approval(id, page).await.map(drop).map_err(no_yes) })
+    }
+
+    fn why_not(&self, url: &str, since: SystemTime) -> Option<String> {
+        self.why_not(url, since)
     }
 
     fn view(&self) -> watch::Receiver<Arc<RoomView>> {

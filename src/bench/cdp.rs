@@ -107,15 +107,15 @@ async fn door(service: &Service) -> anyhow::Result<Line> {
 }
 
 /// A display with nothing else on it.
-struct Screen {
+pub(super) struct Screen {
     _xvfb: Child,
-    number: String,
+    pub(super) number: String,
 }
 
 impl Screen {
-    async fn start() -> anyhow::Result<Self> {
+    pub(super) async fn start() -> anyhow::Result<Self> {
         let mut command = Command::new("Xvfb");
-        command.args(["-displayfd", "1", "-screen", "0", "1280x720x24", "-nolisten", "tcp"]);
+        command.args(["-displayfd", "1", "-screen", "0", "1280x720x24", "-nolisten", "tcp", "-ac"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut xvfb = command.spawn().context("cannot start Xvfb")?;
         let mut lines = BufReader::new(xvfb.stdout.take().context("no output")?).lines();

@@ -8,6 +8,7 @@
 mod agents;
 mod audit;
 mod cdp;
+mod egress;
 mod floor;
 mod mcp;
 mod pages;
@@ -76,6 +77,7 @@ enum Part {
     Floor,
     Audit,
     Panel,
+    Egress,
 }
 
 /// Runs the benchmark; true when every goal was met.
@@ -130,6 +132,9 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
             }
             Err(error) => return Err(error.context("panel")),
         }
+    }
+    if wanted(Part::Egress) {
+        add(egress::page_loads().await.context("egress")?);
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {

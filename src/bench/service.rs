@@ -46,6 +46,8 @@ impl Service {
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{http}"), "--rtc-listen", &format!("127.0.0.1:{rtc}")])
             .args(["--start-url", page])
+            // Its pages are on this machine.
+            .args(["--egress-allow", "127.0.0.0/8"])
             .arg("--data-dir")
             .arg(&dir)
             .args(more)

@@ -109,6 +109,7 @@ impl Browser {
             home: settings.profile_dir.clone(),
             user: settings.user.clone(),
             group: settings.group.clone(),
+            network: settings.gate.as_ref().and_then(|gate| gate.network.clone()),
             fds: vec![(their_read, 3), (their_write, 4)],
             log: log.clone(),
             mark: settings.mark.clone(),

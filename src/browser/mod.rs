@@ -78,7 +78,7 @@ pub use realm::{Realm, RealmEvent};
 pub use recording::{ByPerson, Recorded as RecordedActs, RecordedStep, Recording};
 pub use screencast::{Cast, Screencast};
 pub use secret::{Given, SecretFit, SecretPlace};
-pub use settings::{BrowserSettings, RestoredTab};
+pub use settings::{BrowserSettings, GateWay, RestoredTab};
 pub use snapshot::{Snapshot, SnapshotScope};
 pub use storage::{Cookie, OriginState, StorageItem, StorageState, WebStorage};
 pub use tabs::{Chooser, Dialog, PageState, Tab, TabInfo};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::BrowserError;
 use crate::base::{Privacy, Size};
-use crate::process::{self, Group, RoomUser};
+use crate::process::{self, Group, Network, RoomUser};
 
 /// The locked settings, as the managed policy of Chromium.
 const POLICIES: &str = include_str!("../../xvfb/policies/tandem.json");
@@ -40,8 +40,10 @@ pub struct BrowserSettings {
     pub size: Size,
     /// Opened when there is nothing to restore.
     pub start_url: String,
-    /// A proxy for all its connections, as `http://host:port` or `socks5://host:port`.
-    pub proxy: Option<String>,
+    /// Its one way to the world. Without it, it sees what the machine sees.
+    pub gate: Option<GateWay>,
+    /// Whether its own pages (`chrome:`, `view-source:`, …) are open to people here.
+    pub browser_pages: bool,
     /// The language of its pages and of itself, as `de` or `pt-BR`.
     pub locale: Option<String>,
     /// By its name in the tz database, as `Europe/Berlin`.
@@ -53,6 +55,16 @@ pub struct BrowserSettings {
     pub restore: Vec<RestoredTab>,
     /// Switches of the room's administrator, after ours.
     pub extra_args: Vec<String>,
+}
+
+/// How a Chromium gets to the gate through which all its connections go.
+#[derive(Clone, Debug)]
+pub struct GateWay {
+    /// Where the gate speaks SOCKS5, on the loopback that Chromium sees.
+    pub port: u16,
+    /// The network in which there is nothing but the gate; without it Chromium
+    /// is only told to go nowhere else.
+    pub network: Option<Arc<Network>>,
 }
 
 /// A tab as it was before Chromium went.
@@ -142,6 +154,9 @@ impl BrowserSettings {
         if let Some(locale) = &self.locale {
             flags.push(format!("--lang={locale}").into());
         }
+        if let Some(gate) = &self.gate {
+            flags.extend(gate.flags().map(OsString::from));
+        }
         if shared_memory().is_some_and(|bytes| bytes < ENOUGH_SHARED_MEMORY) {
             flags.push("--disable-dev-shm-usage".into());
         }
@@ -169,9 +184,16 @@ impl BrowserSettings {
         if let Some(locale) = &self.locale {
             policies["ForcedLanguages"] = serde_json::json!([locale]);
         }
-        if let Some(proxy) = &self.proxy {
-            policies["ProxySettings"] =
-                serde_json::json!({ "ProxyMode": "fixed_servers", "ProxyServer": proxy });
+        if let (true, Some(closed)) = (self.browser_pages, policies["URLBlocklist"].as_array_mut()) {
+            // Files of the machine stay closed to everybody.
+            closed.retain(|entry| entry.as_str().is_some_and(|entry| entry.starts_with("file")));
+        }
+        if let Some(gate) = &self.gate {
+            policies["ProxySettings"] = serde_json::json!({
+                "ProxyMode": "fixed_servers",
+                "ProxyServer": gate.address(),
+                "ProxyBypassList": NO_BYPASS,
+            });
         }
         let mut file = process::create_anew(&path, 0o600).map_err(failed)?;
         file.write_all(policies.to_string().as_bytes()).map_err(failed)?;
@@ -194,6 +216,27 @@ impl BrowserSettings {
             }
         }
         Ok(())
+    }
+}
+
+/// Chromium would go to loopback by itself; this takes that away.
+const NO_BYPASS: &str = "<-loopback>";
+
+impl GateWay {
+    fn address(&self) -> String {
+        format!("socks5://127.0.0.1:{}", self.port)
+    }
+
+    /// Everything by the gate, names and loopback too, and nothing by UDP.
+    fn flags(&self) -> [String; 5] {
+        [
+            format!("--proxy-server={}", self.address()),
+            format!("--proxy-bypass-list={NO_BYPASS}"),
+            // Names are the gate's to resolve; what would ask for one by itself finds none.
+            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1".into(),
+            "--dns-prefetch-disable".into(),
+            "--force-webrtc-ip-handling-policy=disable_non_proxied_udp".into(),
+        ]
     }
 }
 

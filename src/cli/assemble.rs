@@ -16,7 +16,7 @@ use crate::browser::BrowserSettings;
 use crate::copilot::{Attached, Copilots};
 use crate::policy::RuleSet;
 use crate::process::{self, Groups, RoomUser, RoomUsers};
-use crate::room::{House, Programs, Retention, RoomSettings, RoomSpec, Rooms};
+use crate::room::{House, Programs, Retention, RoomSettings, RoomSpec, Rooms, ServerReach};
 use crate::rtc::{Rtc, RtcSettings};
 use crate::server::{Edges, Secret, SessionFeed, SessionUpdates, Telemetry, TelemetrySource, new_token};
 use crate::store::{Store, UnixSeconds};
@@ -50,6 +50,7 @@ impl TelemetrySource for Floors {
             encode_seconds: counts.encode_time.as_secs_f64(),
             bytes_sent: self.rtc.totals().borrow().bytes,
             input_events: counts.inputs,
+            egress: self.house.egress(),
         }
     }
 }
@@ -130,6 +131,7 @@ pub(super) async fn assemble(
         sleep: settings.room_sleep,
         limits: settings.room_limits,
         groups: Arc::new(Groups::new(&own_name(&settings.data_dir))),
+        reach: ServerReach { lists: settings.egress.clone(), own: own_names(settings, port, rtc_port) },
     };
     let main = RoomSpec::new(RoomId::main(), settings.room_size);
     let house = House::open(room_settings, main, rtc.clone(), store.clone()).await?;
@@ -154,6 +156,19 @@ pub(super) async fn assemble(
         })
     };
     Ok(Assembly { rooms: house, edges, rtc_port, drain })
+}
+
+/// Where the service, and the OpenCode that it uses, are found from outside:
+/// what no room may reach, whatever it may reach besides. What listens on this
+/// machine says so itself (`process::OwnPort`).
+fn own_names(settings: &Settings, port: u16, rtc_port: u16) -> Vec<(String, u16)> {
+    let bare = |host: &str| host.trim_matches(['[', ']']).to_owned();
+    let origins = settings.public_url.iter().chain(&settings.opencode_url);
+    let outside = settings.rtc_public_address.iter();
+    origins
+        .map(|origin| (bare(origin.host()), origin.port()))
+        .chain(outside.flat_map(|ip| [(ip.to_string(), port), (ip.to_string(), rtc_port)]))
+        .collect()
 }
 
 /// The same at each start on this data, and no other server's.

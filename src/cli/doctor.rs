@@ -14,8 +14,8 @@ use super::certificate::{self, Certificate};
 use super::failure::Failure;
 use super::settings::{Policies, Settings};
 use crate::browser::BrowserSettings;
-use crate::process::RoomUser;
 use crate::process::machine::{self, Namespaces, Space};
+use crate::process::{Network, RoomUser};
 use crate::server::Origin;
 
 /// One program that does not answer must not hold up the rest.
@@ -59,7 +59,7 @@ pub(super) async fn run(flags: Flags, json: bool) -> Result<ExitCode, Failure> {
     let (settings, _) = flags.settle()?;
     let user = RoomUser::resolve(&settings.room_user);
     let switch = user.as_ref().ok().and_then(RoomUser::switch);
-    let (chromium, xvfb, manager, bwrap, namespaces, sandbox, fonts) = tokio::join!(
+    let (chromium, xvfb, manager, bwrap, namespaces, networks, sandbox, fonts) = tokio::join!(
         program(
             "chromium",
             &settings.chromium,
@@ -75,11 +75,21 @@ pub(super) async fn run(flags: Flags, json: bool) -> Result<ExitCode, Failure> {
         ),
         program("bwrap", &settings.bwrap, &["--version"], "apt-get install bubblewrap, or set --bwrap"),
         namespaces(user.as_ref().ok()),
+        networks(),
         policies(&settings, switch),
         fonts(),
     );
-    let mut findings =
-        vec![chromium, xvfb, manager, bwrap, room_user(&settings, user.err()), namespaces, sandbox, fonts];
+    let mut findings = vec![
+        chromium,
+        xvfb,
+        manager,
+        bwrap,
+        room_user(&settings, user.err()),
+        namespaces,
+        networks,
+        sandbox,
+        fonts,
+    ];
     // Where the policies are installed, nothing is left for bubblewrap to do.
     if settings.policies == Policies::Installed {
         findings.retain(|finding| finding.check != "bwrap");
@@ -173,6 +183,22 @@ async fn namespaces(user: Option<&RoomUser>) -> Finding {
         Namespaces::Unknown => {
             Finding::warn(check, "the try took too long", "try again when the machine is less busy")
         }
+    }
+}
+
+/// Beneath the gate that filters what a room reaches: a network with nothing else in it.
+async fn networks() -> Finding {
+    let check = "room networks";
+    match tokio::task::spawn_blocking(Network::make).await {
+        Ok(Ok(_)) => Finding::ok(check, "each browser gets one in which there is only its gate"),
+        Ok(Err(error)) => Finding::warn(
+            check,
+            format!(
+                "no network namespace can be made ({error}), so browsers are held to the gate by their settings alone"
+            ),
+            "allow network namespaces: in a container docker/seccomp.json, and as root CAP_SYS_ADMIN",
+        ),
+        Err(_) => Finding::warn(check, "the try failed", "try again"),
     }
 }
 

@@ -16,8 +16,8 @@ use super::logging;
 use super::secret;
 use super::settings::Settings;
 use super::turn;
-use crate::process::RoomUser;
 use crate::process::machine::{self, Namespaces};
+use crate::process::{OwnPort, RoomUser};
 use crate::server::{self, Context, Deployment, RunTokens, Secret, ServerOptions};
 use crate::store::Store;
 
@@ -37,6 +37,7 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
         .await
         .map_err(|error| busy("--listen", settings.listen, &error))?;
     let port = listener.local_addr()?.port();
+    let _own = OwnPort::claim(port);
     let store = secret::with_key(Store::open(&settings.data_dir)?, &settings);
     if let Err(error) = store.check_secrets().await {
         tracing::warn!(%error, "agents cannot use secrets; all else goes on");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::{Bitrate, Role, Size, ToolGroups};
 use crate::floor::Mode;
 use crate::policy::Effect;
+use crate::policy::egress::EgressLists;
 use crate::process::{Limits, UidRange};
 use crate::server::wire::IceServer;
 use crate::server::{BasePath, Origin, Proxies};
@@ -76,6 +77,7 @@ pub struct Settings {
     pub turn_url: Vec<String>,
     pub turn_secret_file: Option<PathBuf>,
     pub policies: Policies,
+    pub egress: EgressLists,
     pub log: String,
     pub log_format: LogFormat,
 }

@@ -12,6 +12,7 @@ use super::settings::{LogFormat, Policies, Settings};
 use crate::base::{Bitrate, Role, Size, ToolGroups};
 use crate::floor::Mode;
 use crate::policy::Effect;
+use crate::policy::egress::EgressLists;
 use crate::server::wire::IceServer;
 use crate::server::{BasePath, Origin, Proxies, Turn};
 
@@ -177,6 +178,26 @@ pub(super) const TABLE: &[Setting] = &[
                 other => return Err(format!("'{other}' is neither mounted nor installed")),
             };
             Ok(())
+        }
+    ),
+    setting!(
+        egress_allow,
+        List,
+        "",
+        "What the rooms' browsers reach beside the open internet: addresses and ranges such as 10.0.0.0/8 or 10.0.0.5:8443. Names such as *.example.com are what * in egress_deny leaves open.",
+        |s, v| {
+            list(&mut s.egress.allow, v, parse)?;
+            s.egress.check()
+        }
+    ),
+    setting!(
+        egress_deny,
+        List,
+        "",
+        "What they do not reach: addresses, ranges, names such as example.com, *.example.com or example.com:8443; * for everything that egress_allow does not name.",
+        |s, v| {
+            list(&mut s.egress.deny, v, parse)?;
+            s.egress.check()
         }
     ),
     setting!(start_url, Text, "about:blank", "The first page of a room.", |s, v| text(&mut s.start_url, v)),
@@ -507,6 +528,7 @@ impl Settings {
             turn_url: vec![],
             turn_secret_file: None,
             policies: Policies::Mounted,
+            egress: EgressLists::default(),
             log: String::new(),
             log_format: LogFormat::Text,
         }

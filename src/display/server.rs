@@ -61,6 +61,7 @@ pub(super) async fn start(settings: &DisplaySettings) -> Result<Server, DisplayE
         home: settings.run_dir.clone(),
         user: settings.user.clone(),
         group: settings.group.clone(),
+        network: None,
         fds: vec![(report_end, REPORT_FD)],
         log: log.clone(),
         mark: settings.mark.clone(),

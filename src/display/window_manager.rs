@@ -35,6 +35,7 @@ pub(super) async fn start(settings: &DisplaySettings, server: &Server) -> Result
         home: settings.run_dir.clone(),
         user: settings.user.clone(),
         group: settings.group.clone(),
+        network: None,
         fds: vec![],
         log: log.clone(),
         mark: settings.mark.clone(),

@@ -9,6 +9,7 @@ mod approval;
 pub mod cdp;
 mod command;
 mod compiled;
+pub mod egress;
 mod fold;
 mod glob;
 mod json;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
-use super::{Child, Group, ProcessError, RoomUser};
+use super::{Child, Group, Network, ProcessError, RoomUser};
 
 /// A program to start. The environment is empty but for what is listed here,
 /// `PATH`, `LANG` and the mark that the sweep looks for.
@@ -26,6 +26,8 @@ pub struct Program {
     pub user: RoomUser,
     /// Its limits, shared with the other programs of its room.
     pub group: Option<Arc<Group>>,
+    /// The network that it sees, if not the machine's.
+    pub network: Option<Arc<Network>>,
     /// Descriptors that it gets under these numbers: 3 or more, or 1 for its
     /// output, which then does not go to the log.
     pub fds: Vec<(OwnedFd, RawFd)>,
@@ -99,11 +101,12 @@ fn start(program: Program) -> Result<std::process::Child, ProcessError> {
     let fds: Vec<(RawFd, RawFd)> = program.fds.iter().map(|(from, to)| (from.as_raw_fd(), *to)).collect();
     let doors: Vec<RawFd> =
         program.group.iter().flat_map(|group| group.doors().collect::<Vec<_>>()).collect();
+    let networks = program.network.as_ref().map(|network| network.doors()).unwrap_or_default();
     let parent = rustix::process::getpid().as_raw_nonzero().get();
     // SAFETY: between fork and exec only async-signal-safe system calls are
     // made, on values that were prepared before; nothing allocates.
     unsafe {
-        command.pre_exec(move || prepare(switch, &doors, &fds, parent));
+        command.pre_exec(move || prepare(switch, &doors, networks, &fds, parent));
     }
     command.spawn().map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => ProcessError::Missing { program: program.program.clone() },
@@ -115,6 +118,7 @@ fn start(program: Program) -> Result<std::process::Child, ProcessError> {
 fn prepare(
     switch: Option<(u32, u32)>,
     doors: &[RawFd],
+    networks: [Option<(RawFd, libc::c_int)>; 2],
     fds: &[(RawFd, RawFd)],
     parent: libc::pid_t,
 ) -> std::io::Result<()> {
@@ -131,6 +135,10 @@ fn prepare(
             if libc::write(*door, c"0".as_ptr().cast(), 1) != 1 {
                 return Err(std::io::Error::last_os_error());
             }
+        }
+        // Before the switch of user, after which nobody gets into root's.
+        for (network, kind) in networks.into_iter().flatten() {
+            check(libc::setns(network, kind))?;
         }
         if let Some((uid, gid)) = switch {
             check(libc::setgroups(0, std::ptr::null()))?;

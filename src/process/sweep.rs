@@ -46,6 +46,7 @@ mod tests {
             home: dir.to_owned(),
             user,
             group: None,
+            network: None,
             fds: vec![],
             log: dir.join("log"),
             mark: dir.to_owned(),

@@ -26,7 +26,9 @@ use super::record::Recorder;
 use super::rulebook::Rulebook;
 use super::viewers::{Viewers, touch};
 use super::yes::Yes;
-use super::{HelpTask, PageView, Phase, Presence, RoomEvent, RoomSettings, RoomSpec, RoomView, remembered};
+use super::{
+    HelpTask, PageView, Phase, Presence, Reach, RoomEvent, RoomSettings, RoomSpec, RoomView, remembered,
+};
 use crate::base::{Actor, ActorKind, CursorImage, Input, PeerId, Privacy, Role, Size, StampedInput};
 use crate::browser::{Browser, BrowserEvent, TabInfo};
 use crate::display::DisplayEvent;
@@ -55,6 +57,7 @@ pub(super) struct Ground {
     pub camera: Arc<Camera>,
     pub rulebook: Arc<Rulebook>,
     pub recorder: Recorder,
+    pub reach: Arc<Reach>,
     /// Its programs' limits, if they have any.
     pub group: Option<Arc<Group>>,
     pub privacy: Privacy,
@@ -107,7 +110,7 @@ pub(super) struct Driver<'a> {
 impl<'a> Driver<'a> {
     /// `asleep`: nothing is started before somebody comes.
     pub fn new(spec: RoomSpec, asleep: bool, ground: Ground, outlets: &'a Outlets) -> Self {
-        let Ground { settings, rtc, camera, rulebook, recorder, group, privacy } = ground;
+        let Ground { settings, rtc, camera, rulebook, recorder, reach, group, privacy } = ground;
         // A driver before this one may have failed in the middle of one.
         privacy.end();
         let mut lifecycle = Lifecycle::new(Instant::now());
@@ -131,7 +134,7 @@ impl<'a> Driver<'a> {
             private_from: settings.private_from,
             hears_clients: settings.approve_by_elicitation,
             size: spec.size,
-            parts: Parts::new(spec, settings, Arc::clone(&camera), group, privacy),
+            parts: Parts::new(spec, settings, Arc::clone(&camera), reach, group, privacy),
             camera,
             outlets,
             lifecycle,

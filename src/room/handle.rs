@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -15,7 +15,7 @@ use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
 use super::record::Recorder;
 use super::rulebook::Rulebook;
 use super::secrets::Secrets;
-use super::{FloorAsk, HelpAnswer, HelpTask, RoomEvent, RoomView};
+use super::{FloorAsk, HelpAnswer, HelpTask, Reach, RoomEvent, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::{FloorPermit, Refusal};
@@ -124,6 +124,7 @@ pub struct RoomHandle {
     pub(super) rulebook: Arc<Rulebook>,
     pub(super) recorder: Recorder,
     pub(super) secrets: Secrets,
+    pub(super) reach: Arc<Reach>,
     /// What its programs take is counted here, if they have limits.
     pub(super) group: Option<Arc<Group>>,
     pub(super) asks_clients: bool,
@@ -264,6 +265,10 @@ impl Room for RoomHandle {
         Some(self.recorder.clone())
     }
 
+    fn reach(&self) -> Option<Arc<Reach>> {
+        Some(Arc::clone(&self.reach))
+    }
+
     fn help(&self, actor: Actor, id: u32, answer: HelpAnswer) -> BoxFuture<'_, Result<(), RoomError>> {
         Box::pin(async move { self.ask(|reply| Command::AnswerHelp { actor, id, answer, reply }).await? })
     }
@@ -392,6 +397,13 @@ impl AgentSeat {
     /// What this agent may type without reading it.
     pub fn secrets(&self) -> &Secrets {
         &self.seat.room.secrets
+    }
+
+    /// Why the browser did not get to an address since then, if the gate knows.
+    pub fn why_not(&self, url: &str, since: SystemTime) -> Option<String> {
+        let url = url::Url::parse(url).ok()?;
+        let gate = self.seat.room.reach.gate();
+        gate.why(url.host_str()?, url.port_or_known_default(), since)
     }
 
     /// Asks people for a yes and waits for it. The yes is used up by

@@ -1,12 +1,13 @@
 //! What a room may be given that others are not: limits, sleep, a profile of
 //! one visit only, a proxy, a language, a time zone.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::policy::egress::{EgressLists, Upstream};
 use crate::process::Limits;
 
-/// The longest name of a time zone or of a proxy.
+/// The longest name of a time zone.
 const LONGEST: usize = 256;
 
 /// What becomes of cookies, tabs and everything else that the browser keeps.
@@ -30,9 +31,22 @@ pub struct RoomOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sleep_s: Option<u32>,
     pub limits: Limits,
-    /// The proxy of its browser: `http://host:port`, `https://…`, `socks4://…` or `socks5://…`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<String>,
+    /// What its browser reaches, beside the server's own lists.
+    #[serde(skip_serializing_if = "EgressLists::is_empty")]
+    pub egress: EgressLists,
+    /// A proxy through which all that its browser does goes: `http://host:port`, `https://…` or
+    /// `socks5://…`, with `user:password@` before the host. The credentials are never shown again.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "reveal",
+        deserialize_with = "read_proxy"
+    )]
+    #[schema(value_type = Option<String>)]
+    pub proxy: Option<Upstream>,
+    /// Whether the browser's own pages (`chrome:`, `view-source:`, `devtools:`, extensions') are open to
+    /// people in this room; agents never open them. Without effect where policies are installed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub browser_pages: bool,
     /// A language tag (BCP 47), such as `de` or `pt-BR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
@@ -48,11 +62,7 @@ impl RoomOptions {
         if self.sleep_s.is_some_and(|seconds| seconds > 31_536_000) {
             return Err("sleep_s is a year at the most; 0 means never".into());
         }
-        if self.proxy.as_deref().is_some_and(|proxy| !is_proxy(proxy)) {
-            return Err("proxy is http://host:port, https://…, socks4://… or socks5://…, \
-                        without a name and a password"
-                .into());
-        }
+        self.egress.check()?;
         if self.locale.as_deref().is_some_and(|locale| !is_locale(locale)) {
             return Err("locale is a language tag such as de or pt-BR".into());
         }
@@ -65,15 +75,14 @@ impl RoomOptions {
     }
 }
 
-fn is_proxy(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once("://") else { return false };
-    let Some((host, port)) = rest.rsplit_once(':') else { return false };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
-    matches!(scheme, "http" | "https" | "socks4" | "socks5")
-        && text.len() <= LONGEST
-        && !host.is_empty()
-        && host.chars().all(plain)
-        && port.parse::<u16>().is_ok_and(|port| port > 0)
+/// What is kept of it is what was given. Nobody else is shown these options.
+fn reveal<S: Serializer>(proxy: &Option<Upstream>, serializer: S) -> Result<S::Ok, S::Error> {
+    proxy.as_ref().map(Upstream::reveal).serialize(serializer)
+}
+
+fn read_proxy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Upstream>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
 }
 
 fn is_locale(text: &str) -> bool {
@@ -101,24 +110,23 @@ mod tests {
     #[test]
     fn what_a_browser_could_not_use_is_refused_with_what_it_could() {
         let fine = RoomOptions {
-            proxy: Some("socks5://[::1]:1080".into()),
+            proxy: "socks5://user:secret@[::1]:1080".parse().ok(),
             locale: Some("pt-BR".into()),
             time_zone: Some("UTC".into()),
             sleep_s: Some(0),
             ..RoomOptions::default()
         };
         assert_eq!(fine.check(), Ok(()));
-        for proxy in [
-            "proxy:8080",
-            "http://user:secret@proxy:8080",
-            "ftp://a:1",
-            "http://a",
-            "http://:1",
-            "http://a b:1",
-        ] {
-            let bad = RoomOptions { proxy: Some(proxy.into()), ..RoomOptions::default() };
-            assert!(bad.check().is_err_and(|said| said.contains("socks5://")), "{proxy}");
+        assert!(!format!("{fine:?}").contains("secret"));
+        let kept = serde_json::to_string(&fine).expect("json");
+        assert_eq!(serde_json::from_str::<RoomOptions>(&kept).ok(), Some(fine));
+        for proxy in ["proxy:8080", "socks4://a:1", "ftp://a:1", "http://a", "http://:1", "http://a b:1"] {
+            let read: Result<RoomOptions, _> = serde_json::from_value(serde_json::json!({ "proxy": proxy }));
+            assert!(read.is_err_and(|error| error.to_string().contains("socks5://")), "{proxy}");
         }
+        let star = serde_json::json!({ "egress": { "allow": ["*"] } });
+        let star: RoomOptions = serde_json::from_value(star).expect("options");
+        assert!(star.check().is_err_and(|said| said.contains("0.0.0.0/0")));
         for locale in ["", "german", "DE", "de_DE", "de-", "--lang"] {
             let bad = RoomOptions { locale: Some(locale.into()), ..RoomOptions::default() };
             assert!(bad.check().is_err_and(|said| said.contains("pt-BR")), "{locale}");

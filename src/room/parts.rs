@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::camera::Camera;
 use super::lifecycle::Part;
+use super::reach::{Reach, Standing};
 use super::{Profile, RoomSettings, RoomSpec};
 use crate::base::{Privacy, RoomId, Size};
 use crate::browser::{Browser, BrowserEvent, BrowserSettings, RestoredTab, TabInfo};
@@ -36,13 +37,14 @@ pub(super) enum Begun {
 enum Outcome {
     Display(Result<(Arc<Display>, mpsc::Receiver<DisplayEvent>), String>),
     WindowManager(Result<(), String>),
-    Browser(Result<(Arc<Browser>, mpsc::Receiver<BrowserEvent>), String>),
+    Browser(Result<(Arc<Browser>, mpsc::Receiver<BrowserEvent>, Standing), String>),
 }
 
 pub(super) struct Parts {
     spec: RoomSpec,
     settings: Arc<RoomSettings>,
     camera: Arc<Camera>,
+    reach: Arc<Reach>,
     size: Size,
     /// The limits of everything that is started here.
     group: Option<Arc<Group>>,
@@ -52,6 +54,8 @@ pub(super) struct Parts {
     display_events: Option<mpsc::Receiver<DisplayEvent>>,
     browser: Option<Arc<Browser>>,
     browser_events: Option<mpsc::Receiver<BrowserEvent>>,
+    /// The gate stands for this browser alone.
+    standing: Option<Standing>,
     /// Starts under way. One that is called off has no result, or one that nobody takes.
     starting: HashMap<Part, Start>,
     starts: u64,
@@ -70,6 +74,7 @@ impl Parts {
         spec: RoomSpec,
         settings: Arc<RoomSettings>,
         camera: Arc<Camera>,
+        reach: Arc<Reach>,
         group: Option<Arc<Group>>,
         privacy: Privacy,
     ) -> Self {
@@ -82,9 +87,11 @@ impl Parts {
             spec,
             settings,
             camera,
+            reach,
             display_events: None,
             browser: None,
             browser_events: None,
+            standing: None,
             starting: HashMap::new(),
             starts: 0,
             results,
@@ -151,19 +158,22 @@ impl Parts {
             Part::Browser => {
                 let settings = self.browser_settings(tabs);
                 let forget = std::mem::take(&mut self.anew);
+                let reach = Arc::clone(&self.reach);
                 tokio::spawn(async move {
                     let (sender, events) = mpsc::channel(64);
                     let settings = match (settings, forget) {
                         (Ok(settings), true) => forgotten(settings).await,
                         (settings, _) => settings,
                     };
-                    let started = match settings {
-                        Ok(settings) => Browser::start(settings, sender)
-                            .await
-                            .map(|browser| (Arc::new(browser), events))
-                            .map_err(|error| sentence(&error)),
-                        Err(error) => Err(error),
-                    };
+                    let started = async {
+                        let settings = settings?;
+                        let (gate, standing) = reach.stand().await?;
+                        let settings = BrowserSettings { gate: Some(gate), ..settings };
+                        let started = Browser::start(settings, sender).await;
+                        let browser = started.map_err(|error| sentence(&error))?;
+                        Ok((Arc::new(browser), events, standing))
+                    }
+                    .await;
                     let _ = report.send((number, Outcome::Browser(started))).await;
                 })
             }
@@ -198,6 +208,7 @@ impl Parts {
             Part::Browser => {
                 self.browser = None;
                 self.browser_events = None;
+                self.standing = None;
             }
             Part::WindowManager => {}
         }
@@ -227,6 +238,7 @@ impl Parts {
         if let Some(browser) = self.browser.take() {
             browser.stop(BROWSER_GRACE).await;
         }
+        self.standing = None;
         (self.browser_events, self.display_events) = (None, None);
         self.anew = self.spec.options.profile == Profile::Discard;
         let display = self.display();
@@ -258,8 +270,9 @@ impl Parts {
                 self.display_events = Some(events);
                 Begun::Started(Part::Display)
             }
-            Outcome::Browser(Ok((browser, events))) => {
+            Outcome::Browser(Ok((browser, events, standing))) => {
                 self.browser = Some(browser);
+                self.standing = Some(standing);
                 self.browser_events = Some(events);
                 Begun::Started(Part::Browser)
             }
@@ -329,7 +342,8 @@ impl Parts {
             env: display.env(),
             size: self.size,
             start_url: self.spec.start_url.clone().unwrap_or_else(|| settings.start_url.clone()),
-            proxy: options.proxy.clone(),
+            gate: None,
+            browser_pages: options.browser_pages,
             locale: options.locale.clone(),
             time_zone: options.time_zone.clone(),
             policies: settings.programs.bubblewrap.is_some(),

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::record::Recorder;
 use super::rulebook::Rulebook;
-use super::{AgentSeat, FloorAsk, HelpAnswer, RoomEvent, RoomOptions, RoomView};
+use super::{AgentSeat, FloorAsk, HelpAnswer, Reach, RoomEvent, RoomOptions, RoomView};
 use crate::base::{Actor, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::Mode;
@@ -84,6 +84,10 @@ pub trait Room: Send + Sync {
     }
     /// Where what happens here is written down.
     fn recorder(&self) -> Option<Recorder> {
+        None
+    }
+    /// What its browser reaches.
+    fn reach(&self) -> Option<Arc<Reach>> {
         None
     }
     /// A person answers an agent's request for help.

@@ -15,6 +15,7 @@ use super::camera::{Camera, Counts};
 use super::driver::{Driver, Ground, Outlets};
 use super::handle::RoomHandle;
 use super::port::{Room, RoomError, RoomSpec, Rooms};
+use super::reach::{Reach, ReachError};
 use super::record::{Entry, Outcome, RecordKind, Recorder};
 use super::rulebook::{Rulebook, RulebookError, ServerRules};
 use super::secrets::Secrets;
@@ -51,7 +52,7 @@ impl House {
     ) -> Result<Arc<Self>, RoomError> {
         let server_rules = ServerRules::open(&store, settings.default_effect, settings.server_rules.clone())
             .await
-            .map_err(|error| broken(&error))?;
+            .map_err(|error| illegible(&error))?;
         let house = Arc::new(Self {
             server_rules,
             settings: Arc::new(settings),
@@ -61,13 +62,15 @@ impl House {
             drivers: TaskTracker::new(),
         });
         let remembered = house.store.rooms().await.map_err(internal)?;
-        house.start(main, false).await?;
+        house.start(main, false, false).await?;
         for StoredRoom { id, size, start_url, mode, options, .. } in remembered {
             if house.handle(&id).is_none() {
-                let options = read_options(&id, options.as_deref());
+                let read = read_options(&id, options.as_deref());
+                let (options, broken) =
+                    read.map_or((RoomOptions::default(), true), |options| (options, false));
                 // Nobody is there yet; a room that never sleeps is to be there at once.
                 let asleep = options.sleep_s.map_or(!house.settings.sleep.is_zero(), |s| s > 0);
-                house.start(RoomSpec { id, size, start_url, mode, options }, asleep).await?;
+                house.start(RoomSpec { id, size, start_url, mode, options }, asleep, broken).await?;
             }
         }
         Ok(house)
@@ -83,6 +86,12 @@ impl House {
         rooms.values().map(|room| room.camera.counts()).fold(Counts::default(), std::ops::Add::add)
     }
 
+    /// What the gates of all rooms have counted.
+    pub fn egress(&self) -> crate::egress::Counts {
+        let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        rooms.values().map(|room| room.reach.counts()).fold(Default::default(), std::ops::Add::add)
+    }
+
     /// Stops all rooms at the same time.
     pub async fn stop(&self) {
         let rooms = std::mem::take(&mut *self.rooms.write().unwrap_or_else(PoisonError::into_inner));
@@ -95,11 +104,21 @@ impl House {
         join_all(rooms.values().map(|room| room.recorder.close())).await;
     }
 
-    async fn start(&self, spec: RoomSpec, asleep: bool) -> Result<RoomHandle, RoomError> {
+    /// `broken`: what it was made with cannot be read.
+    async fn start(&self, spec: RoomSpec, asleep: bool, broken: bool) -> Result<RoomHandle, RoomError> {
         let rulebook =
             Rulebook::open(self.store.clone(), spec.id.clone(), Arc::clone(&self.server_rules)).await;
-        let rulebook = Arc::new(rulebook.map_err(|error| broken(&error))?);
+        let rulebook = Arc::new(rulebook.map_err(|error| illegible(&error))?);
         let recorder = Recorder::open(self.store.clone(), spec.id.clone(), self.settings.audit);
+        let reach = Reach::open(
+            self.store.clone(),
+            spec.id.clone(),
+            self.settings.reach.clone(),
+            &spec.options,
+            broken,
+            recorder.clone(),
+        );
+        let reach = Arc::new(reach.await.map_err(|error| unreadable(&error))?);
         recorder.note(Entry::new(RecordKind::Room, "started"));
         // Whoever sends the 257th command waits for a place.
         let (commands, queue) = mpsc::channel(256);
@@ -136,12 +155,13 @@ impl House {
             rulebook: Arc::clone(&rulebook),
             recorder: recorder.clone(),
             secrets: Secrets::new(self.store.clone(), spec.id.clone(), privacy.masks().clone()),
+            reach: Arc::clone(&reach),
             group: group.clone(),
             asks_clients: self.settings.approve_by_elicitation,
             next_seat: Arc::default(),
         };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
-        let ground = Ground { settings, rtc, camera, rulebook, recorder, group, privacy };
+        let ground = Ground { settings, rtc, camera, rulebook, recorder, reach, group, privacy };
         self.drivers.spawn(supervise(spec, asleep, ground, outlets, queue));
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         rooms.insert(handle.id.clone(), handle.clone());
@@ -233,7 +253,7 @@ impl Rooms for House {
             // Whoever may read the new room's record may not read that of an older one of this name.
             self.store.begin_record(spec.id.clone()).await.map_err(internal)?;
             self.store.put_room(stored(&spec)).await.map_err(internal)?;
-            let handle = self.start(spec, false).await?;
+            let handle = self.start(spec, false, false).await?;
             let view = RoomView::clone(&handle.view.borrow());
             Ok(view)
         })
@@ -252,6 +272,7 @@ impl Rooms for House {
             self.store.remove_room(id.clone()).await.map_err(internal)?;
             let forgotten = room.rulebook.replace(Scope::Room, RuleSet::default()).await;
             forgotten.map_err(|error| RoomError::Internal(error.to_string()))?;
+            room.reach.forget().await.map_err(internal)?;
             room.stop().await;
             for dir in [self.settings.room_dir(&id), self.settings.room_run_dir(&id)] {
                 if let Err(error) = tokio::fs::remove_dir_all(&dir).await
@@ -265,13 +286,17 @@ impl Rooms for House {
     }
 }
 
-/// What a room was made with. It was checked then; what cannot be read any more counts as not said.
-fn read_options(room: &RoomId, text: Option<&str>) -> RoomOptions {
-    let Some(text) = text else { return RoomOptions::default() };
-    serde_json::from_str(text).unwrap_or_else(|error| {
-        tracing::warn!(%room, %error, "the options of this room cannot be read and are left out");
-        RoomOptions::default()
-    })
+/// What a room was made with. It was checked then; nothing when it cannot be
+/// read any more: then it counts as not said, but for what its browser
+/// reaches, which is nothing.
+fn read_options(room: &RoomId, text: Option<&str>) -> Option<RoomOptions> {
+    let Some(text) = text else { return Some(RoomOptions::default()) };
+    let read = serde_json::from_str(text);
+    // The text may hold a password, and the error a piece of it.
+    if read.is_err() {
+        tracing::warn!(%room, "the options of this room cannot be read: its browser reaches nothing; make it anew");
+    }
+    read.ok()
 }
 
 /// The memory that programs may still take, in bytes, as far as the kernel tells.
@@ -282,8 +307,13 @@ fn memory_left() -> Option<u64> {
 }
 
 /// Rules that cannot be read must not count as none.
-fn broken(error: &RulebookError) -> RoomError {
+fn illegible(error: &RulebookError) -> RoomError {
     RoomError::Internal(format!("the rules in the store: {error}"))
+}
+
+/// Nor must lists of what is closed.
+fn unreadable(error: &ReachError) -> RoomError {
+    RoomError::Internal(format!("what the room may reach, in the store: {error}"))
 }
 
 fn internal(error: crate::store::StoreError) -> RoomError {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ServerReach;
 use super::record::Retention;
 use crate::base::{Bitrate, Role, RoomId, Size};
 use crate::floor::Mode;
@@ -48,6 +49,8 @@ pub struct RoomSettings {
     /// What a room's programs may take, where the room does not say so itself.
     pub limits: Limits,
     pub groups: Arc<Groups>,
+    /// What browsers reach.
+    pub reach: ServerReach,
 }
 
 /// The programs that make a room, each a path or a name to be found in `PATH`.

@@ -38,6 +38,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use crate::base::{
     Bitrate, Codec, EncodedFrame, EncodedSink, InputStamp, PeerId, RoomId, Rung, StampedInput, Tier,
 };
+use crate::process::OwnPort;
 
 /// Frames on their way to the thread. When full, a frame is dropped, its rung's
 /// viewers wait for a key frame, and one is asked for.
@@ -215,6 +216,8 @@ pub struct Rtc {
 struct Shared {
     settings: RtcSettings,
     local: (SocketAddr, SocketAddr),
+    /// No page in a room gets there.
+    _own: OwnPort,
     identity: answer::Identity,
     next_peer: AtomicU64,
     seats: Arc<AtomicUsize>,
@@ -276,6 +279,7 @@ impl Rtc {
         let (commands, command_queue) = mpsc::channel(COMMANDS);
         let shared = Arc::new(Shared {
             local: sockets.local(),
+            _own: OwnPort::claim(sockets.local().1.port()),
             identity: answer::Identity::new().ok_or(RtcError::Certificate)?,
             next_peer: AtomicU64::new(1),
             seats: Arc::default(),

@@ -4,7 +4,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, audit, cdp, doctor, floor, pick, ready, rules, secrets, socket, tokens, whep};
+use super::{api, audit, cdp, doctor, egress, floor, pick, ready, rules, secrets, socket, tokens, whep};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,6 +32,8 @@ use super::{api, audit, cdp, doctor, floor, pick, ready, rules, secrets, socket,
         audit::search,
         audit::export,
         audit::verify,
+        egress::get,
+        egress::put,
         rules::get_of_room,
         rules::put_of_room,
         rules::get_of_server,

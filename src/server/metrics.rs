@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::base::ActorKind;
+use crate::egress::Counts;
 use crate::room::{Phase, Rooms};
 
 /// What the lower floors have counted since the start.
@@ -23,6 +24,8 @@ pub struct Telemetry {
     /// Media and data sent to viewers.
     pub bytes_sent: u64,
     pub input_events: u64,
+    /// What the rooms' gates let out and refused.
+    pub egress: Counts,
 }
 
 /// Where those counts are read.
@@ -111,6 +114,7 @@ impl Collector for Floors {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
+        encode_egress(&mut encoder, &counted.egress)?;
         let sent = ConstCounter::new(counted.bytes_sent);
         sent.encode(encoder.encode_descriptor(
             "sent",
@@ -166,6 +170,30 @@ impl Floors {
         }
         Ok(())
     }
+}
+
+fn encode_egress(encoder: &mut DescriptorEncoder<'_>, counted: &Counts) -> Result<(), std::fmt::Error> {
+    let open = ConstGauge::new(i64::try_from(counted.open).unwrap_or(i64::MAX));
+    let text = "Connections of the rooms' browsers to the world";
+    open.encode(encoder.encode_descriptor("egress_open", text, None, open.metric_type())?)?;
+    let text = "Connections that the rooms' gates made, refused or could not make";
+    let mut ends = encoder.encode_descriptor("egress_connections", text, None, MetricType::Counter)?;
+    for (outcome, value) in [
+        ("made", counted.made),
+        ("closed", counted.closed),
+        ("denied", counted.denied),
+        ("own", counted.own),
+        ("busy", counted.busy),
+        ("failed", counted.failed),
+    ] {
+        ConstCounter::new(value).encode(ends.encode_family(&[("outcome", outcome)])?)?;
+    }
+    let text = "What passed through the rooms' gates";
+    let mut bytes = encoder.encode_descriptor("egress", text, Some(&Unit::Bytes), MetricType::Counter)?;
+    for (direction, value) in [("out", counted.bytes_out), ("in", counted.bytes_in)] {
+        ConstCounter::new(value).encode(bytes.encode_family(&[("direction", direction)])?)?;
+    }
+    Ok(())
 }
 
 fn name(phase: &Phase) -> &'static str {

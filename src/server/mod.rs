@@ -20,6 +20,7 @@ mod connections;
 mod context;
 mod doctor;
 mod document;
+mod egress;
 mod embed;
 mod error;
 mod feeds;

@@ -15,8 +15,8 @@ use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
 use super::{
-    api, assets, audit, cdp, doctor, embed, floor, guard, page, pick, ready, rules, secrets, socket, tokens,
-    whep,
+    api, assets, audit, cdp, doctor, egress, embed, floor, guard, page, pick, ready, rules, secrets, socket,
+    tokens, whep,
 };
 use crate::base::RoomId;
 
@@ -73,6 +73,7 @@ pub fn router(context: &Context) -> Router {
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
     let documents = Router::new()
         .route("/api/rules", get(rules::get_of_server).put(rules::put_of_server))
+        .route("/api/rooms/{room}/egress", get(egress::get).put(egress::put))
         .route("/api/rooms/{room}/rules", get(rules::get_of_room).put(rules::put_of_room))
         .layer(from_fn(in_time))
         .layer(DefaultBodyLimit::max(LARGEST_RULES));

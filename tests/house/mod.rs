@@ -97,7 +97,7 @@ impl House {
     async fn open_in(dir: tempfile::TempDir, args: &[&str]) -> Self {
         let (http, rtc) = (port(), port());
         let mut command = tandem();
-        command.args(["serve", "--start-url", "about:blank"]);
+        command.args(["serve", "--start-url", "about:blank", "--egress-allow", "127.0.0.0/8"]);
         command.args(["--listen", &format!("127.0.0.1:{http}"), "--rtc-listen", &format!("127.0.0.1:{rtc}")]);
         command.arg("--data-dir").arg(dir.path()).args(args).env("TANDEM_ADMIN_TOKEN", ADMIN);
         let log = std::fs::File::options().create(true).append(true).open(dir.path().join("server.log"));

@@ -55,6 +55,8 @@ export class Tandem {
         ...["--rtc-listen", `127.0.0.1:${this.rtcPort}`],
         ...["--data-dir", this.dataDir],
         ...["--start-url", this.startUrl],
+        // The tests' pages are on this machine.
+        ...["--egress-allow", "127.0.0.0/8"],
         ...this.more,
       ],
       {

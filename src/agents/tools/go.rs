@@ -1,6 +1,7 @@
 //! Going somewhere: addresses, history, tabs.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use crate::agents::answer::{Answer, Done, Fault, list_tabs, tabs_as_json};
 use crate::agents::call::{ACT, Call, PAGE, Show, within};
 use crate::agents::tool::{Kind, Tool};
 use crate::base::{Size, ToolGroup};
-use crate::browser::address;
+use crate::browser::{ActError, address};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +59,18 @@ enum TabAction {
     Select,
 }
 
+/// A page that did not come, with what the room's gate knows of it: Chromium
+/// only knows that its proxy said no.
+pub(super) fn not_there(call: &Call, error: ActError, url: &str, since: SystemTime) -> Fault {
+    let mut fault = Fault::from(error);
+    if fault.text.contains("net::ERR_")
+        && let Some(why) = call.session.seat.why_not(url, since)
+    {
+        fault.text = format!("{}: {why}", fault.text);
+    }
+    fault
+}
+
 impl Tool for Navigate {
     const NAME: &'static str = "browser_navigate";
     const ABOUT: &'static str = "Navigate to a URL";
@@ -69,7 +82,9 @@ impl Tool for Navigate {
         let tab = call.tab().await?;
         let held = call.floor().await?;
         call.session.say(format!("goes to {url}"));
-        tab.navigate(held.permit(), &url, within(PAGE)).await?;
+        let since = SystemTime::now();
+        let went = tab.navigate(held.permit(), &url, within(PAGE)).await;
+        went.map_err(|error| not_there(call, error, &url, since))?;
         drop(held);
         let code = format!("await page.goto({});", quoted(&url));
         Ok(Answer { code: Some(code), ..call.state(Show::Whole).await })
@@ -126,7 +141,9 @@ impl Tool for Tabs {
                 let tab = browser.tab(&target).ok_or_else(gone)?;
                 call.choose(Arc::clone(&tab)).await;
                 if url != "about:blank" {
-                    tab.navigate(held.permit(), &url, within(PAGE)).await?;
+                    let since = SystemTime::now();
+                    let went = tab.navigate(held.permit(), &url, within(PAGE)).await;
+                    went.map_err(|error| not_there(call, error, &url, since))?;
                 }
             }
             TabAction::Select => {

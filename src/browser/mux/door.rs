@@ -16,11 +16,14 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes, protocol::WebSocketConf
 
 use super::{LONGEST_FROM_CLIENT, Multiplexer, Rules};
 use crate::base::Redacted;
+use crate::process::OwnPort;
 
 /// The open door. Dropping it closes it for new clients.
 pub struct Door {
     url: Redacted<String>,
     listener: tokio::task::JoinHandle<()>,
+    /// No page gets here, whatever a room may reach.
+    _own: OwnPort,
 }
 
 impl Door {
@@ -30,6 +33,7 @@ impl Door {
         let path = format!("/{}", secret.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = Redacted::new(format!("ws://{}{path}", listener.local_addr()?));
+        let own = OwnPort::claim(listener.local_addr()?.port());
         let path: Arc<str> = path.into();
         // Strangers that connect and say nothing cannot fill more than this; more wait at the socket.
         let places = Arc::new(Semaphore::new(16));
@@ -51,7 +55,7 @@ impl Door {
                 });
             }
         });
-        Ok(Self { url, listener })
+        Ok(Self { url, listener, _own: own })
     }
 
     pub fn url(&self) -> &str {

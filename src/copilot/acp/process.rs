@@ -107,6 +107,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId, run: u64) -> Result<Star
         home,
         user: setup.user.clone(),
         group: None,
+        network: None,
         fds: vec![(their_in, 0), (their_out, 1)],
         log: logs.join("acp.log"),
         mark: setup.run_dir.clone(),

@@ -17,7 +17,7 @@ use tokio::net::unix::pipe::Receiver;
 
 use super::client::{Client, ClientError, Server};
 use crate::base::{Actor, Redacted, RoomId};
-use crate::process::{Child, Program, RoomUser, read_end, spawn};
+use crate::process::{Child, OwnPort, Program, RoomUser, read_end, spawn};
 
 /// The versions whose API this adapter knows.
 const VERSION: &str = "1.18.";
@@ -85,6 +85,8 @@ impl Setup {
 pub(super) struct Running {
     /// None of ours when it was attached.
     child: Option<Child>,
+    /// No page gets there, whatever a room may reach.
+    _own: Option<OwnPort>,
     pub(super) client: Client,
     pub(super) version: String,
 }
@@ -174,7 +176,7 @@ async fn attach(setup: &Setup, room: &RoomId, to: &Attached) -> Result<Running, 
     if !version.starts_with(VERSION) {
         return Err(StartError::Version { program: at, found: version });
     }
-    Ok(Running { child: None, client, version })
+    Ok(Running { child: None, _own: None, client, version })
 }
 
 pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, StartError> {
@@ -208,6 +210,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
         home: home.clone(),
         user: setup.user.clone(),
         group: None,
+        network: None,
         fds: vec![(output, 1)],
         log: logs.join(log),
         mark: setup.run_dir.clone(),
@@ -236,6 +239,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
     let mut last = StartError::Slow;
     for _ in 0..PORTS {
         let port = free_port().map_err(|error| spawn_error(&error))?;
+        let own = OwnPort::claim(port);
         let password = password().ok_or_else(|| spawn_error(&"the system gives no random numbers"))?;
         let mut env = quiet.clone();
         env.extend(setup.env.iter().cloned());
@@ -250,7 +254,7 @@ pub(super) async fn start(setup: &Setup, room: &RoomId) -> Result<Running, Start
                 Ok(true) => {
                     let (host, user) = ("127.0.0.1".into(), "opencode".into());
                     let client = Client::new(Server { host, port, tls: false, user, password }, &directory);
-                    return Ok(Running { child: Some(child), client, version: found });
+                    return Ok(Running { child: Some(child), _own: Some(own), client, version: found });
                 }
                 Ok(false) => {}
                 Err(_) => return Err(StartError::Slow),

@@ -330,7 +330,9 @@ impl Asked {
                 let url = checked(self.text("url")?)?;
                 let held = call.floor().await?;
                 call.session.say(format!("goes to {url}"));
-                tab.navigate(held.permit(), &url, deadline).await?;
+                let since = std::time::SystemTime::now();
+                let went = tab.navigate(held.permit(), &url, deadline).await;
+                went.map_err(|error| super::super::go::not_there(call, error, &url, since))?;
             }
             "reload" => {
                 let held = call.floor().await?;

@@ -50,6 +50,37 @@ struct Attach {
     flatten: bool,
 }
 
+/// A context with a proxy of its own would go past the room's gate.
+const NO_PROXY: &str = "a browser context has no proxy of its own here: everything goes by the room's gate; an admin \
+                        sets the room's proxy";
+
+/// Where an agent has nothing to look for, whatever people may see there.
+const CLOSED_PAGE: &str =
+    "pages of the browser itself and files of the machine are not opened here; use http or https";
+
+/// Whether a message asks for such a page, as Chromium would read its address.
+fn goes_to_browser_page(params: Option<&RawValue>) -> bool {
+    #[derive(Deserialize)]
+    struct Goes<'a> {
+        #[serde(borrow)]
+        url: Cow<'a, str>,
+    }
+    let Some(goes) = message::read::<Goes<'_>>(params) else { return false };
+    let Ok(url) = url::Url::parse(&goes.url) else { return false };
+    match url.scheme() {
+        "about" => !matches!(url.path(), "blank" | "srcdoc"),
+        "file" | "filesystem" | "devtools" | "view-source" => true,
+        scheme => scheme.starts_with("chrome"),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct NewContext {
+    proxy_server: Option<serde::de::IgnoredAny>,
+    proxy_bypass_list: Option<serde::de::IgnoredAny>,
+}
+
 impl Guest {
     /// What the room's rules say of a message. Nothing when there are none.
     pub fn decide(
@@ -81,6 +112,9 @@ impl Guest {
         method: &str,
         params: Option<&RawValue>,
     ) -> (Verdict, Option<Box<RawValue>>) {
+        if matches!(method, "Page.navigate" | "Target.createTarget") && goes_to_browser_page(params) {
+            return (Verdict::Refuse(CLOSED_PAGE.into()), None);
+        }
         let page = self.pages.get(session);
         let own = || self.is_own(page, params);
         let verdict = match acts::kind(method) {
@@ -105,6 +139,11 @@ impl Guest {
                 }
             }
             Kind::NewContext => {
+                let given = message::read::<NewContext>(params);
+                if given.is_none_or(|given| given.proxy_server.is_some() || given.proxy_bypass_list.is_some())
+                {
+                    return (Verdict::Refuse(NO_PROXY.into()), None);
+                }
                 return (Verdict::Pass, with(params, "disposeOnDetach", true.into()));
             }
             Kind::EndContext if own() => Verdict::Pass,
