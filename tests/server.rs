@@ -165,7 +165,7 @@ struct Counts;
 
 impl TelemetrySource for Counts {
     fn read(&self) -> Telemetry {
-        Telemetry { frames_encoded: 42, encode_seconds: 1.5, bytes_sent: 1000, input_events: 7 }
+        Telemetry { frames_encoded: 42, encode_seconds: 1.5, bytes_sent: 1000, input_events: 7, lines: 1 }
     }
 }
 

@@ -10,6 +10,7 @@ mod group;
 pub mod machine;
 mod spawner;
 mod sweep;
+mod tree;
 mod user;
 
 pub use child::{Child, Exit};
@@ -17,6 +18,7 @@ pub use files::{create_anew, read_end};
 pub use group::{Group, Groups, Limits, Usage};
 pub use spawner::{Program, spawn};
 pub use sweep::sweep;
+pub use tree::Processes;
 pub use user::RoomUser;
 
 use std::path::PathBuf;

@@ -45,7 +45,7 @@ pub(super) struct Parts {
     camera: Arc<Camera>,
     size: Size,
     /// The limits of everything that is started here.
-    group: Option<Arc<Group>>,
+    group: Arc<Group>,
     /// What the browser kept is to be thrown away before it starts.
     anew: bool,
     display_events: Option<mpsc::Receiver<DisplayEvent>>,
@@ -65,12 +65,7 @@ struct Start {
 }
 
 impl Parts {
-    pub fn new(
-        spec: RoomSpec,
-        settings: Arc<RoomSettings>,
-        camera: Arc<Camera>,
-        group: Option<Arc<Group>>,
-    ) -> Self {
+    pub fn new(spec: RoomSpec, settings: Arc<RoomSettings>, camera: Arc<Camera>, group: Arc<Group>) -> Self {
         let (report, results) = mpsc::channel(4);
         Self {
             size: spec.size,
@@ -299,7 +294,7 @@ impl Parts {
         Ok(DisplaySettings {
             run_dir: self.private(settings.room_run_dir(self.id()).join("display"))?,
             user: settings.user.clone(),
-            group: self.group.clone(),
+            group: Some(Arc::clone(&self.group)),
             mark: settings.mark().to_owned(),
             xvfb: settings.programs.xvfb.clone(),
             window_manager: settings.programs.window_manager.clone(),
@@ -317,7 +312,7 @@ impl Parts {
             executable: settings.programs.chromium.clone(),
             bubblewrap: settings.programs.bubblewrap.clone().unwrap_or_default(),
             user: settings.user.clone(),
-            group: self.group.clone(),
+            group: Some(Arc::clone(&self.group)),
             mark: settings.mark().to_owned(),
             run_dir: self.private(settings.room_run_dir(self.id()).join("browser"))?,
             profile_dir: self.private(room_dir.join("profile"))?,

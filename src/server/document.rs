@@ -4,7 +4,7 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, audit, cdp, doctor, floor, pick, ready, rules, socket, tokens, whep};
+use super::{admin, api, audit, cdp, doctor, floor, pick, ready, rules, socket, tokens, whep};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,6 +16,12 @@ use super::{api, audit, cdp, doctor, floor, pick, ready, rules, socket, tokens, 
         doctor::hello,
         api::metrics,
         api::openapi,
+        admin::overview,
+        admin::sleep,
+        admin::wake,
+        admin::stop,
+        admin::start,
+        admin::put_out,
         api::list,
         api::create,
         api::get,
@@ -40,6 +46,8 @@ use super::{api, audit, cdp, doctor, floor, pick, ready, rules, socket, tokens, 
         rules::answer,
         rules::picture,
         tokens::list,
+        tokens::list_all,
+        tokens::revoke_any,
         tokens::create,
         tokens::revoke,
         socket::open,

@@ -78,7 +78,7 @@ page: PageView | null, };
 /**
  * Where a room is in its life.
  */
-export type Phase = { "state": "starting" } | { "state": "live" } | { "state": "sleeping" } | { "state": "restarting", reason: string, } | { "state": "failed", reason: string, } | { "state": "stopping" };
+export type Phase = { "state": "starting" } | { "state": "live" } | { "state": "sleeping" } | { "state": "stopped" } | { "state": "restarting", reason: string, } | { "state": "failed", reason: string, } | { "state": "stopping" };
 
 /**
  * Somebody in the room.

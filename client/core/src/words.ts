@@ -36,6 +36,7 @@ const WAYS: Readonly<Partial<Record<Refusal, Action>>> = {
   version: "reload",
   "no-codec": "connect",
   "too-many": "connect",
+  "put-out": "connect",
 };
 
 export function noticeOf(
@@ -67,6 +68,8 @@ export function noticeOf(
           return notice("busy", words.starting);
         case "sleeping":
           return notice("busy", words.sleeping);
+        case "stopped":
+          return notice("wrong", words.stopped);
         case "restarting":
           return notice("busy", words.returning, null, room.phase.reason);
         case "failed":

@@ -21,6 +21,7 @@ export interface Texts {
     lost: string;
     starting: string;
     sleeping: string;
+    stopped: string;
     returning: string;
     failed: string;
     closing: string;
