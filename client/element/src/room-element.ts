@@ -84,7 +84,13 @@ const labelOf = (action: Action | null, texts: Texts): string =>
 const COPY_WITHIN_MS = 5000;
 const TOAST_MS = 5000;
 /** In these phases the room's display shows nothing. */
-const NO_BROWSER: ReadonlySet<string> = new Set(["starting", "sleeping", "stopped", "restarting", "failed"]);
+const NO_BROWSER: ReadonlySet<string> = new Set([
+  "starting",
+  "sleeping",
+  "stopped",
+  "restarting",
+  "failed",
+]);
 
 /** Control, Alt and the like alone are no try to act, as any chord begins with them. */
 const MODIFIERS: ReadonlySet<number> = new Set([29, 42, 54, 56, 58, 69, 97, 100, 125, 126]);
