@@ -113,6 +113,7 @@ pub fn router(context: &Context) -> Router {
         .route("/embed/{room}", get(embed::frame))
         .route("/embed.js", get(embed::script))
         .route("/embed.mjs", get(embed::script))
+        .route("/embed-chat.mjs", get(embed::script))
         .route("/embed-page.js", get(embed::own_script))
         .route("/doctor", get(page::doctor))
         .route("/admin", get(page::admin))

@@ -127,6 +127,12 @@ export class Connection {
     return this.#modes;
   }
 
+  /** The headers by which this page is known over HTTP, if it came with a token. */
+  authorization(): Record<string, string> {
+    if (this.#token === null) return {};
+    return { authorization: `Bearer ${this.#token}`, "tandem-page": this.#page };
+  }
+
   /**
    * Goes on with another token. What is shown goes on too: the server looks at the token and
    * takes it for the connection that is there; without one it is used for the next.

@@ -191,6 +191,11 @@ export class TandemRoom extends HTMLElement {
     else if (this.#placed) this.connect();
   }
 
+  /** What a request of this page brings along to say who asks; nothing where a cookie does. */
+  authorization(): Record<string, string> {
+    return this.#connection?.authorization() ?? {};
+  }
+
   /**
    * Goes on with another token, for the same room and role; the picture does not stop. Rejects
    * with the server's reason when it is not taken: then the one before holds as long as it is good.

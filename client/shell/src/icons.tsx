@@ -5,6 +5,7 @@ import down from "lucide-static/icons/chevron-down.svg?raw";
 import download from "lucide-static/icons/download.svg?raw";
 import more from "lucide-static/icons/ellipsis.svg?raw";
 import eye from "lucide-static/icons/eye.svg?raw";
+import gauge from "lucide-static/icons/gauge.svg?raw";
 import globe from "lucide-static/icons/globe.svg?raw";
 import hand from "lucide-static/icons/hand.svg?raw";
 import history from "lucide-static/icons/history.svg?raw";
@@ -27,6 +28,7 @@ const ICONS = {
   down,
   download,
   eye,
+  gauge,
   globe,
   hand,
   history,

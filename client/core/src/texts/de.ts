@@ -153,6 +153,9 @@ export const de: Texts = {
   },
   panel: {
     label: "Wer da ist und was geschieht",
+    views: "Was die Leiste zeigt",
+    talk: "Agent",
+    look: "Raum",
     here: "Anwesend",
     happens: "Was geschieht",
     quiet: "Noch nichts",

@@ -150,6 +150,9 @@ export const en: Texts = {
   },
   panel: {
     label: "Who is here and what happens",
+    views: "What the panel shows",
+    talk: "Agent",
+    look: "Room",
     here: "Here",
     happens: "What happens",
     quiet: "Nothing yet",

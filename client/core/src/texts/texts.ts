@@ -92,6 +92,9 @@ export interface Texts {
   };
   panel: {
     label: string;
+    views: string;
+    talk: string;
+    look: string;
     here: string;
     happens: string;
     quiet: string;

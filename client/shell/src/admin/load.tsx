@@ -1,7 +1,7 @@
 /** How busy the server is: four numbers, each with a line of the last minutes. */
 import { createMemo, For } from "solid-js";
 import type { Overview, Sample } from "../../../core/src/admin-model.ts";
-import { bytes, count, percent, perSecond, rate } from "./format.ts";
+import { bytes, percent, perSecond, rate } from "./format.ts";
 import { t } from "./texts/index.ts";
 
 const WIDE = 160;
@@ -109,7 +109,7 @@ function Sparkline(props: { name: string; values: readonly number[]; full: numbe
       viewBox={`0 0 ${WIDE} ${HIGH}`}
       preserveAspectRatio="none"
       role="img"
-      aria-label={`${props.name}: ${count(props.values.length)}`}
+      aria-label={props.name}
     >
       <polygon points={surface()} />
       <polyline points={points().join(" ")} />

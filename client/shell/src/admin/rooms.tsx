@@ -6,7 +6,7 @@ import { below } from "../../../dom/src/socket.ts";
 import { AnswerButton } from "../buttons.tsx";
 import { Icon } from "../icons.tsx";
 import { Menu } from "../menu.tsx";
-import { ask, room as at, base } from "./api.ts";
+import { ask, room as at, base, words } from "./api.ts";
 import type { Tools } from "./app.tsx";
 import { bytes, count, lasting, percent } from "./format.ts";
 import { NewRoom } from "./new-room.tsx";
@@ -154,7 +154,7 @@ function RoomRow(props: Tools & { line: RoomLine }) {
             {t.rooms.phases[phase()]} <span class="since">{since()}</span>
           </span>
           <Show when={why()}>
-            <span class="why">{why()}</span>
+            <span class="why">{words(why())}</span>
           </Show>
         </td>
         <td data-label={t.rooms.here}>
@@ -168,13 +168,25 @@ function RoomRow(props: Tools & { line: RoomLine }) {
             <span class="waits-words">{t.rooms.waiting(waits())}</span>
           </Show>
         </td>
-        <td class="number" data-label={t.rooms.memory}>
+        <td
+          class="number"
+          classList={{ nothing: props.line.takes === null }}
+          data-label={t.rooms.memory}
+        >
           {props.line.takes ? bytes(props.line.takes.memory_bytes) : "–"}
         </td>
-        <td class="number" data-label={t.rooms.cpu}>
+        <td
+          class="number"
+          classList={{ nothing: props.line.takes === null }}
+          data-label={t.rooms.cpu}
+        >
           {props.line.takes ? percent(props.line.takes.cpu) : "–"}
         </td>
-        <td class="number" data-label={t.rooms.processes}>
+        <td
+          class="number"
+          classList={{ nothing: props.line.takes === null }}
+          data-label={t.rooms.processes}
+        >
           {props.line.takes ? count(props.line.takes.processes) : "–"}
         </td>
         <td class="row-actions">
