@@ -286,6 +286,39 @@ mod tests {
     }
 
     #[test]
+    fn what_was_stopped_wakes_for_nobody_until_it_is_started() {
+        let now = Instant::now();
+        let mut life = up(now);
+        life.handle_shut(now);
+        life.handle_wake(now);
+        assert_eq!((life.phase(), life.is_asleep()), (Phase::Stopped, false));
+        assert_eq!((life.poll_action(now), life.poll_timeout()), (None, None));
+        life.handle_opened();
+        assert_eq!(life.phase(), Phase::Sleeping);
+        life.handle_wake(now);
+        assert_eq!(life.poll_action(now), Some(Action::Start(Part::Display)));
+        life.handle_opened();
+        assert_eq!(life.phase(), Phase::Starting, "what was not stopped goes on");
+    }
+
+    #[test]
+    fn without_memory_it_says_so_and_tries_again_until_nobody_waits() {
+        let now = Instant::now();
+        let mut life = up(now);
+        life.handle_no_memory(now, "awake, so nothing to wake".into());
+        assert_eq!(life.phase(), Phase::Live);
+        life.handle_slept(now);
+        life.handle_no_memory(now, "full".into());
+        assert_eq!(life.phase(), Phase::Failed { reason: "full".into() });
+        assert_eq!((life.poll_action(now), life.poll_timeout()), (None, Some(now + FOR_MEMORY)));
+        let later = now + FOR_MEMORY;
+        assert_eq!(life.poll_action(later), Some(Action::Wake));
+        assert_eq!(life.poll_action(later), None, "once, not in a loop");
+        life.handle_slept(later);
+        assert_eq!((life.phase(), life.poll_timeout()), (Phase::Sleeping, None));
+    }
+
+    #[test]
     fn the_display_comes_up_before_the_browser() {
         let now = Instant::now();
         let mut life = Lifecycle::new(now);

@@ -23,7 +23,7 @@ use super::error::{ApiError, ErrorBody};
 use super::guard::Site;
 use super::ready::conditions;
 use crate::base::{ActorId, RoomId};
-use crate::room::{Person, RecordKind, Rest, RoomDetails, RoomView};
+use crate::room::{Person, Phase, RecordKind, Rest, RoomDetails, RoomView};
 use crate::store::{TokenId, UnixSeconds};
 use model::{Overview, RoomLine};
 
@@ -44,7 +44,10 @@ pub(super) async fn overview(
     let scheme = if site.secure { "https" } else { "http" };
     let address = format!("{scheme}://{}{}", site.host, site.base);
     let lines = context.rooms.list().into_iter().map(|view| {
-        let (context, address, takes) = (&context, &address, takes.get(&view.id).copied());
+        // What was counted a moment ago may have ended since.
+        let rests = matches!(view.phase, Phase::Sleeping | Phase::Stopped);
+        let takes = takes.get(&view.id).copied().filter(|_| !rests);
+        let (context, address) = (&context, &address);
         async move {
             let room = context.rooms.get(&view.id);
             let details = match &room {
