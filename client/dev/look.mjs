@@ -256,7 +256,9 @@ const states = {
   adminputout: administers("people", page =>
     page.getByRole("button", { name: "Put out: Mara Lind" }).click(),
   ),
-  admintokens: administers("tokens", page => page.getByText("Dashboard", { exact: true }).waitFor()),
+  admintokens: administers("tokens", page =>
+    page.getByText("Dashboard", { exact: true }).waitFor(),
+  ),
   adminmint: administers("tokens", async page => {
     await page.getByRole("button", { name: "New token" }).click();
     await page.getByText("A colour of its own").click();
@@ -276,7 +278,7 @@ const states = {
     await page.waitForFunction(() => /no-banks/.test(document.querySelector("textarea").value));
     await page.getByLabel("Rules as JSON").press("Space");
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText("Not saved").waitFor();
+    await page.getByText("Not saved,").waitFor();
   }),
   admintrial: administers("rules", async page => {
     await page.getByRole("button", { name: "Try it" }).click();

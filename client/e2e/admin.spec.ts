@@ -151,6 +151,7 @@ test("a token is minted, shown once, used and revoked", async ({ page, browser, 
   await page.getByRole("button", { name: "New token" }).click();
   await page.getByLabel("Role").selectOption("Viewer");
   await page.getByLabel("Name").fill("Jun");
+  await expect(page.getByLabel("Good for")).toHaveValue("86400");
   await page.getByLabel("Good for").selectOption("an hour");
   expect(await faults(page)).toEqual([]);
   await page.getByRole("button", { name: "Make the token" }).click();
@@ -197,9 +198,12 @@ test("rules are refused at their line, saved and tried", async ({ page, tandem }
   await page.getByLabel("Addresses").fill("https://my.bank.example");
   await page.getByRole("button", { name: "Try it" }).click();
   await expect(page.getByText("By the rule server/no-banks.")).toBeVisible();
-  // A room has rules of its own.
+  // A room has rules of its own, and the address says whose are shown.
   await page.getByLabel("Rules of").selectOption("the room main");
   await expect(area).not.toHaveValue(/no-banks/);
+  expect(page.url()).toContain("#rules/main");
+  await page.reload();
+  await expect(page.getByLabel("Rules of")).toHaveValue("main");
 });
 
 test("the server says how it is, checks a record, and is lost and found again", async ({

@@ -1,5 +1,6 @@
 /** Small parts that all sections are made of. */
-import { createSignal, createUniqueId, type JSX, onCleanup, onMount, Show } from "solid-js";
+import { createSignal, createUniqueId, For, type JSX, onCleanup, onMount, Show } from "solid-js";
+import type { Overview } from "../../../core/src/admin-model.ts";
 import { AnswerButton } from "../buttons.tsx";
 import { words } from "./api.ts";
 import { t } from "./texts/index.ts";
@@ -98,6 +99,23 @@ export function Field(props: {
         <p class="hint">{props.hint}</p>
       </Show>
     </div>
+  );
+}
+
+/** The rooms to choose from; the one that the section is about is chosen, else the first. */
+export function RoomOptions(props: {
+  overview: Overview;
+  room: string;
+  words?: (room: string) => string;
+}) {
+  return (
+    <For each={props.overview.rooms.map(room => room.id)}>
+      {id => (
+        <option value={id} selected={id === props.room}>
+          {props.words?.(id) ?? id}
+        </option>
+      )}
+    </For>
   );
 }
 

@@ -158,6 +158,6 @@ function wayWords(line: Line): string {
       ? t.people.ways.tcp
       : t.people.ways.udp;
   const rtt = line.rtt_ms === null ? "" : `, ${Math.max(1, Math.round(line.rtt_ms))} ms`;
-  const loss = line.loss >= 0.005 ? `, −${percent(line.loss)}` : "";
+  const loss = line.loss >= 0.005 ? `, ${t.people.lost(percent(line.loss))}` : "";
   return `${way}${rtt}${loss}`;
 }

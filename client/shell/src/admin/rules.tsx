@@ -5,7 +5,7 @@ import type { RuleRef } from "../../../core/src/protocol.ts";
 import { AnswerButton } from "../buttons.tsx";
 import { ask, askText, room as at, words } from "./api.ts";
 import type { Tools } from "./app.tsx";
-import { createDoing, Field } from "./parts.tsx";
+import { createDoing, Field, RoomOptions } from "./parts.tsx";
 import { t } from "./texts/index.ts";
 
 /** A complaint of the server's parser about one place. */
@@ -99,15 +99,9 @@ export function Rules(props: Tools) {
     <section aria-labelledby="rules-title">
       <header class="section-head">
         <h2 id="rules-title">{t.sections.rules}</h2>
-        <select
-          aria-label={t.rules.of}
-          value={props.room}
-          onChange={event => choose(event.currentTarget)}
-        >
+        <select aria-label={t.rules.of} onChange={event => choose(event.currentTarget)}>
           <option value="">{t.rules.server}</option>
-          <For each={props.overview.rooms}>
-            {room => <option value={room.id}>{t.rules.ofRoom(room.id)}</option>}
-          </For>
+          <RoomOptions {...props} words={t.rules.ofRoom} />
         </select>
         <span class="hint">{props.room ? "" : t.rules.serverHint}</span>
       </header>
@@ -245,10 +239,8 @@ function Trial(props: Tools) {
       <div class="fields">
         <Field label={t.rules.testRoom}>
           {id => (
-            <select id={id} name="room" value={props.room || "main"}>
-              <For each={props.overview.rooms}>
-                {room => <option value={room.id}>{room.id}</option>}
-              </For>
+            <select id={id} name="room">
+              <RoomOptions {...props} />
             </select>
           )}
         </Field>

@@ -6,7 +6,7 @@ import { AnswerButton } from "../buttons.tsx";
 import { ask, room as at, words } from "./api.ts";
 import type { Tools } from "./app.tsx";
 import { moment } from "./format.ts";
-import { CopyButton, createDoing, Field, Question } from "./parts.tsx";
+import { CopyButton, createDoing, Field, Question, RoomOptions } from "./parts.tsx";
 import { t } from "./texts/index.ts";
 
 const ROLES: readonly Role[] = ["controller", "viewer", "agent"];
@@ -51,13 +51,10 @@ export function Tokens(props: Tools) {
         <h2 id="tokens-title">{t.sections.tokens}</h2>
         <select
           aria-label={t.tokens.room}
-          value={props.room}
           onChange={event => props.go("tokens", event.currentTarget.value)}
         >
           <option value="">{t.tokens.allRooms}</option>
-          <For each={props.overview.rooms}>
-            {room => <option value={room.id}>{room.id}</option>}
-          </For>
+          <RoomOptions {...props} />
         </select>
         <label class="check">
           <input
@@ -231,10 +228,8 @@ function NewToken(props: Tools & { onMade: (token: MadeToken) => void; onClose: 
       <div class="fields">
         <Field label={t.tokens.room}>
           {id => (
-            <select id={id} name="room" ref={first} value={props.room || "main"}>
-              <For each={props.overview.rooms}>
-                {room => <option value={room.id}>{room.id}</option>}
-              </For>
+            <select id={id} name="room" ref={first}>
+              <RoomOptions {...props} />
             </select>
           )}
         </Field>
@@ -250,9 +245,13 @@ function NewToken(props: Tools & { onMade: (token: MadeToken) => void; onClose: 
         </Field>
         <Field label={t.tokens.lasts}>
           {id => (
-            <select id={id} name="lasts" value={DAY}>
+            <select id={id} name="lasts">
               <For each={t.tokens.ends}>
-                {([seconds, words]) => <option value={String(seconds)}>{words}</option>}
+                {([seconds, words]) => (
+                  <option value={String(seconds)} selected={String(seconds) === DAY}>
+                    {words}
+                  </option>
+                )}
               </For>
               <option value="">{t.tokens.noEnd}</option>
             </select>

@@ -152,7 +152,7 @@ export const de: Texts = {
     way: "Bild",
     actions: "Aktionen",
     ways: { udp: "UDP", tcp: "TCP", relay: "TURN", none: "kein Bild" },
-    pages: zahl => viele(zahl, "Seite", "Seiten"),
+    lost: anteil => `${anteil} verloren`,
     putOut: "Hinausbitten",
     putOutQuestion: (name, raum) => `${name} aus ${raum} hinausbitten?`,
     putOutWhat: "Alle Seiten und Sitzungen in diesem Raum enden jetzt.",

@@ -153,7 +153,7 @@ export const en: Texts = {
     way: "Picture",
     actions: "Actions",
     ways: { udp: "UDP", tcp: "TCP", relay: "TURN", none: "no picture" },
-    pages: number => many(number, "page", "pages"),
+    lost: share => `${share} lost`,
     putOut: "Put out",
     putOutQuestion: (name, room) => `Put ${name} out of ${room}?`,
     putOutWhat: "All their pages and sessions in this room end now.",

@@ -133,7 +133,7 @@ export interface Texts {
     way: string;
     actions: string;
     ways: { udp: string; tcp: string; relay: string; none: string };
-    pages(many: number): string;
+    lost(share: string): string;
     putOut: string;
     putOutQuestion(name: string, room: string): string;
     putOutWhat: string;
