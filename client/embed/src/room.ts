@@ -140,6 +140,7 @@ export class TandemEmbed extends TandemRoom {
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
+    this.#chat.end();
     this.#around.stop();
   }
 

@@ -55,6 +55,14 @@ const CSS = `
 .want .place { font-weight: 600; }
 .want .page { background: var(--_raised); border-radius: 4px; padding: 0 4px; }
 .want .rest { color: var(--_muted); font-size: 12px; }
+.want .note { width: 100%; box-sizing: border-box; height: 32px; padding: 0 10px; font: inherit; color: inherit; border: 1px solid var(--_muted); border-radius: 6px; background: var(--_surface); }
+.want .note::placeholder { color: var(--_muted); opacity: 1; }
+.want .note:focus-visible { outline: 2px solid var(--_accent); outline-offset: 1px; }
+.countdown { position: relative; height: 3px; background: var(--_line); }
+.countdown div { height: 100%; background: var(--_actor); transform-origin: left; animation: run-out linear forwards; }
+:host(:dir(rtl)) .countdown div { transform-origin: right; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+@keyframes run-out { to { transform: scaleX(0); } }
 .answers { display: flex; flex-wrap: wrap; gap: 8px; justify-content: flex-end; }
 .answers .yes { background: var(--_accent); color: var(--_on-accent); border-color: transparent; }
 
@@ -76,6 +84,7 @@ const CSS = `
 @media (pointer: coarse) {
   :host { min-height: 264px; }
   .bar { height: 48px; }
+  .want .note { height: 44px; font-size: 16px; }
   .bar button, .bar select, .views button { height: 44px; min-width: 44px; }
   .bar:not([hidden]) ~ .room { top: 48px; }
   .bar:not([hidden]) ~ .panel { top: 48px; }

@@ -148,6 +148,8 @@ export const de: Texts = {
     accept: "Ich mache das",
     decline: "Ablehnen",
     done: "Fertig",
+    note: name => `Ein Wort an ${name}`,
+    until: time => `Nach ${time} ist es ein Nein`,
     cannot: "Ich kann nicht",
     more: many => `${many} weitere warten`,
   },

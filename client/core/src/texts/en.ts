@@ -146,6 +146,8 @@ export const en: Texts = {
     decline: "Decline",
     done: "Done",
     cannot: "I cannot",
+    note: name => `A note for ${name}`,
+    until: time => `It is a no after ${time}`,
     more: many => `${many} more wait`,
   },
   panel: {

@@ -88,6 +88,8 @@ export interface Texts {
     decline: string;
     done: string;
     cannot: string;
+    note(name: string): string;
+    until(time: string): string;
     more(many: number): string;
   };
   panel: {
