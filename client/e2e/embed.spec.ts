@@ -691,6 +691,7 @@ test("options are the same by attribute, address and call; it speaks German", as
   await expectColour(asPage(frame), RED);
   const inner = room(asPage(frame));
   await expect(inner.getByRole("button", { name: "Übernehmen" })).toBeVisible();
+  await inner.getByRole("button", { name: "Raum", exact: true }).click();
   await expect(inner.getByText("Anwesend")).toBeVisible();
   const look = () =>
     frame.evaluate(() => {
