@@ -156,7 +156,7 @@ export const de: Texts = {
   panel: {
     label: "Wer da ist und was geschieht",
     views: "Was die Leiste zeigt",
-    talk: "Agent",
+    talk: "Gespräch",
     look: "Raum",
     here: "Anwesend",
     happens: "Was geschieht",
