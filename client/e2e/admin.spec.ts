@@ -103,6 +103,20 @@ test("a stopped room stays stopped over a restart of the server", async ({ tande
   await expect.poll(() => phase(tandem, "main")).toBe("live");
 });
 
+test("a room put to sleep under somebody's eyes says so and wakes when they want it", async ({
+  page,
+  tandem,
+}) => {
+  await page.goto(tandem.page(await tandem.token("controller", "Mara")));
+  await expectColour(page, RED);
+  expect((await tandem.api("POST", "/api/rooms/main/sleep")).status).toBe(409);
+  expect((await tandem.api("POST", "/api/rooms/main/sleep", { anyway: true })).status).toBe(200);
+  await expect(page.getByText("The room is asleep")).toBeVisible();
+  await page.getByRole("button", { name: "Wake it" }).click();
+  await expect.poll(() => phase(tandem, "main")).toBe("live");
+  await expectColour(page, RED);
+});
+
 test("people and agents are listed with their way, and put out for good", async ({
   page,
   browser,

@@ -312,6 +312,12 @@ impl<'a> Session<'a> {
                     Err(error) => self.send(&refusal(self.id, &error)).await,
                 }
             }
+            ClientMessage::Knock => {
+                if let Some(room) = self.context.rooms.get(self.id) {
+                    room.knock();
+                }
+                Ok(())
+            }
             ClientMessage::Help { id, answer } => {
                 let told = match self.context.rooms.get(self.id) {
                     Some(room) => room.help(self.caller.actor.clone(), id, answer).await,

@@ -6,7 +6,7 @@ import type { RoomView } from "./protocol.ts";
 import type { Refusal, SessionState } from "./session.ts";
 import { en, type Texts } from "./texts/index.ts";
 
-export type Action = "connect" | "reload" | "token" | "main-room";
+export type Action = "connect" | "wake" | "reload" | "token" | "main-room";
 
 export type Notice = {
   /** `busy` turns a wheel; `wrong` wants something of the person. */
@@ -67,7 +67,7 @@ export function noticeOf(
         case "starting":
           return notice("busy", words.starting);
         case "sleeping":
-          return notice("busy", words.sleeping);
+          return notice("wrong", words.sleeping, "wake");
         case "stopped":
           return notice("wrong", words.stopped);
         case "restarting":

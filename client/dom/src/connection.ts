@@ -213,6 +213,11 @@ export class Connection {
     this.#tell({ type: "help", id, answer });
   }
 
+  /** Wakes a room that sleeps. */
+  knock(): void {
+    this.#tell({ type: "knock" });
+  }
+
   /** Does something about who may act. What the server refuses comes as an error. */
   askFloor(ask: FloorAsk): void {
     this.#tell({ type: "floor", ask });

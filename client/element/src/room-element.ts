@@ -79,7 +79,7 @@ export interface TandemRoomEventMap {
 }
 
 const labelOf = (action: Action | null, texts: Texts): string =>
-  action === "connect" || action === "reload" ? texts.notice[action] : "";
+  action === "connect" || action === "wake" || action === "reload" ? texts.notice[action] : "";
 /** What is copied in the room by somebody else does not touch this machine's clipboard. */
 const COPY_WITHIN_MS = 5000;
 const TOAST_MS = 5000;
@@ -653,6 +653,9 @@ export class TandemRoom extends HTMLElement {
     switch (this.#notice?.action) {
       case "connect":
         this.connect();
+        break;
+      case "wake":
+        this.#connection?.knock();
         break;
       case "reload":
         location.reload();

@@ -27,6 +27,7 @@ export interface Texts {
     closing: string;
     picture: string;
     connect: string;
+    wake: string;
     reload: string;
   };
   floor: {

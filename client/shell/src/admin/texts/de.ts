@@ -86,7 +86,7 @@ export const de: Texts = {
     keep: "Behalten",
     sleepQuestion: (raum, da) => `${raum} schlafen legen? Anwesend: ${da}.`,
     sleepWhat:
-      "Der Browser schließt vor ihren Augen und merkt sich seine Tabs. Er wacht auf, sobald jemand handelt.",
+      "Der Browser schließt vor ihren Augen und merkt sich seine Tabs. Er wacht auf, sobald ihn jemand weckt.",
     sleepYes: "Schlafen legen",
     stopQuestion: raum => `${raum} anhalten?`,
     stopWhat:

@@ -87,7 +87,7 @@ export const en: Texts = {
     keep: "Keep it",
     sleepQuestion: (room, here) => `Put ${room} to sleep? There are ${here} in it.`,
     sleepWhat:
-      "The browser closes under their eyes and remembers its tabs. It wakes when somebody acts.",
+      "The browser closes under their eyes and remembers its tabs. It wakes when somebody wants it.",
     sleepYes: "Put to sleep",
     stopQuestion: room => `Stop ${room}?`,
     stopWhat:
