@@ -15,7 +15,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rollupOptions: {
-      input: ["index.html", "doctor.html"].map(page => `${import.meta.dirname}/${page}`),
+      input: ["index.html", "doctor.html", "admin.html"].map(
+        page => `${import.meta.dirname}/${page}`,
+      ),
     },
   },
 });

@@ -149,3 +149,62 @@ async fn the_programs_of_a_room_with_limits_are_in_a_group_that_keeps_them() {
     assert!((50 << 20..1500 << 20).contains(&memory), "{memory}");
     assert_eq!(house.json_of("DELETE", "/api/rooms/small", Value::Null).await.0, 204);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_sees_what_a_room_takes_and_puts_it_to_sleep_wakes_stops_and_starts_it() {
+    let house = House::open().await;
+    house.until(|view| view["phase"]["state"] == "live").await;
+    let main = async || house.json_of("GET", "/api/admin", Value::Null).await.1["rooms"][0].clone();
+    let mut takes = main().await["takes"].clone();
+    // A browser that has just come up is still growing.
+    for _ in 0..200 {
+        if takes["memory_bytes"].as_u64() > Some(100 << 20) {
+            break;
+        }
+        takes = main().await["takes"].clone();
+    }
+    println!("awake, by the admin's page: {takes}");
+    assert!(takes["memory_bytes"].as_u64() > Some(100 << 20), "{takes}");
+    assert!(takes["processes"].as_u64() > Some(20), "{takes}");
+
+    let mut mcp = house.mcp(ADMIN).await;
+    mcp.ask("tools/call", json!({ "name": "browser_snapshot", "arguments": {} })).await;
+    let people = main().await["people"].clone();
+    assert_eq!(
+        (people[0]["kind"].as_str(), people[0]["seats"].as_u64()),
+        (Some("agent"), Some(1)),
+        "{people}"
+    );
+    assert!(people[0]["since"].as_u64() > Some(1_600_000_000_000), "{people}");
+    let (status, refused) = house.json_of("POST", "/api/rooms/main/sleep", Value::Null).await;
+    let why = refused["error"]["message"].as_str().unwrap_or_default();
+    assert!(status == 409 && why.contains("0 people and 1 agent"), "{refused}");
+    let (status, view) = house.json_of("POST", "/api/rooms/main/sleep", json!({ "anyway": true })).await;
+    assert_eq!((status, &view["phase"]["state"]), (200, &json!("sleeping")), "{view}");
+    assert_eq!(main().await["takes"], Value::Null);
+
+    // An agent that stayed has the room woken by its next act.
+    let told = mcp.ask("tools/call", json!({ "name": "browser_snapshot", "arguments": {} })).await;
+    assert!(!told["result"]["isError"].as_bool().unwrap_or_default(), "{told}");
+    let (status, _) = house.json_of("POST", "/api/rooms/main/stop", Value::Null).await;
+    assert_eq!(status, 200);
+    let told = mcp.ask("tools/call", json!({ "name": "browser_snapshot", "arguments": {} })).await;
+    assert!(told.to_string().contains("stopped by who administers"), "{told}");
+    let (status, _) = house.json_of("POST", "/api/rooms/main/start", Value::Null).await;
+    assert_eq!(status, 200);
+    house.until(|view| view["phase"]["state"] == "live").await;
+
+    // Put out, it is gone at once and is told so.
+    let actor = main().await["people"][0]["id"].clone();
+    let (status, done) =
+        house.json_of("POST", "/api/rooms/main/put-out", json!({ "actor": actor, "revoke": true })).await;
+    assert_eq!((status, &done["revoked"]), (200, &json!(0)), "the admin's own token is not ended");
+    assert_eq!(main().await["people"], json!([]));
+    let told = mcp.ask("tools/call", json!({ "name": "browser_snapshot", "arguments": {} })).await;
+    assert!(told.to_string().contains("put you out"), "{told}");
+    let lines =
+        house.json_of("GET", "/api/rooms/main/audit?kind=room&limit=20", Value::Null).await.1.to_string();
+    for said in ["put to sleep", "stopped by hand", "started by hand", "put out"] {
+        assert!(lines.contains(said), "{said} is not in {lines}");
+    }
+}

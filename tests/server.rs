@@ -171,6 +171,7 @@ impl TelemetrySource for Counts {
             encode_seconds: 1.5,
             bytes_sent: 1000,
             input_events: 7,
+            lines: 1,
             ..Telemetry::default()
         }
     }
@@ -357,6 +358,7 @@ async fn every_door_asks_for_a_token() {
         ("GET".to_owned(), "/".to_owned()),
         ("GET".into(), "/rooms/main".into()),
         ("GET".into(), "/rooms/nowhere".into()),
+        ("GET".into(), "/admin".into()),
         ("GET".into(), "/assets/index.js".into()),
         ("GET".into(), "/favicon.svg".into()),
         ("GET".into(), "/nothing/here".into()),
@@ -413,6 +415,53 @@ async fn health_needs_no_token_and_metrics_need_the_admins() {
     ] {
         assert!(metrics.body.lines().any(|found| found == line), "{line} is not in\n{}", metrics.body);
     }
+}
+
+#[tokio::test]
+async fn the_overview_is_the_admins_and_rests_and_putting_out_too() {
+    let server = Server::start().await;
+    let (_, viewer) = server.token(Role::Viewer, None, None).await;
+    let (id, guest) = server.token(Role::Controller, Some("main"), None).await;
+    for (method, path, body) in [
+        ("GET", "/api/admin", ""),
+        ("GET", "/api/tokens", ""),
+        ("DELETE", "/api/tokens/0123456789ab", ""),
+        ("POST", "/api/rooms/main/sleep", ""),
+        ("POST", "/api/rooms/main/wake", ""),
+        ("POST", "/api/rooms/main/stop", ""),
+        ("POST", "/api/rooms/main/start", ""),
+        ("POST", "/api/rooms/main/put-out", "{}"),
+    ] {
+        for token in [&viewer, &guest] {
+            let answer = server.with(token, method, path, body).await;
+            assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (403, Some("forbidden")));
+        }
+    }
+    let answer = server.with(ADMIN, "GET", "/api/admin", "").await;
+    let overview = answer.json();
+    assert_eq!((answer.status, overview["ready"].as_bool()), (200, Some(true)), "{overview}");
+    assert_eq!(overview["rooms"].as_array().map(Vec::len), Some(2));
+    let main = &overview["rooms"][0];
+    assert_eq!((main["id"].as_str(), main["removable"].as_bool()), (Some("main"), Some(false)));
+    assert!(main["address"].as_str().unwrap().ends_with("/rooms/main"), "{main}");
+    assert!(overview["machine"]["processors"].as_u64() > Some(0), "{overview}");
+
+    // What the room says is passed on as it is.
+    let refused = server.with(ADMIN, "POST", "/api/rooms/main/sleep", "").await;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert_eq!(server.with(ADMIN, "POST", "/api/rooms/nowhere/wake", "").await.status, 404);
+    let wrong = server.with(ADMIN, "POST", "/api/rooms/main/sleep", "{\"always\":true}").await;
+    assert_eq!(wrong.status, 400, "{}", wrong.body);
+    let nobody = "{\"actor\":\"nobody\"}";
+    assert_eq!(server.with(ADMIN, "POST", "/api/rooms/main/put-out", nobody).await.status, 404);
+
+    // Tokens of all rooms are seen and revoked in one place.
+    let all = server.with(ADMIN, "GET", "/api/tokens", "").await.json();
+    assert!(all.as_array().unwrap().iter().any(|one| one["id"] == id.to_string()), "{all}");
+    assert!(!all.to_string().contains("tdm_"), "no token's text is told again");
+    assert_eq!(server.with(ADMIN, "DELETE", &format!("/api/tokens/{id}"), "").await.status, 204);
+    assert_eq!(server.with(&guest, "GET", "/api/rooms", "").await.status, 401);
+    assert_eq!(server.with(ADMIN, "DELETE", &format!("/api/tokens/{id}"), "").await.status, 404);
 }
 
 #[tokio::test]

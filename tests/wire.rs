@@ -8,12 +8,17 @@ use tandem::base::{ActorKind, Role, Size};
 use tandem::browser::{Picked, PickedBox};
 use tandem::copilot::{facilities as more, model, port};
 use tandem::floor::Mode;
-use tandem::policy::{Answer, Answered, ApprovalView, RuleRef, Scope, SessionCall};
-use tandem::room::{
-    FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Mark, MarkShape, PageView, Phase, Presence,
-    PrivateView, RoomEvent, RoomView, Settled,
+use tandem::policy::{
+    Answer, Answered, ApprovalView, By, Decision, Effect, Explanation, Near, RuleRef, Scope, SessionCall,
 };
+use tandem::process::Limits;
+use tandem::room::{
+    FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Line, Mark, MarkShape, PageView, Person, Phase,
+    Presence, PrivateView, Profile, RoomEvent, RoomOptions, RoomSpec, RoomView, Settled,
+};
+use tandem::server::admin::model as admin;
 use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, TokenText, WireError};
+use tandem::server::{Check, MadeToken, TokenView};
 use ts_rs::{Config, TS};
 
 const HEADER: &str = "\
@@ -123,9 +128,48 @@ fn generate_sessions() -> String {
     out
 }
 
+const ADMIN_HEADER: &str = "\
+// What the page of whoever administers the server is told. Generated from src/server/admin/model.rs,
+// src/room/{rest,presence,port}.rs, src/server/tokens.rs and src/policy/rules.rs; do not edit. To write it anew:
+//   TANDEM_BLESS=1 cargo test --test wire
+";
+
+fn generate_admin() -> String {
+    let config = Config::new().with_large_int("number");
+    let mut out = format!(
+        "{ADMIN_HEADER}\nimport type {{ ActorKind, Mode, PageView, Phase, Role, RuleRef, Size }} from \"./protocol.ts\";\n\n"
+    );
+    declare::<admin::Overview>(&mut out, &config);
+    declare::<Check>(&mut out, &config);
+    declare::<admin::Machine>(&mut out, &config);
+    declare::<admin::Sample>(&mut out, &config);
+    declare::<admin::RoomLine>(&mut out, &config);
+    declare::<admin::Takes>(&mut out, &config);
+    declare::<Person>(&mut out, &config);
+    declare::<Line>(&mut out, &config);
+    declare::<RoomSpec>(&mut out, &config);
+    declare::<RoomOptions>(&mut out, &config);
+    declare::<Profile>(&mut out, &config);
+    declare::<Limits>(&mut out, &config);
+    declare::<TokenView>(&mut out, &config);
+    declare::<MadeToken>(&mut out, &config);
+    declare::<Explanation>(&mut out, &config);
+    declare::<Decision>(&mut out, &config);
+    declare::<By>(&mut out, &config);
+    declare::<Near>(&mut out, &config);
+    declare::<Effect>(&mut out, &config);
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
 #[test]
 fn the_committed_typescript_is_what_the_types_say() {
-    let files = [("protocol.ts", generate()), ("sessions-model.ts", generate_sessions())];
+    let files = [
+        ("protocol.ts", generate()),
+        ("sessions-model.ts", generate_sessions()),
+        ("admin-model.ts", generate_admin()),
+    ];
     for (name, wanted) in files {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("client/core/src").join(name);
         if std::env::var_os("TANDEM_BLESS").is_some() {

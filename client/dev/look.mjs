@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "@playwright/test";
+import { answerAdmin, setAdminScene } from "./fake-admin.mjs";
 import { answer, setScene } from "./fake-sessions.mjs";
 
 const here = import.meta.dirname;
@@ -86,6 +87,7 @@ const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const server = createServer((request, response) => {
   const path = new URL(request.url, "http://x").pathname;
+  if (answerAdmin(request, response)) return;
   if (path.endsWith("/audit")) {
     const body = JSON.stringify(record(new URL(request.url, "http://x").searchParams));
     response.writeHead(200, { "content-type": "application/json" }).end(body);
@@ -101,7 +103,8 @@ const server = createServer((request, response) => {
     return;
   }
   const asset = join(dist, path);
-  const file = path.startsWith("/assets/") && existsSync(asset) ? asset : join(dist, "index.html");
+  const html = join(dist, path === "/admin" ? "admin.html" : "index.html");
+  const file = path.startsWith("/assets/") && existsSync(asset) ? asset : html;
   response.writeHead(200, {
     "content-type": TYPES[extname(file)] ?? "application/octet-stream",
     "content-security-policy": POLICY,
@@ -218,7 +221,81 @@ const talking = (scene, after = async () => {}) => ({
   },
 });
 
+/** The page of whoever administers the server, in one of its sections. */
+const administers = (section, after = async () => {}, admin = "usual") => ({
+  admin,
+  path: `/admin#${section}`,
+  after: async page => {
+    if (admin === "usual") await page.locator("section").first().waitFor();
+    await after(page);
+    await page.waitForTimeout(150);
+  },
+});
+
 const states = {
+  admin: administers("rooms"),
+  adminde: { ...administers("rooms"), path: "/admin?lang=de#rooms" },
+  admindetails: administers("rooms", async page => {
+    await page.getByRole("button", { name: "night-shift-review", exact: true }).click();
+  }),
+  adminmenu: administers("rooms", page =>
+    page.getByRole("button", { name: "More for night-shift-review" }).click(),
+  ),
+  admindelete: administers("rooms", async page => {
+    await page.getByRole("button", { name: "More for night-shift-review" }).click();
+    await page.getByRole("button", { name: "Delete" }).click();
+  }),
+  adminmake: administers("rooms", async page => {
+    await page.getByRole("button", { name: "New room" }).click();
+    await page.getByText("Limits, sleep").click();
+    await page.getByLabel("Name").fill("main");
+    await page.getByRole("button", { name: "Make the room" }).click();
+    await page.getByRole("alert").waitFor();
+  }),
+  adminpeople: administers("people"),
+  adminputout: administers("people", page =>
+    page.getByRole("button", { name: "Put out: Mara Lind" }).click(),
+  ),
+  admintokens: administers("tokens", page =>
+    page.getByText("Dashboard", { exact: true }).waitFor(),
+  ),
+  adminmint: administers("tokens", async page => {
+    await page.getByRole("button", { name: "New token" }).click();
+    await page.getByText("A colour of its own").click();
+  }),
+  adminminted: administers("tokens", async page => {
+    await page.getByRole("button", { name: "New token" }).click();
+    await page.getByRole("button", { name: "Make the token" }).click();
+    await page.getByText("Copy it now").waitFor();
+  }),
+  adminrevoke: administers("tokens", async page => {
+    await page.getByRole("button", { name: "Revoke: Jun" }).click();
+  }),
+  adminrules: administers("rules", async page => {
+    await page.waitForFunction(() => /no-banks/.test(document.querySelector("textarea").value));
+  }),
+  adminbroken: administers("rules", async page => {
+    await page.waitForFunction(() => /no-banks/.test(document.querySelector("textarea").value));
+    await page.getByLabel("Rules as JSON").press("Space");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Not saved,").waitFor();
+  }),
+  admintrial: administers("rules", async page => {
+    await page.getByRole("button", { name: "Try it" }).click();
+    await page.getByText("Denied", { exact: true }).waitFor();
+    await page.getByText("What came close").scrollIntoViewIfNeeded();
+  }),
+  adminserver: administers("server", async page => {
+    await page.getByRole("button", { name: "Check: main" }).click();
+    await page.getByText("1284 lines").waitFor();
+  }),
+  adminnotready: administers("server", page => page.getByText("212 of").waitFor(), "notready"),
+  adminguest: administers("rooms", page => page.getByText("This page is for").waitFor(), "guest"),
+  adminlost: administers("rooms", async page => {
+    await page.locator("section").first().waitFor();
+    setAdminScene("lost");
+    await page.getByText("does not answer").waitFor();
+  }),
   talk: talking("talk"),
   talktop: talking("talk", async page => {
     await page.locator(".transcript").evaluate(list => list.scrollTo(0, 0));
@@ -588,11 +665,13 @@ for (const { name, ...size } of views) {
   for (const colorScheme of ["light", "dark"]) {
     const context = await browser.newContext({ ...size, colorScheme });
     await context.addInitScript({ path: join(here, "fake-room.js") });
-    for (const [state, { query = "", after, phone, scene, chosen }] of Object.entries(states)) {
+    for (const [state, look] of Object.entries(states)) {
+      const { query = "", after, phone, scene, chosen, path, admin } = look;
       const wanted =
         !only || only === state || (only.endsWith("*") && state.startsWith(only.slice(0, -1)));
       if (!wanted || (phone && name !== "phone")) continue;
       setScene(scene ?? "off");
+      setAdminScene(admin ?? "usual");
       const page = await context.newPage();
       await page.addInitScript(chosen => {
         if (chosen) localStorage.setItem("tandem.session.main", chosen);
@@ -601,7 +680,11 @@ for (const { name, ...size } of views) {
       }, chosen ?? null);
       page.on("console", message => {
         const text = message.text();
-        if (message.type() !== "error" || /401|503|ERR_FAILED/.test(text)) return;
+        if (
+          message.type() !== "error" ||
+          /400|401|403|409|503|ERR_FAILED|ERR_EMPTY_RESPONSE/.test(text)
+        )
+          return;
         complaints += 1;
         console.log(`${name} ${colorScheme} ${state}: ${text}`);
       });
@@ -609,7 +692,7 @@ for (const { name, ...size } of views) {
         complaints += 1;
         console.log(`${name} ${colorScheme} ${state}: ${error.stack}`);
       });
-      await page.goto(`${origin}/rooms/main${query}`);
+      await page.goto(`${origin}${path ?? `/rooms/main${query}`}`);
       try {
         await (after?.(page) ?? page.waitForTimeout(300));
         await page.waitForTimeout(200);
@@ -617,7 +700,10 @@ for (const { name, ...size } of views) {
         complaints += 1;
         console.log(`${name} ${colorScheme} ${state}: ${error.message}`);
       }
-      await page.screenshot({ path: join(out, `${state}-${name}-${colorScheme}.png`) });
+      await page.screenshot({
+        path: join(out, `${state}-${name}-${colorScheme}.png`),
+        fullPage: path !== undefined,
+      });
       const { violations } = await new AxeBuilder({ page }).analyze();
       for (const { impact, id, nodes } of violations) {
         complaints += 1;

@@ -5,6 +5,7 @@
 
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { AxeBuilder } from "@axe-core/playwright";
 import type { Frame, Page } from "@playwright/test";
 import type { TandemFrame } from "../embed/src/frame.ts";
 import { dashboard } from "../examples/server.mjs";
@@ -690,6 +691,7 @@ test("options are the same by attribute, address and call; it speaks German", as
   await expectColour(asPage(frame), RED);
   const inner = room(asPage(frame));
   await expect(inner.getByRole("button", { name: "Übernehmen" })).toBeVisible();
+  await inner.getByRole("button", { name: "Raum", exact: true }).click();
   await expect(inner.getByText("Anwesend")).toBeVisible();
   const look = () =>
     frame.evaluate(() => {
@@ -736,8 +738,14 @@ test("what an agent wants is a card in the person's language, and an event", asy
   const card = room(asPage(frame)).getByRole("group", { name: "Atlas bittet um Hilfe" });
   await expect(card.getByText("Please solve the CAPTCHA")).toBeVisible();
   await card.getByRole("button", { name: "Ich mache das" }).click();
+  const { violations } = await new AxeBuilder({ page }).include("#frame").analyze();
+  const ours = violations.filter(found => found.nodes.some(node => node.target.length > 1));
+  expect(ours.map(found => `${found.id}: ${found.nodes[0]?.html}`)).toEqual([]);
+  await room(asPage(frame)).getByLabel("Ein Wort an Atlas").fill("It was a bicycle");
   await room(asPage(frame)).getByRole("button", { name: "Fertig" }).click();
-  expect((await asked).isError).toBe(false);
+  const answer = await asked;
+  expect(answer.isError).toBe(false);
+  expect(JSON.stringify(answer)).toContain("It was a bicycle");
   const said = JSON.stringify(await page.evaluate(() => (window as unknown as Outer).said));
   expect(said).toContain("Please solve the CAPTCHA");
   expect(said).toContain('"status":"joined"');

@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "vite";
+import solid from "vite-plugin-solid";
 import { entry } from "./entries.mjs";
 
 const client = join(import.meta.dirname, "..");
@@ -25,6 +26,13 @@ for (const [source, out, format, name] of [
 ]) {
   await build(entry(source, { out, format, name }));
 }
+// The conversation, which the element fetches when its panel is first shown.
+const chat = entry("../../shell/src/embedded/chat.tsx", {
+  out: served,
+  format: "es",
+  name: "embed-chat.mjs",
+});
+await build({ ...chat, plugins: [solid()] });
 mkdirSync(served, { recursive: true });
 copyFileSync(join(embed, "embed.html"), join(served, "embed.html"));
 

@@ -71,7 +71,9 @@ impl Desk {
     /// The session that all calls with one token to one room share.
     pub fn stateless(&self, door: &SeatDoor) -> Result<Arc<Session>, String> {
         let mut stateless = self.stateless.lock().map_err(|_| "the list of sessions is broken".to_owned())?;
-        if let Some((used, session)) = stateless.get_mut(&door.key) {
+        if let Some((used, session)) =
+            stateless.get_mut(&door.key).filter(|(_, session)| session.seat.is_here())
+        {
             *used = Instant::now();
             return Ok(Arc::clone(session));
         }

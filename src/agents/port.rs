@@ -22,6 +22,11 @@ pub trait Seat: Send + Sync + 'static {
     /// Waits for the floor until the deadline.
     fn floor(&self, deadline: Instant) -> BoxFuture<'_, Result<FloorPermit, Refused>>;
 
+    /// False when the agent was put out; a new place is then a new door's to give.
+    fn is_here(&self) -> bool {
+        true
+    }
+
     /// Gives the floor back, whether the permit is stale or not.
     fn done(&self, permit: FloorPermit);
 

@@ -49,9 +49,15 @@ impl Seat for AgentSeat {
         Box::pin(async move {
             self.floor(deadline).await.map_err(|refusal| match refusal {
                 NoFloor::Held { .. } | NoFloor::HeldByAgent { .. } => Refused::Busy(refusal.to_string()),
-                NoFloor::Refused(_) | NoFloor::Stopping => Refused::Forbidden(refusal.to_string()),
+                NoFloor::Refused(_) | NoFloor::PutOut | NoFloor::Stopping => {
+                    Refused::Forbidden(refusal.to_string())
+                }
             })
         })
+    }
+
+    fn is_here(&self) -> bool {
+        self.is_here()
     }
 
     fn done(&self, permit: FloorPermit) {

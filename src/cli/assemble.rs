@@ -44,13 +44,14 @@ struct Floors {
 
 impl TelemetrySource for Floors {
     fn read(&self) -> Telemetry {
-        let counts = self.house.counts();
+        let (counts, sent) = (self.house.counts(), *self.rtc.totals().borrow());
         Telemetry {
             frames_encoded: counts.frames,
             encode_seconds: counts.encode_time.as_secs_f64(),
-            bytes_sent: self.rtc.totals().borrow().bytes,
+            bytes_sent: sent.bytes,
             input_events: counts.inputs,
             egress: self.house.egress(),
+            lines: sent.peers,
         }
     }
 }

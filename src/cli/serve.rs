@@ -135,12 +135,13 @@ pub(super) fn address(settings: &Settings) -> String {
     }
 }
 
-/// The two lines that the user waits for.
+/// The lines that the user waits for.
 fn announce(address: &str, tokens: &RunTokens) -> Result<(), Failure> {
     let (admin, agent) = (tokens.admin.reveal(), tokens.agent.reveal());
     print(&format!(
         "Tandem is ready: {address}/rooms/main?token={admin}\n\
-         For an agent, until the next start: {address}/mcp with the header Authorization: Bearer {agent}\n"
+         For an agent, until the next start: {address}/mcp with the header Authorization: Bearer {agent}\n\
+         To look after it: {address}/admin?token={admin}\n"
     ))?;
     Ok(())
 }

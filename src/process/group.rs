@@ -10,10 +10,13 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 use utoipa::ToSchema;
+
+use super::Processes;
 
 /// Where the kernel shows its groups.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -23,8 +26,9 @@ const OURSELVES: &str = "tandem-server";
 const USUAL_WEIGHT: (u64, u64) = (100, 1024);
 
 /// What the programs of one room may take together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[ts(optional_fields)]
 pub struct Limits {
     /// Memory in MiB, from 256. What takes more is ended by the kernel and started anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,13 +97,17 @@ enum Kind {
     One { memory: Option<PathBuf>, cpu: Option<PathBuf>, pids: Option<PathBuf>, cpuacct: Option<PathBuf> },
 }
 
-/// The group of one room. Dropping it removes it, once its programs have ended.
-#[derive(Debug)]
+/// The programs of one room, with their limits if it has any. Dropping it
+/// removes what the kernel keeps of it, once its programs have ended.
+#[derive(Debug, Default)]
 pub struct Group {
+    /// None where there are no limits to be kept.
     dirs: Vec<PathBuf>,
     /// Whoever writes `0` here is in the group.
     doors: Vec<File>,
     two: bool,
+    /// What was started in it and has not been found to have ended. Held for a look only.
+    programs: Mutex<Vec<i32>>,
 }
 
 impl Groups {
@@ -142,7 +150,7 @@ impl Groups {
                 false
             }
         };
-        let mut group = Group { dirs: Vec::new(), doors: Vec::new(), two };
+        let mut group = Group { dirs: Vec::new(), doors: Vec::new(), two, programs: Mutex::default() };
         for dir in dirs {
             match std::fs::create_dir(&dir) {
                 Ok(()) => {}
@@ -162,6 +170,11 @@ impl Group {
     /// The descriptors through which a child gets in.
     pub(super) fn doors(&self) -> impl Iterator<Item = RawFd> {
         self.doors.iter().map(|door| door.as_raw_fd())
+    }
+
+    /// A program was started in it.
+    pub(super) fn add(&self, pid: i32) {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
     }
 
     /// Sets the limits anew.
@@ -209,8 +222,14 @@ impl Group {
         Ok(())
     }
 
-    /// What the programs take now, as far as the kernel tells.
-    pub fn usage(&self) -> Usage {
+    /// What the programs take now, as far as the kernel tells. Where no control
+    /// group counts, `processes` has it.
+    pub fn usage(&self, processes: &Processes) -> Usage {
+        if self.dirs.is_empty() {
+            let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+            programs.retain(|pid| processes.is_ours(*pid));
+            return processes.usage(&programs);
+        }
         let read = |file: &str| {
             let text = self.dirs.iter().find_map(|dir| std::fs::read_to_string(dir.join(file)).ok())?;
             Some(text)

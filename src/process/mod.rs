@@ -13,6 +13,7 @@ mod network;
 mod ports;
 mod spawner;
 mod sweep;
+mod tree;
 mod user;
 mod users;
 
@@ -23,6 +24,7 @@ pub use network::Network;
 pub use ports::{OwnPort, is_own};
 pub use spawner::{Program, spawn};
 pub use sweep::sweep;
+pub use tree::Processes;
 pub use user::RoomUser;
 pub use users::{RoomUsers, UidRange};
 

@@ -24,7 +24,7 @@ pub struct Program {
     /// Where it runs; also its `HOME`.
     pub home: PathBuf,
     pub user: RoomUser,
-    /// Its limits, shared with the other programs of its room.
+    /// The programs of its room, and the limits that they share.
     pub group: Option<Arc<Group>>,
     /// The network that it sees, if not the machine's.
     pub network: Option<Arc<Network>>,
@@ -48,7 +48,7 @@ struct Order {
 /// Starts a program in a process group of its own, as its user.
 pub async fn spawn(program: Program) -> Result<Child, ProcessError> {
     static SPAWNER: OnceLock<SyncSender<Order>> = OnceLock::new();
-    let (name, path) = (program.name, program.program.clone());
+    let (name, path, group) = (program.name, program.program.clone(), program.group.clone());
     let gone = |path: PathBuf| ProcessError::Spawn {
         program: path,
         source: std::io::Error::other("the starting thread has ended"),
@@ -65,7 +65,11 @@ pub async fn spawn(program: Program) -> Result<Child, ProcessError> {
     let (reply, answer) = tokio::sync::oneshot::channel();
     spawner.send(Order { program: Box::new(program), reply }).map_err(|_| gone(path.clone()))?;
     let child = answer.await.map_err(|_| gone(path.clone()))??;
-    Child::watch(name, child).map_err(|source| ProcessError::Spawn { program: path, source })
+    let child = Child::watch(name, child).map_err(|source| ProcessError::Spawn { program: path, source })?;
+    if let (Some(group), Ok(pid)) = (group, i32::try_from(child.pid())) {
+        group.add(pid);
+    }
+    Ok(child)
 }
 
 fn serve(queue: &Receiver<Order>) {

@@ -3,22 +3,23 @@
 
 mod people;
 mod private;
+pub(super) mod rest;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::private::{LONGEST_SECRET, covered, hand};
 use super::camera::Camera;
-use super::handle::{Command, NoFloor, SeatId};
+use super::handle::{Command, NoFloor, SeatEnd, SeatId};
 use super::help::{HelpDesk, HelpEnd};
 use super::idle::Idle;
 use super::ledger::Ledger;
-use super::lifecycle::{Action, Lifecycle, Part};
+use super::lifecycle::{Lifecycle, Part};
 use super::parts::{Begun, Parts};
 use super::port::RoomError;
 use super::presence::PresentList;
@@ -26,9 +27,7 @@ use super::record::Recorder;
 use super::rulebook::Rulebook;
 use super::viewers::{Viewers, touch};
 use super::yes::Yes;
-use super::{
-    HelpTask, PageView, Phase, Presence, Reach, RoomEvent, RoomSettings, RoomSpec, RoomView, remembered,
-};
+use super::{HelpTask, PageView, Presence, Reach, RoomEvent, RoomSettings, RoomSpec, RoomView, remembered};
 use crate::base::{Actor, ActorKind, CursorImage, Input, PeerId, Privacy, Role, Size, StampedInput};
 use crate::browser::{Browser, BrowserEvent, TabInfo};
 use crate::display::DisplayEvent;
@@ -58,8 +57,8 @@ pub(super) struct Ground {
     pub rulebook: Arc<Rulebook>,
     pub recorder: Recorder,
     pub reach: Arc<Reach>,
-    /// Its programs' limits, if they have any.
-    pub group: Option<Arc<Group>>,
+    /// Its programs, with their limits.
+    pub group: Arc<Group>,
     pub privacy: Privacy,
 }
 
@@ -68,6 +67,22 @@ struct Waiting {
     actor: Actor,
     deadline: Instant,
     reply: oneshot::Sender<Result<FloorPermit, NoFloor>>,
+}
+
+/// An agent's place, as its room knows it.
+struct AgentPlace {
+    actor: Actor,
+    end: watch::Sender<SeatEnd>,
+}
+
+/// How a room begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    Awake,
+    /// Nothing is started before somebody comes.
+    Asleep,
+    /// Nothing is started before it is said.
+    Stopped,
 }
 
 pub(super) struct Driver<'a> {
@@ -85,7 +100,7 @@ pub(super) struct Driver<'a> {
     private_from: Role,
     present: PresentList,
     viewers: Viewers,
-    agents: HashMap<SeatId, Actor>,
+    agents: HashMap<SeatId, AgentPlace>,
     waiting: Vec<Waiting>,
     /// What agents had sent did not have its effect in time; it is not waited for again.
     impatient: bool,
@@ -103,19 +118,22 @@ pub(super) struct Driver<'a> {
     tabs_kept: Option<PathBuf>,
     idle: Idle,
     peer_events: mpsc::Receiver<(PeerId, PeerEvent)>,
+    /// Since when it is in the phase that was published last.
+    since: SystemTime,
     /// Set when everything has stopped.
     stopped: bool,
 }
 
 impl<'a> Driver<'a> {
-    /// `asleep`: nothing is started before somebody comes.
-    pub fn new(spec: RoomSpec, asleep: bool, ground: Ground, outlets: &'a Outlets) -> Self {
+    pub fn new(spec: RoomSpec, begin: Begin, ground: Ground, outlets: &'a Outlets) -> Self {
         let Ground { settings, rtc, camera, rulebook, recorder, reach, group, privacy } = ground;
         // A driver before this one may have failed in the middle of one.
         privacy.end();
         let mut lifecycle = Lifecycle::new(Instant::now());
-        if asleep {
-            lifecycle.handle_slept(Instant::now());
+        match begin {
+            Begin::Awake => {}
+            Begin::Asleep => lifecycle.handle_slept(Instant::now()),
+            Begin::Stopped => lifecycle.handle_shut(Instant::now()),
         }
         let tabs_kept = remembered::place(&settings, &spec.id, &spec.options);
         let sleep = spec.options.sleep_s.map_or(settings.sleep, |s| Duration::from_secs(s.into()));
@@ -151,6 +169,7 @@ impl<'a> Driver<'a> {
             tabs_kept,
             idle: Idle::new(sleep),
             peer_events,
+            since: SystemTime::now(),
             stopped: false,
         }
     }
@@ -190,8 +209,8 @@ impl<'a> Driver<'a> {
     /// Everything that follows from what was handled, until nothing more does.
     fn advance(&mut self) {
         let now = Instant::now();
-        while let Some(Action::Start(part)) = self.lifecycle.poll_action(now) {
-            self.parts.begin(part, &self.tabs);
+        while let Some(action) = self.lifecycle.poll_action(now) {
+            self.handle_action(action);
         }
         self.moments.handle_timeout(now);
         self.tell_moments();
@@ -229,7 +248,7 @@ impl<'a> Driver<'a> {
 
     async fn handle_command(&mut self, command: Command) {
         match command {
-            Command::Enter { seat, actor, gone } => {
+            Command::Enter { seat, actor, end } => {
                 if self.present.actor(&actor.id).is_none() {
                     self.ledger.entered(&actor);
                 }
@@ -239,9 +258,9 @@ impl<'a> Driver<'a> {
                 self.moments.handle_here(&actor.id);
                 tracing::info!(room = %self.parts.id(), actor = %actor.id, role = actor.role.as_str(), "entered");
                 if actor.kind() == ActorKind::Agent {
-                    self.agents.insert(seat, actor);
+                    self.agents.insert(seat, AgentPlace { actor, end });
                 } else {
-                    self.viewers.enter(seat, actor, gone);
+                    self.viewers.enter(seat, actor, end);
                 }
             }
             Command::Leave(seat) => self.leave(seat),
@@ -328,6 +347,18 @@ impl<'a> Driver<'a> {
                 let _ = self.outlets.events.send(event);
             }
             Command::Wake => self.wake(),
+            Command::Rest { rest, reply } => {
+                let done = self.handle_rest(rest).await;
+                let _ = reply.send(done);
+            }
+            Command::PutOut { actor, reply } => {
+                let was = self.put_out(&actor);
+                self.publish(Instant::now());
+                let _ = reply.send(was);
+            }
+            Command::Details { reply } => {
+                let _ = reply.send((rest::milliseconds(self.since), self.people()));
+            }
             Command::Stop { reply } => {
                 self.stop().await;
                 let _ = reply.send(());
@@ -336,7 +367,7 @@ impl<'a> Driver<'a> {
     }
 
     fn leave(&mut self, seat: SeatId) {
-        let actor = self.agents.remove(&seat).or_else(|| self.viewers.leave(seat));
+        let actor = self.agents.remove(&seat).map(|place| place.actor).or_else(|| self.viewers.leave(seat));
         let Some(actor) = actor else { return };
         if self.present.leave(&actor.id) {
             tracing::info!(room = %self.parts.id(), actor = %actor.id, "left");
@@ -422,6 +453,8 @@ impl<'a> Driver<'a> {
             }
         }
         if stamped.input.is_deliberate() {
+            // Somebody who stayed while it fell asleep wants it back.
+            self.wake();
             self.let_agents_end().await;
         }
         self.inject(&permit, stamped);
@@ -511,7 +544,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Tells the readers when what is has changed.
-    fn publish(&self, now: Instant) {
+    fn publish(&mut self, now: Instant) {
         let holder = match self.floor.holder(now) {
             Holder::Nobody => None,
             Holder::Person { id, .. } | Holder::Agent { id, .. } => {
@@ -537,46 +570,17 @@ impl<'a> Driver<'a> {
             approvals: self.yes.view(),
             page,
         };
+        let since = &mut self.since;
         self.outlets.view.send_if_modified(|old| {
+            if std::mem::discriminant(&old.phase) != std::mem::discriminant(&view.phase) {
+                *since = SystemTime::now();
+            }
             let changed = **old != view;
             if changed {
                 *old = Arc::new(view);
             }
             changed
         });
-    }
-
-    /// Nobody is here, nothing is asked, and so it has been for long.
-    fn is_time_to_sleep(&mut self, now: Instant) -> bool {
-        let needed = !self.present.is_empty()
-            || !self.waiting.is_empty()
-            || self.lifecycle.phase() != Phase::Live
-            || !self.yes.view().is_empty()
-            || !self.help.view().is_empty();
-        self.idle.handle(now, needed)
-    }
-
-    /// Ends the room's programs. Whoever comes meanwhile wakes it when they have ended.
-    async fn sleep(&mut self) {
-        tracing::info!(room = %self.parts.id(), "falls asleep");
-        self.outlets.browser.send_replace(None);
-        self.parts.rest().await;
-        match &self.tabs_kept {
-            Some(path) => remembered::save(path, &self.tabs),
-            None => self.tabs.clear(),
-        }
-        self.lifecycle.handle_slept(Instant::now());
-        self.is_time_to_sleep(Instant::now());
-        self.ledger.slept();
-        self.publish(Instant::now());
-    }
-
-    fn wake(&mut self) {
-        if self.lifecycle.phase() == Phase::Sleeping {
-            tracing::info!(room = %self.parts.id(), "wakes");
-            self.ledger.woke();
-            self.lifecycle.handle_wake(Instant::now());
-        }
     }
 
     async fn stop(&mut self) {

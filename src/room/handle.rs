@@ -15,25 +15,38 @@ use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
 use super::record::Recorder;
 use super::rulebook::Rulebook;
 use super::secrets::Secrets;
-use super::{FloorAsk, HelpAnswer, HelpTask, Reach, RoomEvent, RoomView};
-use crate::base::{Actor, CursorImage, RoomId, Size};
+use super::{FloorAsk, HelpAnswer, HelpTask, Person, Reach, Rest, RoomDetails, RoomEvent, RoomSpec, RoomView};
+use crate::base::{Actor, ActorId, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::{FloorPermit, Refusal};
 use crate::policy::{Answer, ApprovalId, Approved, AskError, Fingerprint, NotApproved, Request, Rules};
 use crate::process::Group;
 
+const PUT_OUT: &str = "who administers this server put you out of the room; \
+                       open a new session if you are to go on";
+
 /// Names one seat of one room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SeatId(pub u64);
 
+/// What has become of somebody's place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum SeatEnd {
+    #[default]
+    Here,
+    /// Its connection has ended and no other took its place.
+    LineGone,
+    /// Whoever administers the server put them out.
+    PutOut,
+}
+
 /// What the driver is asked.
 pub(super) enum Command {
-    /// Somebody comes in. The driver says by `gone` that a connection of this
-    /// seat has ended and no other took its place.
+    /// Somebody comes in. The driver says by `end` what becomes of the seat.
     Enter {
         seat: SeatId,
         actor: Actor,
-        gone: watch::Sender<bool>,
+        end: watch::Sender<SeatEnd>,
     },
     Leave(SeatId),
     Offer {
@@ -105,6 +118,20 @@ pub(super) enum Command {
     },
     Show(RoomEvent),
     Wake,
+    /// Whoever administers the server wants it so.
+    Rest {
+        rest: Rest,
+        reply: oneshot::Sender<Result<(), RoomError>>,
+    },
+    /// Ends all places of somebody; says whether they had one.
+    PutOut {
+        actor: ActorId,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Since when it is as it is, and who is here.
+    Details {
+        reply: oneshot::Sender<(u64, Vec<Person>)>,
+    },
     Stop {
         reply: oneshot::Sender<()>,
     },
@@ -125,8 +152,10 @@ pub struct RoomHandle {
     pub(super) recorder: Recorder,
     pub(super) secrets: Secrets,
     pub(super) reach: Arc<Reach>,
-    /// What its programs take is counted here, if they have limits.
-    pub(super) group: Option<Arc<Group>>,
+    /// Its programs, whose use is counted.
+    pub(super) group: Arc<Group>,
+    /// What it was made from.
+    pub(super) spec: Arc<RoomSpec>,
     pub(super) asks_clients: bool,
     pub(super) next_seat: Arc<AtomicU64>,
 }
@@ -134,7 +163,7 @@ pub struct RoomHandle {
 /// A place in a room. Dropping it is leaving.
 struct Seat {
     id: SeatId,
-    gone: watch::Receiver<bool>,
+    end: watch::Receiver<SeatEnd>,
     room: RoomHandle,
 }
 
@@ -161,6 +190,8 @@ pub enum NoFloor {
     Held { holder: String, since: Duration },
     #[error("another agent has had the floor for {} s: {holder}. Try again in a moment", .since.as_secs())]
     HeldByAgent { holder: String, since: Duration },
+    #[error("{PUT_OUT}")]
+    PutOut,
     #[error("the room is stopping")]
     Stopping,
 }
@@ -194,11 +225,11 @@ impl RoomHandle {
 
     fn seat(&self, actor: Actor) -> Result<Seat, RoomError> {
         let id = SeatId(self.next_seat.fetch_add(1, Ordering::Relaxed));
-        let (gone, ends) = watch::channel(false);
+        let (end, ends) = watch::channel(SeatEnd::Here);
         self.commands
-            .try_send(Command::Enter { seat: id, actor, gone })
+            .try_send(Command::Enter { seat: id, actor, end })
             .map_err(|_| RoomError::Unavailable("the room is stopping or too busy; try again".into()))?;
-        Ok(Seat { id, gone: ends, room: self.clone() })
+        Ok(Seat { id, end: ends, room: self.clone() })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, RoomError> {
@@ -277,6 +308,21 @@ impl Room for RoomHandle {
         RoomHandle::enter_agent(self, actor)
     }
 
+    fn details(&self) -> BoxFuture<'_, Option<RoomDetails>> {
+        Box::pin(async move {
+            let (since, people) = self.ask(|reply| Command::Details { reply }).await.ok()?;
+            Some(RoomDetails { since, people, spec: RoomSpec::clone(&self.spec) })
+        })
+    }
+
+    fn rest(&self, rest: Rest) -> BoxFuture<'_, Result<(), RoomError>> {
+        Box::pin(async move { self.ask(|reply| Command::Rest { rest, reply }).await? })
+    }
+
+    fn put_out(&self, actor: ActorId) -> BoxFuture<'_, Result<bool, RoomError>> {
+        Box::pin(async move { self.ask(|reply| Command::PutOut { actor, reply }).await })
+    }
+
     fn knock(&self) {
         // Too busy means awake.
         let _ = self.commands.try_send(Command::Wake);
@@ -295,10 +341,21 @@ impl ViewerSeat for Seat {
     }
 
     fn closed(&self) -> BoxFuture<'_, ()> {
-        let mut gone = self.gone.clone();
+        let mut end = self.end.clone();
         Box::pin(async move {
-            let _ = gone.wait_for(|gone| *gone).await;
+            let _ = end.wait_for(|end| *end != SeatEnd::Here).await;
         })
+    }
+
+    fn put_out(&self) -> BoxFuture<'static, ()> {
+        Box::pin(was_put_out(self.end.clone()))
+    }
+}
+
+/// Ends when somebody is put out, and never when they go otherwise.
+async fn was_put_out(mut end: watch::Receiver<SeatEnd>) {
+    if end.wait_for(|end| *end == SeatEnd::PutOut).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -335,9 +392,24 @@ impl AgentSeat {
         &self.actor
     }
 
+    /// False when whoever administers the server put this agent out. It may come again.
+    pub fn is_here(&self) -> bool {
+        *self.seat.end.borrow() != SeatEnd::PutOut
+    }
+
+    /// Ends when this agent is put out.
+    pub fn put_out(&self) -> impl Future<Output = ()> + Send + 'static {
+        was_put_out(self.seat.end.clone())
+    }
+
     /// Waits until the browser runs, or says in one sentence why it does not:
     /// at the deadline, or before when there is nothing to wait for.
     pub async fn ready_browser(&self, deadline: Instant) -> Result<Arc<Browser>, String> {
+        if !self.is_here() {
+            return Err(PUT_OUT.into());
+        }
+        // It may have fallen asleep under this agent's eyes.
+        self.seat.room.knock();
         let (mut browser, mut view) = (self.seat.room.browser.clone(), self.seat.room.view.clone());
         let up = async {
             match browser.wait_for(|browser| browser.as_ref().is_some_and(|browser| browser.answers())).await
@@ -348,7 +420,10 @@ impl AgentSeat {
         };
         let hopeless = async {
             let _ = view
-                .wait_for(|view| matches!(view.phase, super::Phase::Failed { .. } | super::Phase::Stopping))
+                .wait_for(|view| {
+                    use super::Phase;
+                    matches!(view.phase, Phase::Failed { .. } | Phase::Stopped | Phase::Stopping)
+                })
                 .await;
         };
         let up = tokio::select! {
@@ -363,6 +438,9 @@ impl AgentSeat {
             super::Phase::Failed { reason } => {
                 format!("The browser cannot be started: {reason}. It is tried again every minute")
             }
+            super::Phase::Stopped => {
+                "The room was stopped by who administers this server; only they can start it".into()
+            }
             super::Phase::Stopping => "The room is stopping".into(),
             super::Phase::Starting | super::Phase::Live | super::Phase::Sleeping => {
                 "The browser is starting. Try again in a moment".into()
@@ -372,6 +450,9 @@ impl AgentSeat {
 
     /// Waits for the floor until the deadline.
     pub async fn floor(&self, deadline: Instant) -> Result<FloorPermit, NoFloor> {
+        if !self.is_here() {
+            return Err(NoFloor::PutOut);
+        }
         let (reply, answer) = oneshot::channel();
         let command = Command::Floor { actor: self.actor.clone(), deadline, reply };
         self.seat.room.commands.send(command).await.map_err(|_| NoFloor::Stopping)?;

@@ -10,7 +10,9 @@
 //!  Restarting                                        Failed ── every minute ──▶ tries again
 //! ```
 //!
-//! Asleep, nothing lives and nothing is started; awake, it begins anew.
+//! At rest, nothing lives and nothing is started; awake, it begins anew. What
+//! fell asleep wakes when somebody comes, if there is memory for it; what was
+//! stopped does not.
 //!
 //! The window manager is a part of its own: the picture stays live without it.
 
@@ -30,12 +32,28 @@ pub enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Start(Part),
+    /// See whether there is memory by now: [`Lifecycle::handle_wake`] or
+    /// [`Lifecycle::handle_no_memory`], or asleep again when nobody waits for it.
+    Wake,
+}
+
+/// Why nothing lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rest {
+    /// Nobody was here.
+    Asleep,
+    /// Somebody is, but there was no memory for it. It is tried again then.
+    NoMemory { reason: String, again: Instant },
+    /// Whoever administers the server wants it so.
+    Stopped,
 }
 
 /// After this many tries in a row the room is called failed.
 const PATIENCE: u32 = 6;
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often it is seen whether there is memory to wake.
+const FOR_MEMORY: Duration = Duration::from_secs(5);
 /// Whoever lived this long is healthy again.
 const HEALTHY: Duration = Duration::from_secs(30);
 
@@ -63,7 +81,7 @@ pub struct Lifecycle {
     browser: Life,
     /// It was live once: from then on a start is a restart.
     was_live: bool,
-    asleep: bool,
+    rest: Option<Rest>,
     stopping: bool,
 }
 
@@ -105,7 +123,7 @@ impl Lifecycle {
             window_manager: Life { state: State::Starting, ..life.clone() },
             browser: life,
             was_live: false,
-            asleep: false,
+            rest: None,
             stopping: false,
         }
     }
@@ -117,8 +135,11 @@ impl Lifecycle {
         if self.stopping {
             return Phase::Stopping;
         }
-        if self.asleep {
-            return Phase::Sleeping;
+        match &self.rest {
+            Some(Rest::Asleep) => return Phase::Sleeping,
+            Some(Rest::NoMemory { reason, .. }) => return Phase::Failed { reason: reason.clone() },
+            Some(Rest::Stopped) => return Phase::Stopped,
+            None => {}
         }
         let Some(down) = [&self.display, &self.browser].into_iter().find(|life| !life.is_up()) else {
             return Phase::Live;
@@ -129,6 +150,11 @@ impl Lifecycle {
             None if self.was_live => Phase::Restarting { reason: "The browser is starting again".into() },
             None => Phase::Starting,
         }
+    }
+
+    /// Whether it would wake now if somebody came.
+    pub fn is_asleep(&self) -> bool {
+        matches!(self.rest, Some(Rest::Asleep | Rest::NoMemory { .. })) && !self.stopping
     }
 
     // Handlers.
@@ -156,12 +182,31 @@ impl Lifecycle {
 
     /// Everything has been ended, for nobody is here.
     pub fn handle_slept(&mut self, now: Instant) {
-        *self = Self { asleep: true, stopping: self.stopping, ..Self::new(now) };
+        *self = Self { rest: Some(Rest::Asleep), stopping: self.stopping, ..Self::new(now) };
     }
 
-    /// Somebody is here.
+    /// Everything has been ended and is to stay so.
+    pub fn handle_shut(&mut self, now: Instant) {
+        *self = Self { rest: Some(Rest::Stopped), stopping: self.stopping, ..Self::new(now) };
+    }
+
+    /// What was stopped may be woken again.
+    pub fn handle_opened(&mut self) {
+        if self.rest == Some(Rest::Stopped) {
+            self.rest = Some(Rest::Asleep);
+        }
+    }
+
+    /// It was to wake and there is no memory for it. `reason` is one sentence for people.
+    pub fn handle_no_memory(&mut self, now: Instant, reason: String) {
+        if self.is_asleep() {
+            self.rest = Some(Rest::NoMemory { reason, again: now + FOR_MEMORY });
+        }
+    }
+
+    /// Somebody is here, and there is memory.
     pub fn handle_wake(&mut self, now: Instant) {
-        if self.asleep {
+        if self.is_asleep() {
             *self = Self { stopping: self.stopping, ..Self::new(now) };
         }
     }
@@ -174,8 +219,16 @@ impl Lifecycle {
 
     /// The next thing to do, each once.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
-        if self.stopping || self.asleep {
+        if self.stopping {
             return None;
+        }
+        match &mut self.rest {
+            None => {}
+            Some(Rest::NoMemory { again, .. }) if *again <= now => {
+                *again = now + FOR_MEMORY;
+                return Some(Action::Wake);
+            }
+            Some(_) => return None,
         }
         let display_up = self.display.is_up();
         for part in [Part::Display, Part::WindowManager, Part::Browser] {
@@ -194,12 +247,18 @@ impl Lifecycle {
 
     /// When `poll_action` may have something new.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.rest {
+            _ if self.stopping => return None,
+            None => {}
+            Some(Rest::NoMemory { again, .. }) => return Some(*again),
+            Some(_) => return None,
+        }
         let waiting = [&self.display, &self.window_manager, &self.browser];
         let due = waiting.into_iter().enumerate().filter_map(|(at, life)| match life.state {
             State::Due(when) if at == 0 || self.display.is_up() => Some(when),
             _ => None,
         });
-        due.min().filter(|_| !self.stopping && !self.asleep)
+        due.min()
     }
 
     fn life(&mut self, part: Part) -> &mut Life {
@@ -224,6 +283,39 @@ mod tests {
         }
         assert_eq!((life.phase(), life.poll_action(now)), (Phase::Live, None));
         life
+    }
+
+    #[test]
+    fn what_was_stopped_wakes_for_nobody_until_it_is_started() {
+        let now = Instant::now();
+        let mut life = up(now);
+        life.handle_shut(now);
+        life.handle_wake(now);
+        assert_eq!((life.phase(), life.is_asleep()), (Phase::Stopped, false));
+        assert_eq!((life.poll_action(now), life.poll_timeout()), (None, None));
+        life.handle_opened();
+        assert_eq!(life.phase(), Phase::Sleeping);
+        life.handle_wake(now);
+        assert_eq!(life.poll_action(now), Some(Action::Start(Part::Display)));
+        life.handle_opened();
+        assert_eq!(life.phase(), Phase::Starting, "what was not stopped goes on");
+    }
+
+    #[test]
+    fn without_memory_it_says_so_and_tries_again_until_nobody_waits() {
+        let now = Instant::now();
+        let mut life = up(now);
+        life.handle_no_memory(now, "awake, so nothing to wake".into());
+        assert_eq!(life.phase(), Phase::Live);
+        life.handle_slept(now);
+        life.handle_no_memory(now, "full".into());
+        assert_eq!(life.phase(), Phase::Failed { reason: "full".into() });
+        assert_eq!((life.poll_action(now), life.poll_timeout()), (None, Some(now + FOR_MEMORY)));
+        let later = now + FOR_MEMORY;
+        assert_eq!(life.poll_action(later), Some(Action::Wake));
+        assert_eq!(life.poll_action(later), None, "once, not in a loop");
+        life.handle_slept(later);
+        assert_eq!((life.phase(), life.poll_timeout()), (Phase::Sleeping, None));
     }
 
     #[test]

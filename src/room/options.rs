@@ -2,6 +2,7 @@
 //! one visit only, a proxy, a language, a time zone.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::policy::egress::{EgressLists, Upstream};
@@ -11,7 +12,7 @@ use crate::process::Limits;
 const LONGEST: usize = 256;
 
 /// What becomes of cookies, tabs and everything else that the browser keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// Kept, over a restart of the server too.
@@ -22,8 +23,9 @@ pub enum Profile {
 }
 
 /// What a room has of its own; what is left out is the server's setting.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[ts(optional_fields)]
 pub struct RoomOptions {
     pub profile: Profile,
     /// Seconds without a viewer, an agent or an open question after which the

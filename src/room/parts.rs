@@ -47,7 +47,7 @@ pub(super) struct Parts {
     reach: Arc<Reach>,
     size: Size,
     /// The limits of everything that is started here.
-    group: Option<Arc<Group>>,
+    group: Arc<Group>,
     privacy: Privacy,
     /// What the browser kept is to be thrown away before it starts.
     anew: bool,
@@ -75,7 +75,7 @@ impl Parts {
         settings: Arc<RoomSettings>,
         camera: Arc<Camera>,
         reach: Arc<Reach>,
-        group: Option<Arc<Group>>,
+        group: Arc<Group>,
         privacy: Privacy,
     ) -> Self {
         let (report, results) = mpsc::channel(4);
@@ -315,7 +315,7 @@ impl Parts {
         Ok(DisplaySettings {
             run_dir: self.private(settings.room_run_dir(self.id()).join("display"))?,
             user: self.user()?,
-            group: self.group.clone(),
+            group: Some(Arc::clone(&self.group)),
             mark: settings.mark().to_owned(),
             xvfb: settings.programs.xvfb.clone(),
             window_manager: settings.programs.window_manager.clone(),
@@ -333,7 +333,7 @@ impl Parts {
             executable: settings.programs.chromium.clone(),
             bubblewrap: settings.programs.bubblewrap.clone().unwrap_or_default(),
             user: self.user()?,
-            group: self.group.clone(),
+            group: Some(Arc::clone(&self.group)),
             privacy: self.privacy.clone(),
             mark: settings.mark().to_owned(),
             run_dir: self.private(settings.room_run_dir(self.id()).join("browser"))?,

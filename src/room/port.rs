@@ -7,12 +7,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::record::Recorder;
 use super::rulebook::Rulebook;
-use super::{AgentSeat, FloorAsk, HelpAnswer, Reach, RoomEvent, RoomOptions, RoomView};
-use crate::base::{Actor, CursorImage, RoomId, Size};
+use super::{AgentSeat, FloorAsk, HelpAnswer, Reach, Rest, RoomDetails, RoomEvent, RoomOptions, RoomView};
+use crate::base::{Actor, ActorId, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::Mode;
 use crate::policy::{Answer, ApprovalId};
@@ -24,17 +25,23 @@ pub trait Rooms: Send + Sync + 'static {
     fn get(&self, id: &RoomId) -> Option<Arc<dyn Room>>;
     fn create(&self, spec: RoomSpec) -> BoxFuture<'_, Result<RoomView, RoomError>>;
     fn remove(&self, id: &RoomId) -> BoxFuture<'_, Result<(), RoomError>>;
-    /// What the programs of the rooms that have limits take now.
+    /// Puts a room to sleep, wakes it, stops it or starts it, and keeps what is to last.
+    fn rest<'a>(&'a self, id: &'a RoomId, rest: Rest) -> BoxFuture<'a, Result<(), RoomError>> {
+        Box::pin(async move { self.get(id).ok_or(RoomError::NotFound)?.rest(rest).await })
+    }
+    /// What the rooms' programs take now. It looks at all processes, which takes some milliseconds.
     fn usage(&self) -> Vec<(RoomId, Usage)> {
         Vec::new()
     }
 }
 
 /// What a room is made from; also what is kept of it over a restart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[ts(optional_fields)]
 pub struct RoomSpec {
     #[schema(value_type = String)]
+    #[ts(type = "string")]
     pub id: RoomId,
     /// 1280x720 when left out.
     #[serde(default = "default_size")]
@@ -96,6 +103,19 @@ pub trait Room: Send + Sync {
     fn enter_agent(&self, _: Actor) -> Result<AgentSeat, RoomError> {
         Err(RoomError::Unavailable("this room takes no agents".into()))
     }
+    /// What whoever administers the server sees of it.
+    fn details(&self) -> BoxFuture<'_, Option<RoomDetails>> {
+        Box::pin(async { None })
+    }
+    /// They put it to sleep, wake it, stop it, start it. What is to outlast a
+    /// restart is kept by [`Rooms::rest`].
+    fn rest(&self, _: Rest) -> BoxFuture<'_, Result<(), RoomError>> {
+        Box::pin(async { Err(RoomError::Unavailable("this room does not rest".into())) })
+    }
+    /// They put somebody out, from all their places; false when they had none.
+    fn put_out(&self, _: ActorId) -> BoxFuture<'_, Result<bool, RoomError>> {
+        Box::pin(async { Ok(false) })
+    }
     /// Wakes it when it sleeps. Whoever enters does so too.
     fn knock(&self) {}
     /// The browser, if it runs now.
@@ -108,6 +128,10 @@ pub trait Room: Send + Sync {
 pub trait ViewerSeat: Send + Sync {
     /// Answers an offer; a second one replaces the first connection.
     fn offer(&self, kind: ViewerKind, sdp: String) -> BoxFuture<'_, Result<String, RoomError>>;
+    /// Ends when its holder was put out of the room.
+    fn put_out(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
     /// Ends when the connection of this seat is gone for good. A player without
     /// a page has nothing else by which its going is seen.
     fn closed(&self) -> BoxFuture<'_, ()> {

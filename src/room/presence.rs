@@ -1,7 +1,13 @@
 //! Who is in a room: each person and agent once, however many pages they have open.
 
-use std::time::{Duration, Instant};
+use std::net::IpAddr;
+use std::time::{Duration, Instant, SystemTime};
 
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+use super::driver::rest::milliseconds;
 use super::view::Presence;
 use crate::base::{Actor, ActorId, ActorKind};
 
@@ -12,7 +18,40 @@ const POINTER_PAUSE: Duration = Duration::from_millis(33);
 struct Present {
     actor: Actor,
     seats: usize,
+    since: SystemTime,
     pointer_at: Option<Instant>,
+}
+
+/// Somebody in the room, for whoever administers the server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Person {
+    #[serde(flatten)]
+    pub presence: Presence,
+    /// When they came, in milliseconds since 1970.
+    #[ts(type = "number")]
+    pub since: u64,
+    /// Their open pages and players, or an agent's sessions.
+    pub seats: usize,
+    /// How the picture gets to them: one for each page that shows it.
+    pub lines: Vec<Line>,
+}
+
+/// One connection by which somebody gets the picture.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Line {
+    pub over_tcp: bool,
+    /// By a TURN server of ours.
+    pub relayed: bool,
+    pub rtt_ms: Option<f32>,
+    /// The share of packets lost on the way, 0 to 1.
+    pub loss: f32,
+    #[ts(type = "number")]
+    pub sent_bytes: u64,
+    #[ts(type = "number")]
+    pub frames: u64,
+    /// Where it leads. Not for others than the server.
+    #[serde(skip)]
+    pub remote: Option<IpAddr>,
 }
 
 /// Everybody present, in order of arrival.
@@ -35,7 +74,12 @@ impl PresentList {
     pub fn enter(&mut self, actor: &Actor) {
         match self.0.iter_mut().find(|present| present.actor.id == actor.id) {
             Some(present) => present.seats += 1,
-            None => self.0.push(Present { actor: actor.clone(), seats: 1, pointer_at: None }),
+            None => self.0.push(Present {
+                actor: actor.clone(),
+                seats: 1,
+                since: SystemTime::now(),
+                pointer_at: None,
+            }),
         }
     }
 
@@ -58,6 +102,17 @@ impl PresentList {
 
     pub fn view(&self) -> Vec<Presence> {
         self.0.iter().map(|present| Presence::of(&present.actor)).collect()
+    }
+
+    /// The same with since when and how often; lines are known elsewhere.
+    pub fn people_in_detail(&self) -> Vec<Person> {
+        let person = |present: &Present| Person {
+            presence: Presence::of(&present.actor),
+            since: milliseconds(present.since),
+            seats: present.seats,
+            lines: Vec::new(),
+        };
+        self.0.iter().map(person).collect()
     }
 
     pub fn actor(&self, id: &ActorId) -> Option<&Actor> {

@@ -12,24 +12,26 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use super::camera::{Camera, Counts};
-use super::driver::{Driver, Ground, Outlets};
+use super::driver::{Begin, Driver, Ground, Outlets};
 use super::handle::RoomHandle;
 use super::port::{Room, RoomError, RoomSpec, Rooms};
 use super::reach::{Reach, ReachError};
 use super::record::{Entry, Outcome, RecordKind, Recorder};
+use super::rest::Rest;
 use super::rulebook::{Rulebook, RulebookError, ServerRules};
 use super::secrets::Secrets;
-use super::{FloorView, Phase, RoomOptions, RoomSettings, RoomView};
+use super::{FloorView, Phase, RoomOptions, RoomSettings, RoomView, memory};
 use crate::base::{Privacy, RoomId};
 use crate::policy::{RuleSet, Scope};
-use crate::process::{Group, Usage};
+use crate::process::{Group, Processes, Usage};
 use crate::rtc::Rtc;
 use crate::store::{Store, StoredRoom, UnixSeconds};
 
 /// How long a driver that panicked is left alone before it is started again.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
-/// A display and a browser with one page.
-const LEAST_MEMORY: u64 = 512 << 20;
+
+/// The setting of a room that was stopped by hand.
+const STOPPED: &str = "yes";
 
 /// The rooms of one server.
 pub struct House {
@@ -62,7 +64,8 @@ impl House {
             drivers: TaskTracker::new(),
         });
         let remembered = house.store.rooms().await.map_err(internal)?;
-        house.start(main, false, false).await?;
+        let begin = house.begins(&main.id, Begin::Awake).await?;
+        house.start(main, begin, false).await?;
         for StoredRoom { id, size, start_url, mode, options, .. } in remembered {
             if house.handle(&id).is_none() {
                 let read = read_options(&id, options.as_deref());
@@ -70,7 +73,8 @@ impl House {
                     read.map_or((RoomOptions::default(), true), |options| (options, false));
                 // Nobody is there yet; a room that never sleeps is to be there at once.
                 let asleep = options.sleep_s.map_or(!house.settings.sleep.is_zero(), |s| s > 0);
-                house.start(RoomSpec { id, size, start_url, mode, options }, asleep, broken).await?;
+                let begin = house.begins(&id, if asleep { Begin::Asleep } else { Begin::Awake }).await?;
+                house.start(RoomSpec { id, size, start_url, mode, options }, begin, broken).await?;
             }
         }
         Ok(house)
@@ -105,7 +109,7 @@ impl House {
     }
 
     /// `broken`: what it was made with cannot be read.
-    async fn start(&self, spec: RoomSpec, asleep: bool, broken: bool) -> Result<RoomHandle, RoomError> {
+    async fn start(&self, spec: RoomSpec, begin: Begin, broken: bool) -> Result<RoomHandle, RoomError> {
         let rulebook =
             Rulebook::open(self.store.clone(), spec.id.clone(), Arc::clone(&self.server_rules)).await;
         let rulebook = Arc::new(rulebook.map_err(|error| illegible(&error))?);
@@ -125,7 +129,11 @@ impl House {
         let (view_out, view) = watch::channel(Arc::new(RoomView {
             id: spec.id.clone(),
             size: spec.size,
-            phase: if asleep { Phase::Sleeping } else { Phase::Starting },
+            phase: match begin {
+                Begin::Awake => Phase::Starting,
+                Begin::Asleep => Phase::Sleeping,
+                Begin::Stopped => Phase::Stopped,
+            },
             present: vec![],
             holder: None,
             floor: FloorView::default(),
@@ -156,49 +164,57 @@ impl House {
             recorder: recorder.clone(),
             secrets: Secrets::new(self.store.clone(), spec.id.clone(), privacy.masks().clone()),
             reach: Arc::clone(&reach),
-            group: group.clone(),
+            group: Arc::clone(&group),
+            spec: Arc::new(spec.clone()),
             asks_clients: self.settings.approve_by_elicitation,
             next_seat: Arc::default(),
         };
         let (settings, rtc) = (Arc::clone(&self.settings), self.rtc.clone());
         let ground = Ground { settings, rtc, camera, rulebook, recorder, reach, group, privacy };
-        self.drivers.spawn(supervise(spec, asleep, ground, outlets, queue));
+        self.drivers.spawn(supervise(spec, begin, ground, outlets, queue));
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         rooms.insert(handle.id.clone(), handle.clone());
         Ok(handle)
     }
 
-    /// The group of a room's programs, where there are limits to be kept.
-    fn group(&self, spec: &RoomSpec) -> Option<Arc<Group>> {
+    /// How a room begins that was there before: as it was left, if it was stopped.
+    async fn begins(&self, id: &RoomId, otherwise: Begin) -> Result<Begin, RoomError> {
+        let stopped = self.store.setting(stopped_key(id)).await.map_err(internal)?;
+        Ok(if stopped.as_deref() == Some(STOPPED) { Begin::Stopped } else { otherwise })
+    }
+
+    /// The group of a room's programs, with their limits where there are some to be kept.
+    fn group(&self, spec: &RoomSpec) -> Arc<Group> {
         let limits = spec.options.limits.or(self.settings.limits);
         if limits.is_empty() {
-            return None;
+            return Arc::default();
         }
-        match self.settings.groups.make(spec.id.as_str(), &limits) {
-            Ok(group) => Some(Arc::new(group)),
-            Err(error) => {
-                tracing::warn!(room = %spec.id, error, "this room runs without its limits");
-                None
-            }
-        }
+        let made = self.settings.groups.make(spec.id.as_str(), &limits);
+        Arc::new(made.unwrap_or_else(|error| {
+            tracing::warn!(room = %spec.id, error, "this room runs without its limits");
+            Group::default()
+        }))
     }
 }
 
 /// A panic costs the room a second, not the server its life.
 async fn supervise(
     spec: RoomSpec,
-    asleep: bool,
+    mut begin: Begin,
     ground: Ground,
     outlets: Outlets,
     mut commands: mpsc::Receiver<super::handle::Command>,
 ) {
     loop {
-        let driver = Driver::new(spec.clone(), asleep, ground.clone(), &outlets);
+        let driver = Driver::new(spec.clone(), begin, ground.clone(), &outlets);
         match AssertUnwindSafe(driver.run(&mut commands)).catch_unwind().await {
             Ok(()) => return,
             Err(_) => {
                 tracing::error!(room = %spec.id, "the room's driver failed and is started again");
                 ground.recorder.note(Entry::new(RecordKind::Room, "driver").outcome(Outcome::Failed));
+                if outlets.view.borrow().phase == Phase::Stopped {
+                    begin = Begin::Stopped;
+                }
                 outlets.browser.send_replace(None);
                 ground.camera.set_display(None);
                 tokio::time::sleep(AFTER_PANIC).await;
@@ -214,9 +230,12 @@ impl Rooms for House {
     }
 
     fn usage(&self) -> Vec<(RoomId, Usage)> {
-        let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
-        let counted = |room: &RoomHandle| Some((room.id.clone(), room.group.as_ref()?.usage()));
-        rooms.values().filter_map(counted).collect()
+        let groups: Vec<_> = {
+            let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+            rooms.values().map(|room| (room.id.clone(), Arc::clone(&room.group))).collect()
+        };
+        let processes = Processes::look();
+        groups.into_iter().map(|(room, group)| (room, group.usage(&processes))).collect()
     }
 
     fn get(&self, id: &RoomId) -> Option<Arc<dyn Room>> {
@@ -243,19 +262,28 @@ impl Rooms for House {
                 };
                 self.settings.groups.check().map_err(why)?;
             }
-            if let Some(free) = memory_left().filter(|free| *free < LEAST_MEMORY) {
-                return Err(RoomError::Full(format!(
-                    "this server has {} MB of memory left, and a room needs {}; remove a room or let one fall asleep",
-                    free >> 20,
-                    LEAST_MEMORY >> 20
-                )));
-            }
+            memory::check().map_err(RoomError::Full)?;
             // Whoever may read the new room's record may not read that of an older one of this name.
             self.store.begin_record(spec.id.clone()).await.map_err(internal)?;
             self.store.put_room(stored(&spec)).await.map_err(internal)?;
-            let handle = self.start(spec, false, false).await?;
+            let handle = self.start(spec, Begin::Awake, false).await?;
             let view = RoomView::clone(&handle.view.borrow());
             Ok(view)
+        })
+    }
+
+    fn rest<'a>(&'a self, id: &'a RoomId, rest: Rest) -> BoxFuture<'a, Result<(), RoomError>> {
+        Box::pin(async move {
+            let room = self.handle(id).ok_or(RoomError::NotFound)?;
+            let kept = match rest {
+                Rest::Stop => Some(STOPPED),
+                Rest::Start => Some(""),
+                Rest::Sleep { .. } | Rest::Wake => None,
+            };
+            if let Some(kept) = kept {
+                self.store.put_setting(stopped_key(id), kept.into()).await.map_err(internal)?;
+            }
+            Room::rest(&room, rest).await
         })
     }
 
@@ -270,6 +298,7 @@ impl Rooms for House {
                 rooms.remove(&id).ok_or(RoomError::NotFound)?
             };
             self.store.remove_room(id.clone()).await.map_err(internal)?;
+            self.store.put_setting(stopped_key(&id), String::new()).await.map_err(internal)?;
             let forgotten = room.rulebook.replace(Scope::Room, RuleSet::default()).await;
             forgotten.map_err(|error| RoomError::Internal(error.to_string()))?;
             room.reach.forget().await.map_err(internal)?;
@@ -299,11 +328,9 @@ fn read_options(room: &RoomId, text: Option<&str>) -> Option<RoomOptions> {
     read.ok()
 }
 
-/// The memory that programs may still take, in bytes, as far as the kernel tells.
-fn memory_left() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb << 10)
+/// Where it is kept that a room was stopped by hand.
+fn stopped_key(room: &RoomId) -> String {
+    format!("stopped.{room}")
 }
 
 /// Rules that cannot be read must not count as none.

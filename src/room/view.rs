@@ -45,6 +45,8 @@ pub enum Phase {
     /// Nobody was here for long: its programs have ended, its tabs are
     /// remembered. It wakes when somebody comes.
     Sleeping,
+    /// Whoever administers the server stopped it; it stays so until they start it.
+    Stopped,
     /// A part has died and is being brought back; `reason` says which and why.
     Restarting {
         reason: String,

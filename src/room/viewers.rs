@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use super::RoomSettings;
-use super::handle::SeatId;
+use super::handle::{SeatEnd, SeatId};
 use super::parts::Parts;
 use super::port::{RoomError, ViewerKind};
+use super::{Line, RoomSettings};
 use crate::base::{Actor, ActorId, Bitrate, Button, Codec, EncodedFrame, Input, PeerId, Role, RoomId, Size};
 use crate::floor::Touch;
 use crate::media::{self, Assignments, Ladder, LadderSettings, RungTarget};
@@ -19,12 +19,12 @@ use crate::rtc::{Connect, PeerEvent, PeerKind, Rtc, RtcError};
 struct Seat {
     actor: Actor,
     peer: Option<PeerId>,
-    /// Tells the seat's holder that its connection has ended.
-    gone: watch::Sender<bool>,
+    /// Tells the seat's holder what has become of it.
+    end: watch::Sender<SeatEnd>,
 }
 
 /// One connection.
-struct Line {
+struct Peer {
     seat: SeatId,
     codec: Codec,
     /// Nothing until it stands.
@@ -40,7 +40,7 @@ pub(super) struct Viewers {
     rtc: Rtc,
     events: mpsc::Sender<(PeerId, PeerEvent)>,
     seats: HashMap<SeatId, Seat>,
-    peers: BTreeMap<PeerId, Line>,
+    peers: BTreeMap<PeerId, Peer>,
     ladder: Ladder,
     /// For 1280x720.
     max_bitrate: Bitrate,
@@ -98,10 +98,29 @@ impl Viewers {
         Some(&self.seats.get(&self.peers.get(&peer)?.seat)?.actor)
     }
 
+    /// The places that somebody has.
+    pub fn seats_of(&self, actor: &ActorId) -> Vec<SeatId> {
+        self.seats.iter().filter(|(_, seat)| seat.actor.id == *actor).map(|(id, _)| *id).collect()
+    }
+
+    /// The connections that stand, and whose they are.
+    pub fn lines(&self) -> impl Iterator<Item = (ActorId, Line)> {
+        let standing = self.peers.iter().filter(|(_, line)| line.connected_at.is_some());
+        standing
+            .filter_map(|(peer, _)| Some((self.actor(*peer)?.id.clone(), Line::of(self.rtc.stats(*peer)))))
+    }
+
     // Handlers.
 
-    pub fn enter(&mut self, seat: SeatId, actor: Actor, gone: watch::Sender<bool>) {
-        self.seats.insert(seat, Seat { actor, peer: None, gone });
+    /// Tells whoever sits there that they are put out.
+    pub fn put_out(&mut self, seat: SeatId) {
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.end.send_replace(SeatEnd::PutOut);
+        }
+    }
+
+    pub fn enter(&mut self, seat: SeatId, actor: Actor, end: watch::Sender<SeatEnd>) {
+        self.seats.insert(seat, Seat { actor, peer: None, end });
     }
 
     pub fn leave(&mut self, seat: SeatId) -> Option<Actor> {
@@ -134,14 +153,14 @@ impl Viewers {
         // The display is captured from now on, so that a picture is ready when
         // the connection stands. Only then is it encoded: its first frame is
         // the key frame that the viewer needs.
-        let line = Line { seat, codec: connected.codec, connected_at: None };
+        let line = Peer { seat, codec: connected.codec, connected_at: None };
         self.peers.insert(connected.peer, line);
         if let Some(veil) = self.veil.clone().filter(|veil| veil.hides_from(&actor)) {
             self.draw(connected.peer, connected.codec, veil.size);
         }
         let seat = self.seats.get_mut(&seat);
         if let Some(seat) = &seat {
-            seat.gone.send_replace(false);
+            seat.end.send_replace(SeatEnd::Here);
         }
         if let Some(earlier) = seat.and_then(|seat| seat.peer.replace(connected.peer)) {
             self.forget(earlier);
@@ -155,7 +174,7 @@ impl Viewers {
         let seat = self.forget(peer)?;
         let seat = self.seats.get_mut(&seat)?;
         seat.peer.take_if(|current| *current == peer)?;
-        seat.gone.send_replace(true);
+        seat.end.send_replace(SeatEnd::LineGone);
         Some(seat.actor.clone())
     }
 

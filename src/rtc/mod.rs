@@ -134,6 +134,8 @@ pub struct PeerStats {
     /// Frames that were not sent because the line was behind or a reference was missing.
     pub skipped: u64,
     pub over_tcp: bool,
+    /// Where packets go.
+    pub remote: Option<IpAddr>,
 }
 
 /// Why a peer ended.

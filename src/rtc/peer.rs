@@ -405,6 +405,7 @@ impl Peer {
                 Output::Transmit(packet) => {
                     self.line = Some((packet.proto, packet.destination));
                     self.stats.over_tcp = packet.proto == Protocol::Tcp;
+                    self.stats.remote = Some(packet.destination.ip());
                     lines.send(&packet);
                 }
                 Output::Event(event) => self.handle_event(clock, event),

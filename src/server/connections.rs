@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::admin::load;
 use super::base_path::BasePath;
 use super::context::{Context, RemoteAddress};
 use super::ready;
@@ -44,6 +45,10 @@ pub async fn serve(listener: TcpListener, context: Context) {
     context.tasks.spawn({
         let (context, shutdown) = (context.clone(), shutdown.clone());
         async move { ready::watch(&context, shutdown).await }
+    });
+    context.tasks.spawn({
+        let (context, shutdown) = (context.clone(), shutdown.clone());
+        async move { load::watch(&context, shutdown).await }
     });
     let base = context.options.deployment.base.clone();
     let idle = Arc::<Idle>::default();

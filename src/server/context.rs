@@ -9,6 +9,7 @@ use futures_util::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::admin::load::Load;
 use super::auth::{Auth, RunTokens};
 use super::base_path::BasePath;
 use super::metrics::{Metrics, TelemetrySource};
@@ -102,6 +103,8 @@ pub struct Inner {
     pub(super) auth: Auth,
     pub(super) options: ServerOptions,
     pub(super) metrics: Metrics,
+    pub(super) telemetry: Option<Arc<dyn TelemetrySource>>,
+    pub(super) load: Load,
     pub(super) agents: Option<axum::Router>,
     pub(super) copilot: Option<axum::Router>,
     pub(super) sessions: Option<Arc<dyn SessionFeed>>,
@@ -127,7 +130,9 @@ impl Context {
         shutdown: CancellationToken,
     ) -> Self {
         let inner = Inner {
-            metrics: Metrics::new(Arc::clone(&rooms), edges.telemetry),
+            metrics: Metrics::new(Arc::clone(&rooms), edges.telemetry.clone()),
+            telemetry: edges.telemetry,
+            load: Load::default(),
             auth: Auth::new(store.clone(), tokens),
             rooms,
             store,

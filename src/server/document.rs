@@ -4,7 +4,9 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, audit, cdp, doctor, egress, floor, pick, ready, rules, secrets, socket, tokens, whep};
+use super::{
+    admin, api, audit, cdp, doctor, egress, floor, pick, ready, rules, secrets, socket, tokens, whep,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,6 +18,12 @@ use super::{api, audit, cdp, doctor, egress, floor, pick, ready, rules, secrets,
         doctor::hello,
         api::metrics,
         api::openapi,
+        admin::overview,
+        admin::sleep,
+        admin::wake,
+        admin::stop,
+        admin::start,
+        admin::put_out,
         api::list,
         api::create,
         api::get,
@@ -46,6 +54,8 @@ use super::{api, audit, cdp, doctor, egress, floor, pick, ready, rules, secrets,
         secrets::put,
         secrets::remove,
         tokens::list,
+        tokens::list_all,
+        tokens::revoke_any,
         tokens::create,
         tokens::revoke,
         socket::open,

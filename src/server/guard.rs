@@ -103,7 +103,7 @@ async fn across(context: &Context, foreign: Foreign, mut request: Request, next:
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, tandem-page"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id, tandem-page"),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -175,7 +175,7 @@ fn check(options: &ServerOptions, request: &Request) -> Result<(Site, Option<For
 
 /// True for the files that other sites' pages load.
 pub(super) fn is_public(path: &str) -> bool {
-    matches!(path, "/embed.js" | "/embed.mjs")
+    matches!(path, "/embed.js" | "/embed.mjs" | "/embed-chat.mjs")
 }
 
 /// True for what scripts and programs ask for, as against pages.

@@ -26,6 +26,8 @@ pub struct Telemetry {
     pub input_events: u64,
     /// What the rooms' gates let out and refused.
     pub egress: Counts,
+    /// Connections that carry a picture.
+    pub lines: usize,
 }
 
 /// Where those counts are read.
@@ -99,7 +101,7 @@ impl Collector for Floors {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         let mut rooms = encoder.encode_descriptor("rooms", "Rooms by phase", None, MetricType::Gauge)?;
-        for phase in ["starting", "live", "sleeping", "restarting", "failed", "stopping"] {
+        for phase in ["starting", "live", "sleeping", "stopped", "restarting", "failed", "stopping"] {
             let gauge =
                 ConstGauge::new(count(views.iter().filter(|view| name(&view.phase) == phase).count()));
             gauge.encode(rooms.encode_family(&[("phase", phase)])?)?;
@@ -134,13 +136,12 @@ impl Collector for Floors {
 }
 
 impl Floors {
-    /// Of the rooms that have limits.
     fn encode_usage(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let usage = self.rooms.0.usage();
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let mut memory = encoder.encode_descriptor(
             "room_memory",
-            "What a room's programs hold, where it has limits",
+            "What a room's programs hold",
             Some(&Unit::Bytes),
             MetricType::Gauge,
         )?;
@@ -150,7 +151,7 @@ impl Floors {
         }
         let mut processes = encoder.encode_descriptor(
             "room_processes",
-            "A room's processes and threads, where it has limits",
+            "A room's processes and threads",
             None,
             MetricType::Gauge,
         )?;
@@ -160,7 +161,7 @@ impl Floors {
         }
         let mut cpu = encoder.encode_descriptor(
             "room_cpu",
-            "Processor time of a room's programs, where it has limits",
+            "Processor time of a room's programs",
             Some(&Unit::Seconds),
             MetricType::Counter,
         )?;
@@ -201,6 +202,7 @@ fn name(phase: &Phase) -> &'static str {
         Phase::Starting => "starting",
         Phase::Live => "live",
         Phase::Sleeping => "sleeping",
+        Phase::Stopped => "stopped",
         Phase::Restarting { .. } => "restarting",
         Phase::Failed { .. } => "failed",
         Phase::Stopping => "stopping",

@@ -9,6 +9,7 @@
 //!  connection ─▶ guard (Host, Origin, headers) ─▶ route ─▶ Caller (401, 403) ─▶ handler
 //! ```
 
+pub mod admin;
 mod api;
 mod assets;
 mod audit;
@@ -50,6 +51,7 @@ pub use document::openapi_json;
 pub use metrics::{Telemetry, TelemetrySource};
 pub use origin::{Origin, OriginError};
 pub use proxies::{NetError, Proxies};
+pub use ready::Check;
 pub use routes::router;
-pub use tokens::new_token;
+pub use tokens::{MadeToken, TokenView, new_token};
 pub use turn::{Turn, TurnError};

@@ -59,6 +59,28 @@ pub(super) async fn doctor(State(context): State<Context>, request: Request) -> 
     }
 }
 
+/// The page of whoever administers the server. It holds nothing that is not
+/// asked of the API, and tells others how to come in as one who may.
+pub(super) async fn admin(State(context): State<Context>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    match visit(&context, request, "/admin").await {
+        Err(refused) if refused.status() == StatusCode::UNAUTHORIZED => page(
+            StatusCode::UNAUTHORIZED,
+            "This page is for who administers the server",
+            "Open it with the admin's token, by the address that Tandem printed when it started: \
+             <code>/admin?token=…</code>",
+        ),
+        Err(response) => response,
+        Ok(caller) => {
+            let mut response = assets::page(&context, "admin.html", &headers);
+            if caller.administer().is_err() && response.status().is_success() {
+                *response.status_mut() = StatusCode::FORBIDDEN;
+            }
+            response
+        }
+    }
+}
+
 /// Who visits a page; or what to answer instead.
 async fn visit(context: &Context, request: Request, path: &str) -> Result<Caller, Response> {
     let (mut parts, _) = request.into_parts();

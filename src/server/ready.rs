@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::context::Context;
@@ -36,12 +37,13 @@ pub(super) struct Readiness {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct Check {
+#[derive(Clone, Debug, Serialize, ToSchema, TS)]
+pub struct Check {
     pub(super) check: &'static str,
     pub(super) ok: bool,
     /// What is wrong, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
     pub(super) why: Option<String>,
 }
 

@@ -15,8 +15,8 @@ use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
 use super::{
-    api, assets, audit, cdp, doctor, egress, embed, floor, guard, page, pick, ready, rules, secrets, socket,
-    tokens, whep,
+    admin, api, assets, audit, cdp, doctor, egress, embed, floor, guard, page, pick, ready, rules, secrets,
+    socket, tokens, whep,
 };
 use crate::base::RoomId;
 
@@ -58,6 +58,14 @@ pub fn router(context: &Context) -> Router {
         .route("/api/approvals/{id}/picture", get(rules::picture))
         .route("/api/secrets", get(secrets::list))
         .route("/api/secrets/{name}", put(secrets::put).delete(secrets::remove))
+        .route("/api/admin", get(admin::overview))
+        .route("/api/rooms/{room}/sleep", post(admin::sleep))
+        .route("/api/rooms/{room}/wake", post(admin::wake))
+        .route("/api/rooms/{room}/stop", post(admin::stop))
+        .route("/api/rooms/{room}/start", post(admin::start))
+        .route("/api/rooms/{room}/put-out", post(admin::put_out))
+        .route("/api/tokens", get(tokens::list_all))
+        .route("/api/tokens/{id}", delete(tokens::revoke_any))
         .route("/api/rooms/{room}/tokens", get(tokens::list).post(tokens::create))
         .route("/api/rooms/{room}/tokens/{id}", delete(tokens::revoke))
         .route("/api/rooms/{room}/ws", get(socket::open))
@@ -109,8 +117,10 @@ pub fn router(context: &Context) -> Router {
         .route("/embed/{room}", get(embed::frame))
         .route("/embed.js", get(embed::script))
         .route("/embed.mjs", get(embed::script))
+        .route("/embed-chat.mjs", get(embed::script))
         .route("/embed-page.js", get(embed::own_script))
         .route("/doctor", get(page::doctor))
+        .route("/admin", get(page::admin))
         .route("/assets/{*path}", get(assets::asset))
         .method_not_allowed_fallback(not_so)
         .fallback(assets::other)

@@ -54,6 +54,7 @@ enum Closing {
     TooLarge,
     TokenEnded(Ended),
     RoomGone,
+    PutOut,
     /// The door was not opened, by the code of the refusal.
     Refused(&'static str),
     /// The connection is dead or the page has gone.
@@ -70,6 +71,7 @@ impl Closing {
             Closing::TokenEnded(Ended::Revoked) => Some((4002, "the token was revoked")),
             Closing::TokenEnded(Ended::Used) => Some((4003, "the token was used by another page")),
             Closing::RoomGone => Some((4004, "the room was removed")),
+            Closing::PutOut => Some((4008, "who administers the server put you out")),
             Closing::Refused("not-found") => Some((4004, "there is no such room")),
             Closing::Refused("unauthorized") => Some((4005, "the token is unknown")),
             Closing::Refused("wrong-origin") => Some((4006, "the token is not for this site")),
@@ -205,6 +207,7 @@ impl<'a> Session<'a> {
             Box::pin(async move { context.auth.ended(&credential).await })
         };
         let mut token_ended = end_of(&self.caller);
+        let mut put_out = self.seat.put_out();
         let mut pings = interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
@@ -216,6 +219,7 @@ impl<'a> Session<'a> {
                 biased;
                 () = context.shutdown.cancelled() => return Err(Closing::Restart),
                 why = &mut token_ended => return Err(Closing::TokenEnded(why)),
+                () = &mut put_out => return Err(Closing::PutOut),
                 changed = view.changed() => {
                     changed.map_err(|_| self.end_of_room())?;
                     let room = self.caller.sees(&view.borrow_and_update());
@@ -307,6 +311,12 @@ impl<'a> Session<'a> {
                     Ok(()) => Ok(()),
                     Err(error) => self.send(&refusal(self.id, &error)).await,
                 }
+            }
+            ClientMessage::Knock => {
+                if let Some(room) = self.context.rooms.get(self.id) {
+                    room.knock();
+                }
+                Ok(())
             }
             ClientMessage::Help { id, answer } => {
                 let told = match self.context.rooms.get(self.id) {

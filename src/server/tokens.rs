@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::api::{Body, RoomPath, no_room};
@@ -69,19 +70,25 @@ pub(super) struct NewToken {
 }
 
 /// A token without its text.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct TokenView {
+#[derive(Debug, Serialize, ToSchema, TS)]
+pub struct TokenView {
     #[schema(value_type = String)]
+    #[ts(type = "string")]
     id: TokenId,
     role: Role,
     room: Option<String>,
     name: String,
+    #[ts(type = "number")]
     created_at: UnixSeconds,
+    #[ts(type = "number | null")]
     expires_at: Option<UnixSeconds>,
+    #[ts(type = "number | null")]
     revoked_at: Option<UnixSeconds>,
     /// Which groups of tools it opens, if it was made with its own.
+    #[ts(type = "string[] | null")]
     tools: Option<Vec<ToolGroup>>,
     #[schema(value_type = Option<String>)]
+    #[ts(type = "string | null")]
     colour: Option<Colour>,
     /// To which modes its holder may change the room, if not to all.
     modes: Option<Vec<Mode>>,
@@ -92,12 +99,13 @@ pub(super) struct TokenView {
     used: bool,
     /// The first token of the same person, if this one renews another.
     #[schema(value_type = Option<String>)]
+    #[ts(type = "string | null")]
     person: Option<TokenId>,
 }
 
 /// A token with its text, which is shown this once.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MadeToken {
+#[derive(Debug, Serialize, ToSchema, TS)]
+pub struct MadeToken {
     #[serde(flatten)]
     view: TokenView,
     token: String,
@@ -196,17 +204,57 @@ pub(super) async fn revoke(
     State(context): State<Context>,
 ) -> Result<StatusCode, ApiError> {
     caller.administer()?;
-    let none = || ApiError::not_found("there is no such token that is not revoked yet");
-    let id = TokenId::new(&id).ok_or_else(none)?;
+    let id = TokenId::new(&id).ok_or_else(no_token)?;
     let found = context.store.token(id.clone()).await?.filter(|token| token.room.as_ref() == Some(&room));
-    found.ok_or_else(none)?;
+    found.ok_or_else(no_token)?;
+    end_token(&context, &caller, &room, id).await
+}
+
+/// All tokens of this server, also those for all rooms, without their texts. For admins.
+#[utoipa::path(get, path = "/api/tokens", responses(
+    (status = 200, body = Vec<TokenView>), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody)))]
+pub(super) async fn list_all(
+    caller: Caller,
+    State(context): State<Context>,
+) -> Result<Json<Vec<TokenView>>, ApiError> {
+    caller.administer()?;
+    let tokens = context.store.tokens(None).await?;
+    Ok(Json(tokens.into_iter().map(TokenView::from).collect()))
+}
+
+/// Revokes a token, of whichever room; whoever uses it is put out. For admins.
+#[utoipa::path(delete, path = "/api/tokens/{id}", params(("id" = String, Path)), responses(
+    (status = 204), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub(super) async fn revoke_any(
+    caller: Caller,
+    Path(id): Path<String>,
+    State(context): State<Context>,
+) -> Result<StatusCode, ApiError> {
+    caller.administer()?;
+    let id = TokenId::new(&id).ok_or_else(no_token)?;
+    let found = context.store.token(id.clone()).await?.ok_or_else(no_token)?;
+    // What is for all rooms is written down in the one that is always there.
+    let room = found.room.filter(|room| context.rooms.get(room).is_some()).unwrap_or_else(RoomId::main);
+    end_token(&context, &caller, &room, id).await
+}
+
+async fn end_token(
+    context: &Context,
+    caller: &Caller,
+    room: &RoomId,
+    id: TokenId,
+) -> Result<StatusCode, ApiError> {
     let details = json!({ "id": id });
-    let change = audit::begin(&context, &caller, &room, RecordKind::Token, "revoked", details).await?;
+    let change = audit::begin(context, caller, room, RecordKind::Token, "revoked", details).await?;
     let revoked = context.store.revoke_token(id.clone(), UnixSeconds::now()).await;
-    change.end(revoked.map_err(ApiError::from).and_then(|was| if was { Ok(()) } else { Err(none()) }))?;
+    change.end(revoked.map_err(ApiError::from).and_then(|was| if was { Ok(()) } else { Err(no_token()) }))?;
     context.auth.tokens_changed();
     tracing::info!(%room, actor = %caller.actor.id, token = %id, "revoked a token");
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn no_token() -> ApiError {
+    ApiError::not_found("there is no such token that is not revoked yet")
 }
 
 /// The token that another one renews.

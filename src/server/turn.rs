@@ -40,6 +40,11 @@ impl Turn {
         Ok(Self { urls, secret: Redacted::new(secret.to_owned()) })
     }
 
+    /// Where it is.
+    pub(super) fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
     /// An address as browsers take it.
     pub fn url(text: &str) -> Result<String, TurnError> {
         let rest = text.strip_prefix("turn:").or_else(|| text.strip_prefix("turns:"));

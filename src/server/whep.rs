@@ -104,6 +104,7 @@ fn keep(
         tokio::select! {
             () = stop.cancelled() => {}
             () = seat.closed() => {}
+            () = seat.put_out() => {}
             _ = context.auth.ended(&credential) => {}
             () = context.shutdown.cancelled() => {}
             () = async { while view.changed().await.is_ok() {} } => {}

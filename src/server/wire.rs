@@ -55,6 +55,8 @@ pub enum ClientMessage {
     /// The token that follows the one that this connection came with, for the same
     /// room and role. Answered by `token`; what was there goes on.
     Token { token: TokenText },
+    /// Wakes the room if it sleeps.
+    Knock,
     /// Answered by `pong` with the same number.
     Ping {
         #[ts(type = "number")]

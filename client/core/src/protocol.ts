@@ -8,7 +8,7 @@ export const PROTOCOL = 1;
 /**
  * From a viewer's page.
  */
-export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "help", id: number, answer: HelpAnswer, } | { "type": "floor", ask: FloorAsk, } | { "type": "approve", id: string, answer: Answer, } | { "type": "call", id: number, tool: string, arguments?: Record<string, unknown>, } | { "type": "sessions", on: boolean, project?: string, after?: string, } | { "type": "token", token: TokenText, } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
+export type ClientMessage = { "type": "offer", sdp: string, } | { "type": "fit", width: number, height: number, } | { "type": "help", id: number, answer: HelpAnswer, } | { "type": "floor", ask: FloorAsk, } | { "type": "approve", id: string, answer: Answer, } | { "type": "call", id: number, tool: string, arguments?: Record<string, unknown>, } | { "type": "sessions", on: boolean, project?: string, after?: string, } | { "type": "token", token: TokenText, } | { "type": "knock" } | { "type": "ping", t: number, } | { "type": "report", photon_ms: Array<number>, };
 
 /**
  * To a viewer's page.
@@ -82,7 +82,7 @@ page: PageView | null, };
 /**
  * Where a room is in its life.
  */
-export type Phase = { "state": "starting" } | { "state": "live" } | { "state": "sleeping" } | { "state": "restarting", reason: string, } | { "state": "failed", reason: string, } | { "state": "stopping" };
+export type Phase = { "state": "starting" } | { "state": "live" } | { "state": "sleeping" } | { "state": "stopped" } | { "state": "restarting", reason: string, } | { "state": "failed", reason: string, } | { "state": "stopping" };
 
 /**
  * Somebody in the room.

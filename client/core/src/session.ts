@@ -35,6 +35,8 @@ export type Refusal =
   | "too-many"
   | "forbidden"
   | "no-room"
+  /** Whoever administers the server ended the visit. */
+  | "put-out"
   | "version"
   | "no-codec";
 
@@ -47,6 +49,7 @@ const REFUSALS: Readonly<Record<number, Refusal>> = {
   4005: "unknown",
   4006: "origin",
   4007: "forbidden",
+  4008: "put-out",
   4029: "too-many",
 };
 

@@ -7,7 +7,7 @@ import type { Presence, RoomView } from "./protocol.ts";
 import type { Refusal, SessionState } from "./session.ts";
 import { en, type Texts } from "./texts/index.ts";
 
-export type Action = "connect" | "reload" | "token" | "main-room";
+export type Action = "connect" | "wake" | "reload" | "token" | "main-room";
 
 export type Notice = {
   /** `busy` turns a wheel; `wrong` wants something of the person; `private` hides the picture. */
@@ -37,6 +37,7 @@ const WAYS: Readonly<Partial<Record<Refusal, Action>>> = {
   version: "reload",
   "no-codec": "connect",
   "too-many": "connect",
+  "put-out": "connect",
 };
 
 export function noticeOf(
@@ -68,7 +69,9 @@ export function noticeOf(
         case "starting":
           return notice("busy", words.starting);
         case "sleeping":
-          return notice("busy", words.sleeping);
+          return notice("wrong", words.sleeping, "wake");
+        case "stopped":
+          return notice("wrong", words.stopped);
         case "restarting":
           return notice("busy", words.returning, null, room.phase.reason);
         case "failed":

@@ -127,6 +127,12 @@ export class Connection {
     return this.#modes;
   }
 
+  /** The headers by which this page is known over HTTP, if it came with a token. */
+  authorization(): Record<string, string> {
+    if (this.#token === null) return {};
+    return { authorization: `Bearer ${this.#token}`, "tandem-page": this.#page };
+  }
+
   /**
    * Goes on with another token. What is shown goes on too: the server looks at the token and
    * takes it for the connection that is there; without one it is used for the next.
@@ -205,6 +211,11 @@ export class Connection {
   /** Answers an agent's request for help, which the room's view lists. */
   answerHelp(id: number, answer: HelpAnswer): void {
     this.#tell({ type: "help", id, answer });
+  }
+
+  /** Wakes a room that sleeps. */
+  knock(): void {
+    this.#tell({ type: "knock" });
   }
 
   /** Does something about who may act. What the server refuses comes as an error. */

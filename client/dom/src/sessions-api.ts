@@ -50,15 +50,21 @@ export type PermissionAnswer =
   | { answer: "always" }
   | { answer: "reject"; message?: string };
 
+/** What a request brings along: a token, where no cookie says who asks. */
+export type Headers = () => Readonly<Record<string, string>>;
+export const NO_HEADERS: Headers = () => ({});
+
 const WITHIN_MS = 60_000;
 
 export class SessionsApi {
   readonly #base: URL;
   readonly #project: Id | null;
+  readonly #headers: Headers;
 
   /** `base` is the address of the room's sessions; those of the first project unless one is named. */
-  constructor(base: URL, project: Id | null = null) {
+  constructor(base: URL, project: Id | null = null, headers: Headers = NO_HEADERS) {
     this.#base = base;
+    this.#headers = headers;
     this.#project = project;
   }
 
@@ -126,9 +132,10 @@ export class SessionsApi {
     this.#ask("POST", `/${session}/questions/${question}`, answers ? { answers } : {});
 
   async #ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const init: RequestInit = { method, signal: AbortSignal.timeout(WITHIN_MS) };
+    const headers = this.#headers();
+    const init: RequestInit = { method, headers, signal: AbortSignal.timeout(WITHIN_MS) };
     if (body !== undefined) {
-      init.headers = { "content-type": "application/json" };
+      init.headers = { ...headers, "content-type": "application/json" };
       init.body = JSON.stringify(body);
     }
     let answer: Response;

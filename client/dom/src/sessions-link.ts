@@ -4,7 +4,7 @@
  */
 import { EventStream } from "../../core/src/event-stream.ts";
 import type { Update } from "../../core/src/sessions-model.ts";
-import { ApiError, refusalOf } from "./sessions-api.ts";
+import { ApiError, type Headers, NO_HEADERS, refusalOf } from "./sessions-api.ts";
 
 export interface LinkEvents {
   update(update: Update, place: string | null): void;
@@ -22,12 +22,14 @@ const SILENT_MS = 40_000;
 export class SessionsLink {
   readonly #url: URL;
   readonly #events: LinkEvents;
+  readonly #headers: Headers;
   #place: string | null = null;
   #attempt = 0;
   #abort: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(url: URL, events: LinkEvents) {
+  constructor(url: URL, events: LinkEvents, headers: Headers = NO_HEADERS) {
+    this.#headers = headers;
     this.#url = url;
     this.#events = events;
   }
@@ -50,7 +52,7 @@ export class SessionsLink {
     let error: ApiError | null = null;
     let silent: ReturnType<typeof setTimeout> | undefined;
     try {
-      const headers: Record<string, string> = { accept: "text/event-stream" };
+      const headers: Record<string, string> = { ...this.#headers(), accept: "text/event-stream" };
       if (this.#place !== null) headers["last-event-id"] = this.#place;
       const answer = await fetch(this.#url, { headers, signal: abort.signal, cache: "no-store" });
       if (!answer.ok || !answer.body) throw await refusalOf(answer);

@@ -79,12 +79,18 @@ export interface TandemRoomEventMap {
 }
 
 const labelOf = (action: Action | null, texts: Texts): string =>
-  action === "connect" || action === "reload" ? texts.notice[action] : "";
+  action === "connect" || action === "wake" || action === "reload" ? texts.notice[action] : "";
 /** What is copied in the room by somebody else does not touch this machine's clipboard. */
 const COPY_WITHIN_MS = 5000;
 const TOAST_MS = 5000;
 /** In these phases the room's display shows nothing. */
-const NO_BROWSER: ReadonlySet<string> = new Set(["starting", "sleeping", "restarting", "failed"]);
+const NO_BROWSER: ReadonlySet<string> = new Set([
+  "starting",
+  "sleeping",
+  "stopped",
+  "restarting",
+  "failed",
+]);
 
 /** Control, Alt and the like alone are no try to act, as any chord begins with them. */
 const MODIFIERS: ReadonlySet<number> = new Set([29, 42, 54, 56, 58, 69, 97, 100, 125, 126]);
@@ -183,6 +189,11 @@ export class TandemRoom extends HTMLElement {
     if (token === null) return;
     if (this.#connection) void this.renewToken(token).catch(() => {});
     else if (this.#placed) this.connect();
+  }
+
+  /** What a request of this page brings along to say who asks; nothing where a cookie does. */
+  authorization(): Record<string, string> {
+    return this.#connection?.authorization() ?? {};
   }
 
   /**
@@ -643,6 +654,9 @@ export class TandemRoom extends HTMLElement {
     switch (this.#notice?.action) {
       case "connect":
         this.connect();
+        break;
+      case "wake":
+        this.#connection?.knock();
         break;
       case "reload":
         location.reload();

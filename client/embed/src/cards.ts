@@ -24,6 +24,7 @@ export interface CardActs {
 
 /** A card that has just come under a finger is not answered by it. */
 const SETTLES_MS = 400;
+const LONGEST_NOTE = 500;
 
 export class Cards {
   readonly root = make("div", "cards");
@@ -59,7 +60,7 @@ export class Cards {
     for (const piece of sentenceOf(approval, texts)) {
       what.append(make("span", piece.is === "ours" ? "" : piece.is, piece.text));
     }
-    card.append(what);
+    card.append(countdown(approval, texts), what);
     if (approval.why) card.append(make("p", "rest", shownText(approval.why)));
     for (const text of approval.texts) card.append(make("p", "page", shownText(text)));
     if (more > 0) card.append(make("p", "rest", words.more(more)));
@@ -89,17 +90,43 @@ export class Cards {
     const card = want(title, paintOf(help.agent));
     card.append(make("p", "", shownText(help.reason)));
     if (other) return card;
-    const say = (answer: HelpAnswer) => () => this.#acts.help(help.id, answer);
+    const note = make("input", "note");
+    const say = (kind: HelpAnswer["kind"]) => () => {
+      this.#acts.help(help.id, kind === "accept" ? { kind } : { kind, note: note.value.trim() });
+    };
+    if (mine) {
+      // A word to the agent goes with both answers.
+      note.maxLength = LONGEST_NOTE;
+      note.autocomplete = "off";
+      note.placeholder = words.note(help.agent.name);
+      note.setAttribute("aria-label", note.placeholder);
+      note.addEventListener("keydown", event => {
+        if (event.key === "Enter" && !event.isComposing) say("done")();
+      });
+      card.append(note);
+    }
     const row = make("div", "answers");
     row.append(
-      button("no", mine ? words.cannot : words.decline, say({ kind: "decline", note: "" })),
-      mine
-        ? button("yes", words.done, say({ kind: "done", note: "" }))
-        : button("yes", words.accept, say({ kind: "accept" })),
+      button("no", mine ? words.cannot : words.decline, say("decline")),
+      mine ? button("yes", words.done, say("done")) : button("yes", words.accept, say("accept")),
     );
     card.append(row);
     return card;
   }
+}
+
+/** A thin line that grows shorter; the hour is there for who wants to read it. */
+function countdown(approval: ApprovalView, texts: Texts): HTMLElement {
+  const line = make("div", "countdown");
+  const until = new Date(approval.expires_at).toLocaleTimeString(texts.language, {
+    hour: "2-digit",
+    minute: "2-digit",
+  });
+  line.title = texts.cards.until(until);
+  const left = make("div");
+  left.style.animationDuration = `${Math.max(0, approval.expires_at - Date.now())}ms`;
+  line.append(left, make("span", "unseen", line.title));
+  return line;
 }
 
 /** Folded by its title, as what is asked for may lie below the card. */

@@ -23,6 +23,7 @@ import { Listeners } from "../../dom/src/index.ts";
 import { TandemRoom, type TandemRoomEventMap } from "../../element/src/room-element.ts";
 import { Bar } from "./bar.ts";
 import { Cards } from "./cards.ts";
+import { ChatPlace } from "./chat.ts";
 import { make, say } from "./make.ts";
 import { applyOptions, OPTION_NAMES } from "./options.ts";
 import { Panel } from "./panel.ts";
@@ -55,7 +56,10 @@ export class TandemEmbed extends TandemRoom {
 
   readonly #bar: Bar;
   readonly #cards: Cards;
-  readonly #panel = new Panel();
+  readonly #chat: ChatPlace;
+  readonly #panel: Panel;
+  /** Whose questions are asked in the conversation, so that no card has to. */
+  #asking: { project: string; root: string } | null = null;
   readonly #hint = make("div", "hint");
   readonly #after = make("span", "after");
   readonly #facts = new Facts();
@@ -78,6 +82,15 @@ export class TandemEmbed extends TandemRoom {
       approve: (id, answer) => super.approve(id, answer),
       help: (id, answer) => super.answerHelp(id, answer),
     });
+    this.#chat = new ChatPlace({
+      close: () => this.setAttribute("panel", "hidden"),
+      asking: asking => {
+        this.#asking = asking;
+        this.#show();
+      },
+      there: () => this.#show(),
+    });
+    this.#panel = new Panel(this.#chat.root, () => this.#show());
     this.#hint.setAttribute("aria-hidden", "true");
     // Only while it has the focus is it a place in the order, from which Tab goes on.
     this.#after.tabIndex = -1;
@@ -93,7 +106,10 @@ export class TandemEmbed extends TandemRoom {
     this.parts.room.append(this.#cards.root, this.#hint);
     this.addEventListener("view", event => this.#see(event.detail));
     this.addEventListener("state", event => {
-      if (event.detail.name === "idle" || event.detail.name === "refused") this.#facts.handleEnd();
+      if (event.detail.name === "idle" || event.detail.name === "refused") {
+        this.#facts.handleEnd();
+        this.#chat.end();
+      }
       this.#show();
     });
     this.addEventListener("ready", () => this.#begin());
@@ -124,6 +140,7 @@ export class TandemEmbed extends TandemRoom {
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
+    this.#chat.end();
     this.#around.stop();
   }
 
@@ -319,10 +336,27 @@ export class TandemEmbed extends TandemRoom {
     this.#panel.root.hidden = !panel;
     const seen = here ? view : null;
     this.#bar.show({ view: seen, you, mayAct, modes, shown: here ? shown : [], panel, texts });
-    this.#panel.show(here ? shown : [], you, texts);
-    this.#cards.show(seen, you, mayAct, texts);
+    if (panel && here && mayAct) this.#chat.want(this);
+    this.#panel.show(here ? shown : [], you, texts, this.#chat.isThere && mayAct);
+    const talks = panel && this.#panel.talks;
+    this.#chat.show(talks);
+    this.#cards.show(
+      seen && { ...seen, approvals: this.#elsewhere(seen, talks) },
+      you,
+      mayAct,
+      texts,
+    );
     say(this.#hint, texts.bar.leaveHint);
     this.#applyScroll();
+  }
+
+  /** The questions that are not asked in the conversation already. */
+  #elsewhere(view: RoomView, talks: boolean): RoomView["approvals"] {
+    const asking = talks ? this.#asking : null;
+    return view.approvals.filter(
+      ({ session }) =>
+        !asking || session?.root !== asking.root || session.project !== asking.project,
+    );
   }
 
   /** Asks for something one after the other, and waits until the room shows it or says no. */

@@ -28,6 +28,15 @@ const CSS = `
 
 .panel { position: absolute; inset: 0 0 0 auto; width: 232px; box-sizing: border-box; padding: 10px 12px; overflow: auto; background: var(--_surface); border-left: 1px solid var(--_line); overscroll-behavior: contain; -webkit-user-select: text; user-select: text; }
 .bar:not([hidden]) ~ .panel { top: 40px; }
+.panel.talks { display: flex; flex-direction: column; width: min(360px, 46%); padding: 0; overflow: hidden; }
+.panel.talks[hidden] { display: none; }
+.panel.talks:not([hidden]) ~ .room { right: min(360px, 46%); }
+.views { flex: none; display: flex; gap: 2px; margin: 8px 10px; padding: 2px; border-radius: 6px; background: var(--_raised); }
+.views[hidden] { display: none; }
+.views button { flex: 1; font: inherit; min-height: 0; height: 26px; padding: 0 10px; border: 0; border-radius: 4px; background: none; color: var(--_muted); }
+.views button[aria-pressed="true"] { background: var(--_surface); color: var(--_text); box-shadow: 0 1px 2px var(--_shadow); }
+.chat { flex: 1; min-height: 0; }
+.talks .room-view { flex: 1; min-height: 0; overflow: auto; padding: 2px 12px 10px; }
 .panel h2 { margin: 0 0 6px; font-size: 12px; font-weight: 600; color: var(--_muted); }
 .panel ul, .panel ol { margin: 0 0 14px; padding: 0; list-style: none; display: grid; gap: 6px; }
 .panel .who { display: flex; align-items: center; gap: 8px; min-width: 0; }
@@ -46,6 +55,14 @@ const CSS = `
 .want .place { font-weight: 600; }
 .want .page { background: var(--_raised); border-radius: 4px; padding: 0 4px; }
 .want .rest { color: var(--_muted); font-size: 12px; }
+.want .note { width: 100%; box-sizing: border-box; height: 32px; padding: 0 10px; font: inherit; color: inherit; border: 1px solid var(--_muted); border-radius: 6px; background: var(--_surface); }
+.want .note::placeholder { color: var(--_muted); opacity: 1; }
+.want .note:focus-visible { outline: 2px solid var(--_accent); outline-offset: 1px; }
+.countdown { position: relative; height: 3px; background: var(--_line); }
+.countdown div { height: 100%; background: var(--_actor); transform-origin: left; animation: run-out linear forwards; }
+:host(:dir(rtl)) .countdown div { transform-origin: right; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+@keyframes run-out { to { transform: scaleX(0); } }
 .answers { display: flex; flex-wrap: wrap; gap: 8px; justify-content: flex-end; }
 .answers .yes { background: var(--_accent); color: var(--_on-accent); border-color: transparent; }
 
@@ -58,6 +75,8 @@ const CSS = `
 
 @container (max-width: 560px) {
   .panel:not([hidden]) ~ .room { right: 0; }
+  .panel.talks { width: min(360px, 92%); }
+  .panel.talks:not([hidden]) ~ .room { right: 0; }
   .panel { z-index: 1; width: min(232px, 80%); box-shadow: 0 6px 24px var(--_shadow); }
   .bar select { display: none; }
 }
@@ -65,7 +84,8 @@ const CSS = `
 @media (pointer: coarse) {
   :host { min-height: 264px; }
   .bar { height: 48px; }
-  .bar button, .bar select { height: 44px; min-width: 44px; }
+  .want .note { height: 44px; font-size: 16px; }
+  .bar button, .bar select, .views button { height: 44px; min-width: 44px; }
   .bar:not([hidden]) ~ .room { top: 48px; }
   .bar:not([hidden]) ~ .panel { top: 48px; }
 }

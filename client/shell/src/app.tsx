@@ -6,6 +6,7 @@
  */
 import { createEffect, createSignal, lazy, onCleanup, Show, Suspense } from "solid-js";
 import type { ApprovalView } from "../../core/src/index.ts";
+import { below } from "../../dom/src/socket.ts";
 import type { TandemRoom } from "../../element/src/index.ts";
 import { Approvals, asks } from "./approvals.tsx";
 import { Bar } from "./bar.tsx";
@@ -25,7 +26,7 @@ import { StatsPanel } from "./stats-panel.tsx";
 import { onSwipe } from "./swipe.ts";
 import { Timeline } from "./timeline.tsx";
 
-const Panel = lazy(() => import("./panel/panels.tsx"));
+const Panel = lazy(() => import("./panel/chunk.ts"));
 const Palette = lazy(() => import("./palette.tsx"));
 
 /** Beside a picture in a smaller window the panel waits until it is asked for. */
@@ -210,6 +211,15 @@ export function App(props: { room: TandemRoom }) {
       picture(statsShown() ? "Hide the statistics" : "Show the statistics", () =>
         setStatsShown(shown => !shown),
       ),
+      ...(seen.you()?.role === "admin"
+        ? [
+            {
+              name: "Administration: rooms, people, tokens, rules",
+              group: "Server",
+              run: () => location.assign(below(room.src, "admin")),
+            } satisfies Command,
+          ]
+        : []),
       picture("List the keys", () => setPalette("keys"), "?"),
     ];
   });

@@ -39,6 +39,7 @@ export function Bar(props: BarProps) {
       room={props.room}
       mayAct={props.seen.mayAct()}
       live={props.seen.live()}
+      administers={props.seen.you()?.role === "admin"}
       statsShown={props.statsShown}
       onStats={props.onStats}
       timelineShown={props.timelineShown}

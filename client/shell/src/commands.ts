@@ -4,7 +4,7 @@ import { onCleanup } from "solid-js";
 export interface Command {
   name: string;
   /** Under which heading it stands. */
-  group: "Picture" | "Agent" | "Sessions";
+  group: "Picture" | "Agent" | "Sessions" | "Server";
   /** How its keys are written, if it has any. */
   keys?: string;
   /** More words by which it is found. */

@@ -6,6 +6,7 @@ import download from "lucide-static/icons/download.svg?raw";
 import more from "lucide-static/icons/ellipsis.svg?raw";
 import eye from "lucide-static/icons/eye.svg?raw";
 import eyeOff from "lucide-static/icons/eye-off.svg?raw";
+import gauge from "lucide-static/icons/gauge.svg?raw";
 import globe from "lucide-static/icons/globe.svg?raw";
 import hand from "lucide-static/icons/hand.svg?raw";
 import history from "lucide-static/icons/history.svg?raw";
@@ -29,6 +30,7 @@ const ICONS = {
   download,
   eye,
   eyeOff,
+  gauge,
   globe,
   hand,
   history,

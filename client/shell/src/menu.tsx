@@ -3,6 +3,7 @@
  * when something of it is chosen. Arrow keys walk through it.
  */
 import { type Accessor, createSignal, type JSX, onCleanup, Show } from "solid-js";
+import { activeIn } from "./active.ts";
 import { ToolButton } from "./buttons.tsx";
 
 export interface MenuState {
@@ -24,7 +25,7 @@ export function createMenu(closed?: () => void): MenuState {
     closed?.();
   };
   const close = () => {
-    const inside = holder?.contains(document.activeElement);
+    const inside = holder?.contains(activeIn(holder));
     shut();
     if (inside) opener?.focus();
   };
@@ -41,10 +42,10 @@ export function createMenu(closed?: () => void): MenuState {
       return;
     }
     const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-    if (by === 0 || !holder?.contains(document.activeElement)) return;
+    if (by === 0 || !holder?.contains(activeIn(holder))) return;
     event.preventDefault();
     const all = [...holder.querySelectorAll<HTMLElement>(".menu button:not(:disabled)")];
-    const at = all.indexOf(document.activeElement as HTMLElement);
+    const at = all.indexOf(activeIn(holder) as HTMLElement);
     const next = at < 0 && by < 0 ? all.length - 1 : (at + by + all.length) % all.length;
     all[next]?.focus();
   };

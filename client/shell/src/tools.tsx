@@ -1,5 +1,6 @@
 /** The few things to do with the picture; in the bar, or in the menu of a phone. */
 import { createSignal, onCleanup, Show } from "solid-js";
+import { below } from "../../dom/src/socket.ts";
 import type { Fit, TandemRoom } from "../../element/src/index.ts";
 import { ToolButton } from "./buttons.tsx";
 import { Icon } from "./icons.tsx";
@@ -8,6 +9,8 @@ export interface ToolsProps {
   room: TandemRoom;
   mayAct: boolean;
   live: boolean;
+  /** Whether they administer the server too. */
+  administers: boolean;
   statsShown: boolean;
   onStats: () => void;
   timelineShown: boolean;
@@ -98,6 +101,17 @@ export function Tools(props: ToolsProps) {
         <Icon name="stats" />
         <span class="label only-menu">Statistics</span>
       </ToolButton>
+      <Show when={props.administers}>
+        <a
+          class="tool"
+          href={below(props.room.src, "admin").href}
+          aria-label="Administration"
+          title="Administration: rooms, people, tokens, rules"
+        >
+          <Icon name="gauge" />
+          <span class="label only-menu">Administration</span>
+        </a>
+      </Show>
     </fieldset>
   );
 }

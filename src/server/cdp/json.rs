@@ -249,7 +249,7 @@ impl Desk {
     ) -> Result<T, ApiError> {
         self.consent(seat, browser, method, params).await?;
         let permit = seat.floor(Instant::now() + LONGEST_WAIT).await.map_err(|refusal| match refusal {
-            NoFloor::Refused(_) => ApiError::forbidden(refusal.to_string()),
+            NoFloor::Refused(_) | NoFloor::PutOut => ApiError::forbidden(refusal.to_string()),
             NoFloor::Held { .. } | NoFloor::HeldByAgent { .. } => {
                 ApiError::new(StatusCode::CONFLICT, "floor-held", refusal.to_string())
             }

@@ -47,6 +47,7 @@ const WINDOW_AGE: Duration = Duration::from_secs(1);
 enum Closing {
     Restart,
     TokenEnded,
+    PutOut,
     /// The browser has gone, its target was closed, or the client did not read.
     Detached,
     /// What it does cannot be written down.
@@ -60,6 +61,7 @@ impl Closing {
         match self {
             Closing::Restart => Some((1012, "service restart")),
             Closing::TokenEnded => Some((4001, "the token has ended")),
+            Closing::PutOut => Some((4008, "who administers the server put you out")),
             Closing::Detached => Some((1001, "the browser or the target has gone")),
             Closing::NotRecorded => Some((1013, "what you do cannot be recorded; try again later")),
             Closing::TooLarge => Some((1009, "a message is too large")),
@@ -85,6 +87,7 @@ pub(super) async fn run(
         Ok(attached) => attached,
         Err(error) => return close(&mut socket, 1013, &error.to_string()).await,
     };
+    let put_out = seat.put_out();
     tracing::info!(room = %id, %actor, "a CDP client is connected");
     let signals = attached.take_signals();
     let leases = Leases::new(&seat, &browser, attached.acts());
@@ -95,6 +98,7 @@ pub(super) async fn run(
         closing = read(&mut stream, &to_browser) => closing,
         closing = attend(&seat, &browser, signals, &to_browser, leases) => closing,
         _ = context.auth.ended(&caller.credential) => Closing::TokenEnded,
+        () = put_out => Closing::PutOut,
         () = context.shutdown.cancelled() => Closing::Restart,
     };
     // The client's sessions and the seat go before the goodbye, which may take its time.

@@ -21,6 +21,7 @@ export interface Texts {
     lost: string;
     starting: string;
     sleeping: string;
+    stopped: string;
     returning: string;
     failed: string;
     closing: string;
@@ -28,6 +29,7 @@ export interface Texts {
     /** To whom the picture is hidden. */
     private(name: string): string;
     connect: string;
+    wake: string;
     reload: string;
   };
   floor: {
@@ -91,10 +93,15 @@ export interface Texts {
     decline: string;
     done: string;
     cannot: string;
+    note(name: string): string;
+    until(time: string): string;
     more(many: number): string;
   };
   panel: {
     label: string;
+    views: string;
+    talk: string;
+    look: string;
     here: string;
     happens: string;
     quiet: string;

@@ -33,7 +33,8 @@ export interface ComposerHandle {
 export function Composer(props: {
   copilot: Copilot;
   room: TandemRoom;
-  onPicking: (picking: boolean) => void;
+  /** Null where the picture has no place for it. */
+  onPicking: ((picking: boolean) => void) | null;
   ref: (handle: ComposerHandle | null) => void;
 }) {
   const { copilot } = props;
@@ -43,7 +44,7 @@ export function Composer(props: {
   const change = (part: Partial<Draft>, where = place()) => drafts.change(where, part);
   const [note, setNote] = createSignal("");
   const [picking, setPicking] = createSignal(false);
-  createEffect(on(picking, now => props.onPicking(now), { defer: true }));
+  createEffect(on(picking, now => props.onPicking?.(now), { defer: true }));
   let field: HTMLTextAreaElement | undefined;
   let chooser: HTMLInputElement | undefined;
 
@@ -280,13 +281,15 @@ export function Composer(props: {
           <ToolButton label="Add a screenshot of the room" onClick={() => void screenshot()}>
             <Icon name="camera" />
           </ToolButton>
-          <ToolButton
-            label="Pick an element of the page"
-            aria-pressed={picking()}
-            onClick={() => setPicking(on => !on)}
-          >
-            <Icon name="pick" />
-          </ToolButton>
+          <Show when={props.onPicking}>
+            <ToolButton
+              label="Pick an element of the page"
+              aria-pressed={picking()}
+              onClick={() => setPicking(on => !on)}
+            >
+              <Icon name="pick" />
+            </ToolButton>
+          </Show>
           <ToolButton label="Add a file" onClick={() => chooser?.click()}>
             <Icon name="clip" />
           </ToolButton>

@@ -74,7 +74,9 @@ export const memoryOf = (room: string, project: Id): string =>
 export function createCopilot(element: TandemRoom, project: Id, shown: Accessor<boolean>): Copilot {
   const room = element.room;
   const base = roomUrl({ base: element.src, room }, "/sessions");
-  const api = new SessionsApi(base, project === FIRST ? null : project);
+  const api = new SessionsApi(base, project === FIRST ? null : project, () =>
+    element.authorization(),
+  );
   const [state, setState] = createSignal<SessionsState>(NO_SESSIONS);
   const [connection, setConnection] = createSignal<Connection>("off");
   const [can, setCan] = createSignal<Can | null>(null);

@@ -2,8 +2,10 @@
  * What is written and not sent yet, by session: it outlives a reload of the
  * page, in the storage of the tab. It is nobody else's, and ends with the tab.
  */
+
 import { createSignal } from "solid-js";
 import type { Id, Prompt } from "../../../core/src/sessions-model.ts";
+import { storage } from "../remembered.ts";
 import { type Attached, withKey } from "./attach.ts";
 
 export interface Draft {
@@ -38,7 +40,7 @@ function kept<T>(name: string, isOne: (value: unknown) => value is T) {
   return {
     read: (): T | null => {
       try {
-        const value: unknown = JSON.parse(sessionStorage.getItem(key) ?? "null");
+        const value: unknown = JSON.parse(storage("sessionStorage")?.getItem(key) ?? "null");
         return isOne(value) ? value : null;
       } catch {
         return null;
@@ -46,8 +48,8 @@ function kept<T>(name: string, isOne: (value: unknown) => value is T) {
     },
     write: (value: T | null): void => {
       try {
-        if (value === null) sessionStorage.removeItem(key);
-        else sessionStorage.setItem(key, JSON.stringify(value));
+        if (value === null) storage("sessionStorage")?.removeItem(key);
+        else storage("sessionStorage")?.setItem(key, JSON.stringify(value));
       } catch {
         // Not allowed here, or full.
       }

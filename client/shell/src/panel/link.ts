@@ -26,7 +26,7 @@ export class RoomLink {
     this.#room = room;
     this.#project = project;
     this.#events = events;
-    this.#stream = new SessionsLink(stream, events);
+    this.#stream = new SessionsLink(stream, events, () => room.authorization());
   }
 
   start(): void {

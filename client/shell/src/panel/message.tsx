@@ -12,7 +12,7 @@ import { Pictures, ToolCall } from "./tool-call.tsx";
 
 export interface MessageActions {
   onLink: (url: string) => void;
-  onRecord: (seq: number) => void;
+  onRecord: ((seq: number) => void) | null;
   onChild: (session: string) => void;
   /** The subagent's session, as far as it is known. */
   childOf: (call: Extract<Part, { kind: "tool" }>) => Session | undefined;

@@ -15,6 +15,7 @@ import { rootsOf, works } from "../../../core/src/sessions.ts";
 import type { FileChange, Permission, Question } from "../../../core/src/sessions-model.ts";
 import { titleOf } from "../../../core/src/transcript.ts";
 import type { TandemRoom } from "../../../element/src/index.ts";
+import { activeIn } from "../active.ts";
 import { AnswerButton, ToolButton } from "../buttons.tsx";
 import { type Command, offerCommands } from "../commands.ts";
 import type { Seen } from "../follow.ts";
@@ -46,10 +47,10 @@ export interface PanelProps {
   shown: boolean;
   onClose: () => void;
   /** Shows a line of the room's record. */
-  onRecord: (seq: number) => void;
+  onRecord: ((seq: number) => void) | null;
   ref: (handle: PanelHandle | null) => void;
   /** An element of the page is to be picked: on a phone the picture has to come back for it. */
-  onPicking: (picking: boolean) => void;
+  onPicking: ((picking: boolean) => void) | null;
   /** Which session's questions are asked here, so that no card has to. */
   onAsking: (root: string | null) => void;
 }
@@ -69,7 +70,7 @@ export function Panel(props: PanelProps) {
     const form = props.shown ? asks?.querySelector("form, section") : null;
     if (!form) return false;
     const [main] = form.querySelectorAll<HTMLButtonElement>(".answer.main");
-    if (form.contains(document.activeElement)) main?.click();
+    if (form.contains(activeIn(form))) main?.click();
     else form.querySelector<HTMLElement>(".option input, .answer")?.focus();
     return true;
   };
@@ -280,7 +281,7 @@ export function Panel(props: PanelProps) {
   };
   const actions: MessageActions = {
     onLink: openLink,
-    onRecord: seq => props.onRecord(seq),
+    onRecord: props.onRecord,
     onChild: child => void openChild(child),
     childOf: call => (call.child === null ? undefined : copilot.state().sessions.get(call.child)),
     get onFork() {

@@ -7,13 +7,12 @@ import { createEffect, createSignal, For, onCleanup, Show } from "solid-js";
 import type { Project } from "../../../core/src/sessions-model.ts";
 import { ApiError, SessionsApi } from "../../../dom/src/sessions-api.ts";
 import { roomUrl } from "../../../dom/src/socket.ts";
+import { AnswerButton, ToolButton } from "../buttons.tsx";
 import { type Command, offerCommands } from "../commands.ts";
 import { recall, remember } from "../remembered.ts";
 import { FIRST } from "./copilot.ts";
 import { Icon } from "./icon.tsx";
 import { Panel, type PanelHandle, type PanelProps } from "./panel.tsx";
-import "./panel.css";
-import { AnswerButton, ToolButton } from "../buttons.tsx";
 
 export type { PanelHandle };
 
@@ -25,7 +24,7 @@ export interface PanelsProps extends Omit<PanelProps, "project" | "onAsking"> {
 export default function Panels(props: PanelsProps) {
   const room = props.room;
   const base = roomUrl({ base: room.src, room: room.room }, "/sessions");
-  const api = new SessionsApi(base);
+  const api = new SessionsApi(base, null, () => room.authorization());
   const memory = `project.${room.room}`;
   const [projects, setProjects] = createSignal<readonly Project[]>([]);
   const [roots, setRoots] = createSignal<readonly string[]>([]);
@@ -118,7 +117,8 @@ export default function Panels(props: PanelsProps) {
     const next = all[(at + by + all.length) % all.length];
     if (!next) return;
     open(next.id);
-    document.getElementById(`project-${next.id}`)?.focus();
+    const tabs = (event.currentTarget as Element).parentElement;
+    tabs?.querySelector<HTMLElement>(`#project-${CSS.escape(next.id)}`)?.focus();
   };
   return (
     <div class="panels" classList={{ "not-shown": !props.shown }}>

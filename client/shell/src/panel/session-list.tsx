@@ -1,8 +1,10 @@
 /** All sessions, the last used first, with those that their agents started below them. */
+
 import { createEffect, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
 import { childrenOf, rootsOf, waitsIn } from "../../../core/src/sessions.ts";
 import type { Session } from "../../../core/src/sessions-model.ts";
 import { ago, spentWords, titleOf } from "../../../core/src/transcript.ts";
+import { activeIn } from "../active.ts";
 import type { Copilot } from "./copilot.ts";
 import { Icon } from "./icon.tsx";
 
@@ -58,7 +60,7 @@ export function SessionList(props: { copilot: Copilot; onDone: () => void; onNew
     if (by === 0 || !list) return;
     event.preventDefault();
     const rows = [...list.querySelectorAll<HTMLElement>(".session")];
-    const at = rows.indexOf(document.activeElement as HTMLElement) + by;
+    const at = rows.indexOf(activeIn(rows[0]) as HTMLElement) + by;
     if (at < 0) field?.focus();
     else rows[Math.min(at, rows.length - 1)]?.focus();
   };

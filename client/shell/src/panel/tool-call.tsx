@@ -40,7 +40,7 @@ const WORTH_MS = 1000;
 /** Of an output so much is shown at once. */
 const MUCH = 20_000;
 
-export function ToolCall(props: { call: Call; onRecord: (seq: number) => void }) {
+export function ToolCall(props: { call: Call; onRecord: ((seq: number) => void) | null }) {
   const words = () => wordsOfTool(props.call);
   const diff = () => diffOfTool(props.call);
   const path = () => inputOf(props.call).find(([name]) => /path/i.test(name))?.[1] ?? "";
@@ -106,11 +106,13 @@ export function ToolCall(props: { call: Call; onRecord: (seq: number) => void })
           </Show>
           <p class="call-foot">
             <code>{props.call.name}</code>
-            <Show when={props.call.record !== null && props.call.record !== undefined}>
+            <Show
+              when={props.onRecord && props.call.record !== null && props.call.record !== undefined}
+            >
               <button
                 type="button"
                 class="link"
-                onClick={() => props.onRecord(props.call.record ?? 0)}
+                onClick={() => props.onRecord?.(props.call.record ?? 0)}
               >
                 In the timeline
               </button>
