@@ -334,7 +334,7 @@ mod tests {
         let (network, gate) = Network::make().expect("a network");
         let script = format!(
             "exec 2>&1; (echo hello > /dev/tcp/127.0.0.1/{}) && echo gate; (: > /dev/tcp/127.0.0.1/{port}) && echo out; \
-             (: > /dev/tcp/192.0.2.1/80) && echo far; cat /proc/net/route; id -u",
+             (: > /dev/tcp/198.51.100.1/80) && echo far; cat /proc/net/route; id -u",
             network.port()
         );
         let log = dir.path().join("log");
