@@ -8,6 +8,7 @@ use tandem::base::{ActorKind, Role, Size};
 use tandem::browser::{Picked, PickedBox};
 use tandem::copilot::{facilities as more, model, port};
 use tandem::floor::Mode;
+use tandem::policy::egress::EgressLists;
 use tandem::policy::{
     Answer, Answered, ApprovalView, By, Decision, Effect, Explanation, Near, RuleRef, Scope, SessionCall,
 };
@@ -151,6 +152,7 @@ fn generate_admin() -> String {
     declare::<RoomOptions>(&mut out, &config);
     declare::<Profile>(&mut out, &config);
     declare::<Limits>(&mut out, &config);
+    declare::<EgressLists>(&mut out, &config);
     declare::<TokenView>(&mut out, &config);
     declare::<MadeToken>(&mut out, &config);
     declare::<Explanation>(&mut out, &config);

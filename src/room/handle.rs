@@ -15,7 +15,9 @@ use super::port::{Room, RoomError, ViewerKind, ViewerSeat};
 use super::record::Recorder;
 use super::rulebook::Rulebook;
 use super::secrets::Secrets;
-use super::{FloorAsk, HelpAnswer, HelpTask, Person, Reach, Rest, RoomDetails, RoomEvent, RoomSpec, RoomView};
+use super::{
+    FloorAsk, HelpAnswer, HelpTask, Person, Reach, Rest, RoomDetails, RoomEvent, RoomSpec, RoomView,
+};
 use crate::base::{Actor, ActorId, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::{FloorPermit, Refusal};
@@ -311,7 +313,8 @@ impl Room for RoomHandle {
     fn details(&self) -> BoxFuture<'_, Option<RoomDetails>> {
         Box::pin(async move {
             let (since, people) = self.ask(|reply| Command::Details { reply }).await.ok()?;
-            Some(RoomDetails { since, people, spec: RoomSpec::clone(&self.spec) })
+            let spec = RoomSpec { options: self.spec.options.shown(), ..RoomSpec::clone(&self.spec) };
+            Some(RoomDetails { since, people, spec })
         })
     }
 

@@ -44,6 +44,7 @@ pub struct RoomOptions {
         deserialize_with = "read_proxy"
     )]
     #[schema(value_type = Option<String>)]
+    #[ts(type = "string", optional)]
     pub proxy: Option<Upstream>,
     /// Whether the browser's own pages (`chrome:`, `view-source:`, `devtools:`, extensions') are open to
     /// people in this room; agents never open them. Without effect where policies are installed.
@@ -58,6 +59,12 @@ pub struct RoomOptions {
 }
 
 impl RoomOptions {
+    /// The same for people's eyes: without the credentials of its proxy.
+    pub fn shown(&self) -> Self {
+        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.to_string().parse().ok());
+        Self { proxy, ..self.clone() }
+    }
+
     /// Says in one sentence what cannot be.
     pub fn check(&self) -> Result<(), String> {
         self.limits.check()?;

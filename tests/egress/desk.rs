@@ -65,6 +65,7 @@ impl Desk {
         let (events, mut heard) = mpsc::channel(64);
         tokio::spawn(async move { while heard.recv().await.is_some() {} });
         let settings = BrowserSettings {
+            privacy: Default::default(),
             executable: "chromium".into(),
             bubblewrap: "bwrap".into(),
             user: self.user.clone(),

@@ -191,9 +191,19 @@ export type RoomOptions = { profile: Profile,
  */
 sleep_s?: number, limits: Limits, 
 /**
- * The proxy of its browser: `http://host:port`, `https://…`, `socks4://…` or `socks5://…`.
+ * What its browser reaches, beside the server's own lists.
+ */
+egress: EgressLists, 
+/**
+ * A proxy through which all that its browser does goes: `http://host:port`, `https://…` or
+ * `socks5://…`, with `user:password@` before the host. The credentials are never shown again.
  */
 proxy?: string, 
+/**
+ * Whether the browser's own pages (`chrome:`, `view-source:`, `devtools:`, extensions') are open to
+ * people in this room; agents never open them. Without effect where policies are installed.
+ */
+browser_pages: boolean, 
 /**
  * A language tag (BCP 47), such as `de` or `pt-BR`.
  */
@@ -225,6 +235,20 @@ cpu_weight?: number,
  * Processes and threads, from 200.
  */
 processes?: number, };
+
+/**
+ * What people wrote: entries such as `10.0.0.0/8`, `10.0.0.5:8443`, `example.com`, `*.example.com:443`.
+ */
+export type EgressLists = { 
+/**
+ * Addresses that are open though they are not of the open internet, and
+ * names that `*` in `deny` leaves open.
+ */
+allow: string[], 
+/**
+ * What is closed; `*` for everything that `allow` does not name.
+ */
+deny: string[], };
 
 /**
  * A token without its text.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::address::{Kind, faces, kind};
@@ -15,15 +16,17 @@ pub const MOST_ENTRIES: usize = 1000;
 const LONGEST_NAME: usize = 254;
 
 /// What people wrote: entries such as `10.0.0.0/8`, `10.0.0.5:8443`, `example.com`, `*.example.com:443`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EgressLists {
     /// Addresses that are open though they are not of the open internet, and
     /// names that `*` in `deny` leaves open.
     #[schema(value_type = Vec<String>)]
+    #[ts(type = "string[]")]
     pub allow: Vec<Pattern>,
     /// What is closed; `*` for everything that `allow` does not name.
     #[schema(value_type = Vec<String>)]
+    #[ts(type = "string[]")]
     pub deny: Vec<Pattern>,
 }
 
