@@ -42,6 +42,9 @@ pub(super) struct Entry {
     pub group: ToolGroup,
     pub kind: Kind,
     pub run: Run,
+    /// Whether it can be called with these.
+    #[cfg(feature = "bench")]
+    pub reads: fn(JsonObject) -> bool,
 }
 
 pub(super) fn entry<T: Tool>() -> Entry {
@@ -49,7 +52,14 @@ pub(super) fn entry<T: Tool>() -> Entry {
     let looks = T::KIND == Kind::Looks;
     tool.annotations =
         Some(ToolAnnotations::new().read_only(looks).destructive(T::KIND == Kind::Destroys).open_world(true));
-    Entry { tool, group: T::GROUP, kind: T::KIND, run: run::<T> }
+    Entry {
+        tool,
+        group: T::GROUP,
+        kind: T::KIND,
+        run: run::<T>,
+        #[cfg(feature = "bench")]
+        reads: |arguments| args::read::<T>(arguments).is_ok(),
+    }
 }
 
 fn run<T: Tool>(call: &mut Call, arguments: JsonObject) -> BoxFuture<'_, Done> {

@@ -65,6 +65,8 @@ pub use keys::{KeyError, Stroke};
 pub use launch::{Browser, BrowserEvent};
 pub use locator::{Locator, LocatorError};
 pub use look::{Picture, Reading, Scale, Shot};
+#[cfg(feature = "bench")]
+pub use mux::feed;
 pub use mux::{
     ActTally, Acts, Attached, ClientId, Door, GuestOptions, GuestSignal, LONGEST_FROM_CLIENT, Multiplexer,
     MuxError, Rules, ToBrowser,

@@ -25,6 +25,12 @@ mod peer;
 mod tcp;
 mod udp;
 
+/// Reads an offer as a stranger may send it, for whoever tests with odd ones.
+#[cfg(feature = "bench")]
+pub fn reads_offer(sdp: &str) -> bool {
+    offer::Offer::read(sdp, &[Codec::H264, Codec::Vp8]).is_ok()
+}
+
 pub use codec::{Channel, Echo, MAX_CLIPBOARD, MAX_TEXT, Malformed, Message, is_newer};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

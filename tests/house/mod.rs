@@ -108,6 +108,7 @@ impl House {
         assert!(line.starts_with("Tandem is ready"), "{line:?}");
         let app = axum::Router::new()
             .route("/", get(|| async { Html(include_str!("../pages/tools.html")) }))
+            .route("/injection", get(|| async { Html(include_str!("../pages/injection.html")) }))
             .route("/floor", get(|| async { Html(include_str!("../pages/floor.html")) }))
             .route(
                 "/login",

@@ -57,6 +57,28 @@ enum Order {
     Gone(ClientId),
 }
 
+/// Gives a multiplexer with one client of ours and one from outside these
+/// messages, by turns from the clients and from the browser, as whoever tests
+/// with odd ones has them. Says how many outputs came of it.
+#[cfg(feature = "bench")]
+pub fn feed(messages: &[u8], options: GuestOptions) -> usize {
+    let (mut mux, now) = (Mux::default(), Instant::now());
+    let clients = [mux.attach(now, Rules::default(), None), mux.attach(now, Rules::default(), Some(options))];
+    for id in 1..=2 {
+        let session = format!(r#"{{"id":{id},"result":{{"sessionId":"s{id}"}}}}"#);
+        let _ = mux.handle_from_browser(now, session.as_bytes());
+    }
+    for (turn, message) in messages.split(|byte| *byte == 0).enumerate() {
+        match turn % 3 {
+            0 => drop(mux.handle_from_browser(now, message)),
+            turn => mux.handle_from_client(now, clients[turn - 1], Bytes::copy_from_slice(message)),
+        }
+    }
+    mux.handle_timeout(now);
+    clients.into_iter().for_each(|client| mux.handle_gone(client));
+    std::iter::from_fn(|| mux.poll_output()).count()
+}
+
 /// Where clients come in. Cheap to clone.
 #[derive(Clone)]
 pub struct Multiplexer {

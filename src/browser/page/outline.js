@@ -1,6 +1,8 @@
 // The outline: what can be seen on the page, as a tree of roles and names.
 
 const MOST_NODES = 60000;
+// Before text that is on the page, but that no person sees.
+const UNSEEN = '[unseen]';
 const LONGEST_LINE = 2000;
 // What holds so many is worth asking for alone.
 const MANY = 12;
@@ -36,7 +38,7 @@ const outline = ({ start, ref, boxes, urls }) =>
     let whole = true;
     let lastUrl = '';
 
-    const childrenOf = (el, hand) => {
+    const childrenOf = (el, hand, unseen) => {
       const found = [];
       const addText = (text) => {
         if (!text) return;
@@ -47,12 +49,20 @@ const outline = ({ start, ref, boxes, urls }) =>
       addText(pseudo(el, '::before'));
       for (const node of flatChildrenOf(el)) {
         if (nodeType(node) === 3) {
-          if (getComputedStyle(el).visibility === 'visible') addText(node.nodeValue);
+          const style = getComputedStyle(el);
+          if (style.visibility !== 'visible') continue;
+          if (!unseen && !isTooFaint(style)) addText(node.nodeValue);
+          else if (fold(node.nodeValue)) {
+            // Text for agents' eyes only is told as that, and joins no other.
+            found.broken = true;
+            addText(`${UNSEEN} ${node.nodeValue}`);
+            found.broken = true;
+          }
         } else if (nodeType(node) === 1) {
           if (tagOf(node) === 'br') addText(' ');
           const block = blockLike(node);
           if (block) found.broken = true;
-          for (const inner of build(node, hand)) {
+          for (const inner of build(node, hand, unseen)) {
             if (typeof inner === 'string') addText(inner);
             else found.push(inner);
             // Two paragraphs are two texts.
@@ -70,7 +80,7 @@ const outline = ({ start, ref, boxes, urls }) =>
         .filter((child) => child !== '');
 
     // An element as nodes: one, none, or what is inside of it.
-    const build = (el, hand) => {
+    const build = (el, hand, unseen) => {
       const tag = tagOf(el);
       if (silent.has(tag) || attr(el, 'aria-hidden') === 'true') return [];
       if (nodes >= MOST_NODES) {
@@ -93,7 +103,7 @@ const outline = ({ start, ref, boxes, urls }) =>
       const leaf =
         tag === 'select' || tag === 'svg' || mediaTags.has(tag) || role === 'iframe' || role === 'img' ||
         role === 'separator' || (fieldRoles.has(role) && !editable(el) && own !== 'combobox') || tag === 'input' || tag === 'textarea';
-      let children = leaf ? [] : childrenOf(el, hand || pointer);
+      let children = leaf ? [] : childrenOf(el, hand || pointer, unseen || hidesText(style, box));
       // Its control is called so; that need not be said twice.
       if (tag === 'label' && namesControl(el, children)) children = children.filter((child) => typeof child !== 'string');
       if (!seen) return children.filter((child) => typeof child !== 'string');
@@ -225,7 +235,7 @@ const outline = ({ start, ref, boxes, urls }) =>
       return states;
     };
 
-    const top = { el: root, r: 'root', n: '', s: [], c: tidy(clean(build(root, false))) };
+    const top = { el: root, r: 'root', n: '', s: [], c: tidy(clean(build(root, false, false))) };
     finish(top, '');
     const heirs = heirsOf(named);
     for (const { node, key } of named) node.e = giveRef(node.el, node.r, node.n, key, heirs);
@@ -250,6 +260,18 @@ const focused = () => {
   }
   return el;
 };
+// What people cannot see though it is there: put off the page, cut down to
+// nothing, without opacity.
+const hidesText = (style, box) =>
+  style.opacity === '0' ||
+  style.clip === 'rect(0px, 0px, 0px, 0px)' ||
+  style.clip === 'rect(1px, 1px, 1px, 1px)' ||
+  /^inset\((50|100)%/.test(style.clipPath) ||
+  (style.overflow !== 'visible' && (box.width <= 1 || box.height <= 1) && style.display !== 'inline' && style.display !== 'contents') ||
+  ((box.width > 0 || box.height > 0) && (box.right + scrollX <= 0 || box.bottom + scrollY <= 0)) ||
+  Math.abs(Number.parseFloat(style.textIndent)) > 900;
+// Too small or without colour.
+const isTooFaint = (style) => Number.parseFloat(style.fontSize) < 3 || /^rgba\(.*, 0\)$/.test(style.color);
 const blockLike = (el) => {
   const { display } = getComputedStyle(el);
   return display !== 'inline' && display !== 'contents' && !display.startsWith('inline-');
