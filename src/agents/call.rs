@@ -24,6 +24,8 @@ const FLOOR: Duration = Duration::from_secs(30);
 const BROWSER: Duration = Duration::from_secs(10);
 /// How long it may take until the end of a browser that no longer answers is known.
 const LAST_BREATH: Duration = Duration::from_millis(50);
+/// How long what was typed in private may take to be covered.
+const COVERED: Duration = Duration::from_secs(3);
 /// How long an element may take to be there and ready.
 pub(super) const ACT: Duration = Duration::from_secs(5);
 /// How long a page may take to come, a text to appear, a function to return.
@@ -120,6 +122,7 @@ async fn run(
         // What happens after its first call is news to it, whether it asks for news or not.
         call.work.told(&browser);
         let tool = entry.tool.name.as_ref();
+        call.covered().await;
         let tab = call.work.current(&browser).map(|attending| Arc::clone(attending.tab()));
         let private = private::refused(browser.privacy(), tool, tab.as_deref());
         let done = match private.or_else(|| call.outdated(&arguments)) {
@@ -202,6 +205,16 @@ async fn look(tab: &Tab, limit: Duration) -> Result<Snapshot, String> {
 }
 
 impl Call {
+    /// A private moment that is over but for what was typed being covered is waited for.
+    async fn covered(&mut self) {
+        if self.browser.privacy().is_on() {
+            let mut view = self.session.seat.view();
+            let over = view.wait_for(|view| !view.private.as_ref().is_some_and(|moment| moment.ending));
+            let _ = tokio::time::timeout(COVERED, over).await;
+            self.since = self.browser.privacy().now();
+        }
+    }
+
     /// The refusal of refs from before a person had the browser for themselves.
     fn outdated(&mut self, arguments: &JsonObject) -> Option<Fault> {
         let hand_backs = self.session.seat.view().borrow().floor.hand_backs;

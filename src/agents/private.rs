@@ -71,7 +71,7 @@ mod tests {
         let since = privacy.now();
         let seen = || Ok(Answer { page: Some(("a".into(), "b".into())), ..Answer::result("seen") });
         assert!(given(&privacy, "browser_snapshot", since, seen()).is_ok());
-        privacy.begin();
+        privacy.begin(false);
         assert!(refused(&privacy, "browser_snapshot", None).is_some());
         assert!(refused(&privacy, "request_help", None).is_none());
         assert!(given(&privacy, "request_help", since, seen()).is_ok_and(|answer| answer.page.is_none()));

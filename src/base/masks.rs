@@ -68,6 +68,19 @@ impl Masks {
         self.0.any.store(true, Ordering::Release);
     }
 
+    /// The same for a value that is still being typed: what it was before is
+    /// no value of its own when the new one begins with it.
+    pub fn grow(&self, before: Option<&str>, value: &str) {
+        let part = before
+            .map(str::trim)
+            .filter(|before| value.trim().starts_with(before) && value.trim() != *before);
+        if let Some(before) = part {
+            let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+            known.values.retain(|known| known.reveal() != before);
+        }
+        self.add(value);
+    }
+
     pub fn is_empty(&self) -> bool {
         !self.0.any.load(Ordering::Acquire)
     }
@@ -295,6 +308,18 @@ mod tests {
         let mut value = json!({ "n": 4_111_111_111_111_111_u64, "list": [1, true, null] });
         assert!(masks.mask_json(&mut value));
         assert_eq!(value, json!({ "n": MASK, "list": [1, true, null] }));
+    }
+
+    #[test]
+    fn a_value_that_grows_leaves_no_trail() {
+        let masks = Masks::default();
+        let mut before = None;
+        for end in 1..="correct horse".len() {
+            let value = &"correct horse"[..end];
+            masks.grow(before, value);
+            before = Some(value);
+        }
+        assert_eq!(masks.mask("correct, correct horse"), "correct, ••••");
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub struct Privacy(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     on: AtomicBool,
+    by_hand: AtomicBool,
     begun: AtomicU64,
     /// Targets with a page on which somebody's secret stands in a field.
     sealed: RwLock<HashSet<String>>,
@@ -30,6 +31,10 @@ impl Privacy {
 
     pub fn is_on(&self) -> bool {
         self.0.on.load(Ordering::SeqCst)
+    }
+
+    pub fn is_by_hand(&self) -> bool {
+        self.is_on() && self.0.by_hand.load(Ordering::SeqCst)
     }
 
     /// To be kept by what takes time, and asked when its result is to be given.
@@ -55,7 +60,9 @@ impl Privacy {
 
     // Handlers, for the room's driver.
 
-    pub fn begin(&self) {
+    /// `by_hand`: all that is done is private, and not what goes into fields of secrets alone.
+    pub fn begin(&self, by_hand: bool) {
+        self.0.by_hand.store(by_hand, Ordering::SeqCst);
         self.0.begun.fetch_add(1, Ordering::SeqCst);
         self.0.on.store(true, Ordering::SeqCst);
     }
@@ -88,7 +95,7 @@ mod tests {
         let privacy = Privacy::default();
         let before = privacy.now();
         assert!(!privacy.touched(before));
-        privacy.begin();
+        privacy.begin(true);
         assert!(privacy.touched(before) && privacy.touched(privacy.now()));
         privacy.end();
         assert!(privacy.touched(before) && !privacy.touched(privacy.now()));

@@ -20,7 +20,7 @@ use super::client::{CdpClient, CdpError, CdpEvent};
 use super::frames::read;
 use super::mux::{Multiplexer, Rules};
 use super::tabs::Tabs;
-use crate::base::Privacy;
+use crate::base::{Privacy, Redacted};
 
 const SCRIPT: &str = concat!(
     "(() => { if (globalThis.__tandem_guard) return;\n",
@@ -68,6 +68,8 @@ pub struct Guard {
 struct World {
     in_field: bool,
     held: u32,
+    /// What is being typed, as it was told last.
+    typing: Option<Redacted<String>>,
 }
 
 /// A page or a frame with a process of its own.
@@ -84,6 +86,8 @@ struct Told {
     gone: bool,
     focus: Option<bool>,
     held: Option<u32>,
+    /// What stands in the field that is typed in now.
+    typing: Option<String>,
     values: Vec<String>,
 }
 
@@ -430,6 +434,11 @@ impl Watchman {
             let known = self.worlds.entry(world).or_default();
             known.in_field = told.focus.unwrap_or(known.in_field);
             known.held = told.held.unwrap_or(known.held);
+            if let Some(value) = told.typing {
+                let before = known.typing.as_ref().map(|before| before.reveal().as_str());
+                self.privacy.masks().grow(before, &value);
+                known.typing = Some(Redacted::new(value));
+            }
         }
         self.tell(&tab).await;
     }

@@ -73,6 +73,13 @@ pub struct Moment {
     ending: bool,
 }
 
+impl Moment {
+    /// What was typed is being covered.
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+}
+
 /// The private moments of one room. All methods take the time; none reads it.
 #[derive(Debug, Default)]
 pub struct Moments {
@@ -180,6 +187,13 @@ impl Moments {
     pub fn handle_covered(&mut self) {
         if self.current.as_ref().is_some_and(|moment| moment.ending) {
             self.close();
+        }
+    }
+
+    /// Somebody is done with the browser, and says so by handing it back.
+    pub fn handle_done(&mut self, actor: &ActorId) {
+        if self.current.as_ref().is_some_and(|moment| moment.by.id == *actor) {
+            self.end();
         }
     }
 

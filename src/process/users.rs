@@ -4,7 +4,7 @@
 //! its files its own. Without root, or where the range is not to be had, all
 //! rooms share the one user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ pub struct RoomUsers {
     range: Option<UidRange>,
     file: PathBuf,
     given: Mutex<BTreeMap<String, u32>>,
+    /// Rooms whose directories are theirs since this start.
+    handed: Mutex<BTreeSet<String>>,
 }
 
 impl std::str::FromStr for UidRange {
@@ -81,7 +83,7 @@ impl RoomUsers {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(ProcessError::Users { path: file, reason: error.to_string() }),
         };
-        Ok(Self { shared, range, file, given: Mutex::new(given) })
+        Ok(Self { shared, range, file, given: Mutex::new(given), handed: Mutex::default() })
     }
 
     /// The one user for what belongs to no room.
@@ -94,9 +96,9 @@ impl RoomUsers {
         self.range.is_some()
     }
 
-    /// This room's user; from now on `dir`, with what lies in it, is theirs
-    /// where it was another room user's.
-    pub fn of(&self, room: &str, dir: &Path) -> Result<RoomUser, ProcessError> {
+    /// This room's user. Its directories, with what lies in them, are theirs
+    /// from now on, where they were the shared user's or another room's.
+    pub fn of(&self, room: &str, dirs: &[PathBuf]) -> Result<RoomUser, ProcessError> {
         let Some(range) = self.range else { return Ok(self.shared.clone()) };
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let known = given.get(room).copied().filter(|uid| (range.first..=range.last).contains(uid));
@@ -113,9 +115,14 @@ impl RoomUsers {
         };
         drop(given);
         let user = self.shared.numbered(uid);
-        hand_over(dir, &user, |owner| {
-            owner == self.shared.uid() || (range.first..=range.last).contains(&owner)
-        })?;
+        let theirs = |owner| owner == self.shared.uid() || (range.first..=range.last).contains(&owner);
+        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !handed.contains(room) {
+            for dir in dirs {
+                hand_over(dir, &user, theirs)?;
+            }
+            handed.insert(room.to_owned());
+        }
         Ok(user)
     }
 
@@ -132,9 +139,13 @@ impl RoomUsers {
     }
 }
 
-/// Gives what lies below a directory to a user, as far as it belongs to one of
-/// those. Links are given, not followed.
+/// Gives a directory and what lies in it to a user, as far as it belongs to
+/// one of those. Links are given, not followed.
 fn hand_over(dir: &Path, user: &RoomUser, of: impl Fn(u32) -> bool + Copy) -> Result<(), ProcessError> {
+    match std::fs::symlink_metadata(dir) {
+        Ok(about) if about.is_dir() && of(about.uid()) && about.uid() != user.uid() => user.own(dir)?,
+        _ => {}
+    }
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -190,17 +201,17 @@ mod tests {
         shared.own(&old.join("link")).expect("owned");
         let range = Some(UidRange { first: 720_000, last: 720_001 });
         let users = RoomUsers::open(shared.clone(), range, file.clone()).expect("opens");
-        let a = users.of("a", &rooms.join("a")).expect("a user");
-        let b = users.of("b", &rooms.join("b")).expect("a user");
+        let a = users.of("a", &[old.clone(), rooms.join("a/downloads")]).expect("a user");
+        let b = users.of("b", &[]).expect("a user");
         assert_ne!(a.uid(), b.uid());
-        assert!(matches!(users.of("c", &rooms.join("c")), Err(ProcessError::NoUserLeft { .. })));
+        assert!(matches!(users.of("c", &[]), Err(ProcessError::NoUserLeft { .. })));
         for path in [old.clone(), old.join("kept"), old.join("link")] {
             assert_eq!(std::fs::symlink_metadata(path).expect("there").uid(), a.uid());
         }
         assert_eq!(std::fs::metadata("/etc/passwd").expect("there").uid(), 0);
         let again = RoomUsers::open(shared.clone(), range, file.clone()).expect("opens");
-        assert_eq!(again.of("b", &rooms.join("b")).expect("a user").uid(), b.uid());
+        assert_eq!(again.of("b", &[]).expect("a user").uid(), b.uid());
         let together = RoomUsers::open(shared.clone(), None, file).expect("opens");
-        assert_eq!(together.of("b", &rooms.join("b")).expect("a user"), shared);
+        assert_eq!(together.of("b", &[]).expect("a user"), shared);
     }
 }

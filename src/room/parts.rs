@@ -358,7 +358,9 @@ impl Parts {
 
     fn user(&self) -> Result<RoomUser, String> {
         let (settings, id) = (&self.settings, self.id());
-        settings.users.of(id.as_str(), &settings.room_dir(id)).map_err(|error| sentence(&error))
+        // What its agents have beside it stays theirs.
+        let own = ["profile", "downloads"].map(|name| settings.room_dir(id).join(name));
+        settings.users.of(id.as_str(), &own).map_err(|error| sentence(&error))
     }
 }
 

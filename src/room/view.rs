@@ -97,6 +97,8 @@ pub struct PrivateView {
     pub by_field: bool,
     /// The lowest role that sees the picture meanwhile; all below it see none.
     pub from: Role,
+    /// It is over as soon as what was typed is covered.
+    pub ending: bool,
 }
 
 /// What somebody does about the floor.

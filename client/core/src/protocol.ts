@@ -129,7 +129,11 @@ by_field: boolean,
 /**
  * The lowest role that sees the picture meanwhile; all below it see none.
  */
-from: Role, };
+from: Role, 
+/**
+ * It is over as soon as what was typed is covered.
+ */
+ending: boolean, };
 
 /**
  * What somebody does about the floor.

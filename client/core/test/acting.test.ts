@@ -81,7 +81,7 @@ describe("the strip", () => {
 describe("a private moment", () => {
   const moment = (by: Presence): RoomView => ({
     ...roomWith({}),
-    private: { by, by_field: true, from: "controller" },
+    private: { by, by_field: true, from: "controller", ending: false },
   });
 
   it("hides the picture from who is below the role, and from nobody else", () => {

@@ -60,9 +60,10 @@ impl Tool for Start {
         let history = Arc::new(Mutex::new(Holders::default()));
         let holders = Aborted(tokio::spawn(keep(call.session.seat.view(), Arc::clone(&history))));
         let privacy = call.browser.privacy().clone();
-        // What is done in private is nobody's, as far as a recording is concerned.
+        // What is done in a moment by hand is nobody's, as far as a recording is
+        // concerned; of a field of secrets it has a placeholder.
         let by_person = move |at: f64| {
-            !privacy.is_on() && history.lock().unwrap_or_else(PoisonError::into_inner).was_person(at)
+            !privacy.is_by_hand() && history.lock().unwrap_or_else(PoisonError::into_inner).was_person(at)
         };
         let recording = Recording::start(&call.browser, &tab, Arc::new(by_person)).await?;
         call.work.recording = Some(PeopleRecorded { recording, _holders: holders });

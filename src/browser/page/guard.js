@@ -66,6 +66,9 @@ let later = 0;
 const note = (element) => {
   secrets.add(element);
   held.add(element);
+  // At once: the page has not heard of it yet, and may empty the field.
+  if (isDigitBox(element)) tellValues();
+  else tell({ typing: valueOf(element) });
   if (!later) {
     later = setTimeout(() => {
       later = 0;

@@ -81,6 +81,7 @@ impl Driver<'_> {
                 }
                 FloorEvent::TookOver { by } => Fact::TookOver { by: name(&self.present, &by) },
                 FloorEvent::HandedBack { by, note, took, .. } => {
+                    self.moments.handle_done(&by);
                     Fact::HandedBack { by: name(&self.present, &by), note, seconds: took.as_secs() }
                 }
                 FloorEvent::Turn { .. }

@@ -48,9 +48,9 @@ impl Driver<'_> {
             tracing::debug!(room = %self.parts.id(), "private moment");
             self.ledger.private(&event);
             match &event {
-                MomentEvent::Began { by, .. } => {
+                MomentEvent::Began { by, cause } => {
                     // In this order: nobody is told anything of what comes after it.
-                    self.privacy.begin();
+                    self.privacy.begin(*cause == MomentCause::Hand);
                     self.floor.handle_private(Some(by));
                     self.draw_veil();
                     if let Some(browser) = self.parts.browser() {
@@ -90,6 +90,7 @@ impl Driver<'_> {
             by: Presence::of(&moment.by),
             by_field: moment.cause == MomentCause::Field,
             from: self.private_from,
+            ending: moment.is_ending(),
         })
     }
 }
