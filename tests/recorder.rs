@@ -79,7 +79,8 @@ async fn place(agent: &mut Agent<'_>, element: &str) -> Point {
 async fn until_unsealed(agent: &mut Agent<'_>) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while agent.call("browser_evaluate", json!({ "function": "() => 1" })).await.code() == "private" {
-        assert!(std::time::Instant::now() < deadline, "the page stays sealed");
+        let why = agent.call("browser_evaluate", json!({ "function": "() => 1" })).await;
+        assert!(std::time::Instant::now() < deadline, "the page stays sealed: {why}");
         // The page's doings have no event here.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

@@ -23,7 +23,7 @@ let open = false;
 const isField = (element) =>
   element instanceof Element &&
   (/^(input|textarea)$/.test(element.localName) || element.isContentEditable) &&
-  !/^(button|submit|reset|image|checkbox|radio|range|color|file)$/.test(element.type ?? '');
+  !/^(hidden|button|submit|reset|image|checkbox|radio|range|color|file)$/.test(element.type ?? '');
 const valueOf = (element) =>
   String((element.isContentEditable ? element.innerText : element.value) ?? '').slice(0, LONGEST_VALUE);
 const focused = () => {
@@ -195,7 +195,9 @@ globalThis.__tandem_guard = {
   async end() {
     // What was filled in without a key, by the browser itself.
     for (const element of document.querySelectorAll('input')) {
-      if (element.value && isField(element) && isSecret(element)) note(element);
+      const filled = element.type === 'password' || element.matches(':autofill');
+      // What the page itself put there is no person's.
+      if (filled && element.value && element.value !== element.defaultValue && isField(element)) note(element);
     }
     open = false;
     cover();
