@@ -19,6 +19,7 @@ use super::opencode::{OpenCode, Setup};
 use super::port::{Agent, Page, PortError};
 use crate::base::{Actor, RoomId};
 use crate::policy::Answer;
+use crate::policy::Named;
 use crate::room::{House, Room as _, RoomError};
 use crate::store::Store;
 
@@ -30,6 +31,8 @@ const MOST_PROJECTS: usize = 16;
 /// One agent, and what of it waits for people.
 pub(super) struct Member {
     pub(super) agent: Arc<dyn Agent>,
+    /// What people write to it names places.
+    pub(super) named: Named,
     asked: Arc<Asked>,
     /// Ends its process and its clerk.
     stop: CancellationToken,
@@ -87,6 +90,7 @@ impl Copilots {
         let project = self.projects(room).await?.into_iter().find(|project| project.id == id);
         let project = project.ok_or(PortError::Unknown("project"))?;
         let handle = self.house.handle(room).ok_or(PortError::Unknown("room"))?;
+        let named = handle.named().clone();
         let mut members = self.members();
         let open = || {
             let mut setup = self.setup.clone();
@@ -103,7 +107,7 @@ impl Copilots {
             let asked = Arc::new(Asked::default());
             let clerk = Clerk::new(Arc::clone(&agent), handle, id.clone(), Arc::clone(&asked));
             self.tasks.spawn(clerk.run(stop.clone()));
-            Arc::new(Member { agent, asked, stop })
+            Arc::new(Member { agent, named, asked, stop })
         };
         Ok(Arc::clone(members.entry((room.clone(), id.clone())).or_insert_with(open)))
     }

@@ -32,7 +32,7 @@ use crate::base::{Actor, ActorKind, CursorImage, Input, PeerId, Privacy, Role, S
 use crate::browser::{Browser, BrowserEvent, TabInfo};
 use crate::display::DisplayEvent;
 use crate::floor::{Floor, FloorPermit, Holder, Moments, Refusal};
-use crate::policy::AnswerError;
+use crate::policy::{AnswerError, Place};
 use crate::process::Group;
 use crate::rtc::{PeerEvent, Rtc};
 
@@ -135,6 +135,8 @@ impl<'a> Driver<'a> {
             Begin::Asleep => lifecycle.handle_slept(Instant::now()),
             Begin::Stopped => lifecycle.handle_shut(Instant::now()),
         }
+        let start = spec.start_url.as_deref().unwrap_or(&settings.start_url);
+        rulebook.named().add(&Place::of(start));
         let tabs_kept = remembered::place(&settings, &spec.id, &spec.options);
         let sleep = spec.options.sleep_s.map_or(settings.sleep, |s| Duration::from_secs(s.into()));
         // Input of all viewers; when it is full, rtc drops moves and holds the rest back.

@@ -21,7 +21,9 @@ use super::{
 use crate::base::{Actor, ActorId, CursorImage, RoomId, Size};
 use crate::browser::Browser;
 use crate::floor::{FloorPermit, Refusal};
-use crate::policy::{Answer, ApprovalId, Approved, AskError, Fingerprint, NotApproved, Request, Rules};
+use crate::policy::{
+    Answer, ApprovalId, Approved, AskError, Fingerprint, Named, NotApproved, Request, Rules,
+};
 use crate::process::Group;
 
 const PUT_OUT: &str = "who administers this server put you out of the room; \
@@ -210,6 +212,11 @@ pub enum NoApproval {
 }
 
 impl RoomHandle {
+    /// The places that its people have named.
+    pub fn named(&self) -> &Named {
+        self.rulebook.named()
+    }
+
     pub fn id(&self) -> &RoomId {
         &self.id
     }

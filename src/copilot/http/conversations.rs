@@ -182,6 +182,7 @@ pub(super) async fn prompt(
         return Err(wrong("there is neither a text nor a file"));
     }
     check_files(&said.files)?;
+    member.named.add_text(&said.text);
     member.agent.prompt(id(&path, "session")?, said).await?;
     Ok(StatusCode::ACCEPTED)
 }
