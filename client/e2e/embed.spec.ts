@@ -523,17 +523,19 @@ test("the keyboard gets in, stays in and gets out; the page around keeps its scr
     await page.evaluate(() => scrollTo(0, 0));
     const wheels = () => pages.reports.filter(report => report.kind === "wheel").length;
     const before = wheels();
+    const focused = () =>
+      inside.evaluate(
+        () => document.querySelector("tandem-room")?.shadowRoot?.activeElement?.tagName,
+      );
     await page.mouse.click(middle.x, middle.y);
+    // A frame has the focus a moment after the press.
+    await expect.poll(focused).toBe("TEXTAREA");
     await page.mouse.wheel(0, 120);
     await expect.poll(wheels, { message: `${path}: now the room scrolls` }).toBeGreaterThan(before);
     expect(await scrolled()).toBe(0);
 
     // In by Tab, through the bar, and out again.
     await page.locator("#before").focus();
-    const focused = () =>
-      inside.evaluate(
-        () => document.querySelector("tandem-room")?.shadowRoot?.activeElement?.tagName,
-      );
     await expect
       .poll(async () => {
         await page.keyboard.press("Tab");
