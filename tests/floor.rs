@@ -517,7 +517,7 @@ async fn a_takeover_refuses_agents_at_every_door_and_the_hand_back_tells_them_wh
     };
     let (waited, handed_back) = tokio::join!(async { (waiting.await, std::time::Instant::now()) }, working);
     assert!(waited.0.text.contains("is still again"), "{}", waited.0);
-    person.until(|message| message["room"].is_object() && message["room"]["private"].is_null()).await;
+    house.until(|view| view["private"].is_null()).await;
     eye.until("state.sent", true).await;
     let late = waited.1.saturating_duration_since(handed_back);
     assert!(late < Duration::from_secs(2), "told {late:?} after the hand-back");
