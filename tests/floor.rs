@@ -510,7 +510,13 @@ async fn a_takeover_refuses_agents_at_every_door_and_the_hand_back_tells_them_wh
         button(&viewer, password, false).await;
         // A password is private by itself: nobody looks until the hand-back.
         person.until(|message| message["room"]["private"].is_object()).await;
-        type_digits(&viewer, "4711").await;
+        type_digits(&viewer, "471").await;
+        // The echo of the last one says that all were taken before the hand-back.
+        for (stamp, down) in [(7, true), (8, false)] {
+            let key = Input::Key { keysym: u32::from(b'1'), code: 0, down, modifiers: Modifiers::default() };
+            viewer.input(stamp, stamp, key).await.expect("sent");
+        }
+        viewer.echo(Duration::from_secs(30)).await.expect("taken");
         floor(&mut person, json!({ "kind": "hand-back", "note": "logged in, please continue" })).await;
         until_taken(&mut person, Value::Null).await;
         std::time::Instant::now()
