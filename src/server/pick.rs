@@ -50,6 +50,10 @@ pub(super) async fn pick(
     let (size, phase) = {
         let view = room.view();
         let view = view.borrow();
+        // What is pointed at goes to an agent, which sees nothing of it now.
+        if view.private.is_some() {
+            return Err(no_page("somebody is in a private moment; point again when it is over".to_owned()));
+        }
         (view.size, view.phase.clone())
     };
     let within = |at: i32, side: u32| u32::try_from(at).is_ok_and(|at| at < side);
