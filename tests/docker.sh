@@ -62,7 +62,7 @@ end() {
 }
 trap end EXIT
 
-mapfile -t bases < <(grep -hoE '^FROM [a-z]+:[^ ]+' docker/Dockerfile | cut -d' ' -f2; grep -oE '(caddy|coturn/coturn):[^ ]+' docker/compose.yaml)
+mapfile -t bases < <(grep -hoE '^FROM [a-z]+:[^ ]+' docker/Dockerfile | cut -d' ' -f2; sed -nE 's/^ +image: ((caddy|coturn)[^ ]*)$/\1/p' docker/compose.yaml)
 [ -z "$TANDEM_IMAGE" ] || bases=(debian:bookworm-slim caddy:2 coturn/coturn:4.6)
 tests/docker/bases "$work" "${bases[@]}"
 if [ -z "$TANDEM_IMAGE" ]; then
@@ -111,6 +111,16 @@ sandbox=$(inside sh -c '
   done')
 claim "Chromium's sandbox is on: renderers in their own namespaces, filtered" "$sandbox" 'NSpid: +[0-9]+ +[0-9]+ .*Seccomp: 2'
 claim "nowhere is it switched off" "$(grep -c no-sandbox <<<"$sandbox" || true)" '^0$'
+# Its network: nothing is in it but the way to the gate.
+network=$(inside sh -c '
+  for process in /proc/[0-9]*; do
+    case $(tr "\000" " " <$process/cmdline 2>/dev/null) in
+    "sh -c "*) ;;
+    *"--type=utility --utility-sub-type=network"*) readlink $process/ns/net; cat $process/net/route | wc -l ;;
+    esac
+  done; readlink /proc/1/ns/net')
+claim "Chromium has a network of its own, without a route" \
+  "$(sort -u <<<"$network" | grep -c net:) networks, $(sed -n 2p <<<"$network") lines of routes" '^2 networks, 1 lines'
 claim "fonts for the world's scripts are there" "$(inside fc-list : family | sort -u | tr '\n' ' ')" 'Noto Color Emoji.*Noto Sans.*CJK|Noto Sans.*CJK.*Noto Color Emoji'
 
 # --- From outside ----------------------------------------------------------------
@@ -127,6 +137,12 @@ if [ "$(id -u)" = 0 ] && iptables -L DOCKER-USER >/dev/null 2>&1 && ip netns add
   echo "      $told"
   claim "outside, by TLS: the picture over UDP" "$told" "\"way\":\"udp\",\"to\":\"$here:"
   claim "the doctor finds all ways open" "$told" '"socket":"ok.*"udp":"ok.*"tcp":"ok.*"turn":"ok'
+  # What a page in the room could do here: nothing to Tandem, Caddy or the cloud's own addresses.
+  told=$(REACH="http://127.0.0.1:8080/ http://$TANDEM_NET.2:8080/ http://caddy/ http://$here:18443/ http://169.254.169.254/" \
+    RESOLVE="tandem.local $here" ip netns exec $space node tests/visit.mjs "$admin" reach 2>&1 || true)
+  echo "      $told"
+  claim "the room's browser reaches neither Tandem, nor Caddy, nor what is beside them" \
+    "$(grep -o '": *"refused: ' <<<"$told" | grep -c refused) of 5 refused" '^5 of'
   block udp $TANDEM_RTC_PORT
   told=$(visit)
   claim "UDP blocked: over TCP" "$told" '"way":"tcp"'

@@ -1,7 +1,8 @@
 // A person's browser, from outside: opens the doctor's page and then the room
 // itself by the address that the server printed, and prints as one line of JSON
 // what they say and by which way the picture came. Used by net.sh and docker.sh.
-//   node tests/visit.mjs ADDRESS [doctor] [room]
+// With `reach`, an agent goes to each address in REACH: what it is told of each.
+//   node tests/visit.mjs ADDRESS [doctor] [room] [reach]
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
@@ -52,6 +53,27 @@ try {
         ]),
       ),
     }));
+    await page.close();
+  }
+  if (what.includes("reach")) {
+    const page = await context.newPage();
+    await page.goto(new URL("/doctor", room).href);
+    told.reach = await page.evaluate(
+      async ({ token, addresses }) => {
+        const answers = {};
+        for (const url of addresses) {
+          const answer = await fetch("/api/rooms/main/tools/browser_navigate", {
+            method: "POST",
+            headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+            body: JSON.stringify({ url }),
+          });
+          const { isError, content } = await answer.json();
+          answers[url] = `${isError ? "refused" : answer.status}: ${content?.[0]?.text?.slice(0, 200)}`;
+        }
+        return answers;
+      },
+      { token: room.searchParams.get("token"), addresses: process.env.REACH.split(" ") },
+    );
     await page.close();
   }
   if (what.includes("room")) {
