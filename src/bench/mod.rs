@@ -15,6 +15,7 @@ mod pages;
 mod panel;
 mod policy;
 mod psnr;
+mod rooms;
 mod seat;
 mod service;
 mod table;
@@ -78,6 +79,7 @@ enum Part {
     Audit,
     Panel,
     Egress,
+    Rooms,
 }
 
 /// Runs the benchmark; true when every goal was met.
@@ -135,6 +137,9 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     }
     if wanted(Part::Egress) {
         add(egress::page_loads().await.context("egress")?);
+    }
+    if wanted(Part::Rooms) {
+        add(rooms::rest_and_wake(&format!("{pages}/still")).await.context("rooms")?);
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match args.json {

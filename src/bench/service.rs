@@ -107,18 +107,28 @@ impl Service {
 
     /// The body of a page of the API.
     pub async fn get(&self, path: &str) -> anyhow::Result<String> {
+        let (status, body) = self.ask("GET", path, "").await?;
+        ensure!(status == 200, "{path}: {status} {body}");
+        Ok(body)
+    }
+
+    /// Asks the API; the status and the body of what it answers.
+    pub async fn ask(&self, method: &str, path: &str, json: &str) -> anyhow::Result<(u16, String)> {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let mut stream = tokio::net::TcpStream::connect(&self.address).await?;
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
-            self.address, self.token
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+            self.address,
+            self.token,
+            json.len()
         );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
-        ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
-        Ok(body.to_owned())
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
+        Ok((status, body.to_owned()))
     }
 
     /// Ends the server as an operator would and waits for it.
