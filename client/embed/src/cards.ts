@@ -64,16 +64,18 @@ export class Cards {
     if (approval.why) card.append(make("p", "rest", shownText(approval.why)));
     for (const text of approval.texts) card.append(make("p", "page", shownText(text)));
     if (more > 0) card.append(make("p", "rest", words.more(more)));
-    const from = performance.now();
-    const answer = (given: Answer) => () => {
-      if (performance.now() - from > SETTLES_MS) this.#acts.approve(approval.id, given);
-    };
-    const row = make("div", "answers");
-    row.append(button("no", words.no, answer({ answer: "deny" })));
+    const answer = (given: Answer) => () => this.#acts.approve(approval.id, given);
+    const answers = [button("no", words.no, answer({ answer: "deny" }))];
     if (approval.can_be_always) {
-      row.append(button("always", words.always, answer({ answer: "always-for-origin" })));
+      answers.push(button("always", words.always, answer({ answer: "always-for-origin" })));
     }
-    row.append(button("yes", words.yes, answer({ answer: "once" })));
+    answers.push(button("yes", words.yes, answer({ answer: "once" })));
+    for (const one of answers) one.disabled = true;
+    setTimeout(() => {
+      for (const one of answers) one.disabled = false;
+    }, SETTLES_MS);
+    const row = make("div", "answers");
+    row.append(...answers);
     card.append(row);
     return card;
   }

@@ -64,6 +64,7 @@ const CSS = `
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @keyframes run-out { to { transform: scaleX(0); } }
 .answers { display: flex; flex-wrap: wrap; gap: 8px; justify-content: flex-end; }
+.answers :disabled { opacity: .6; cursor: default; }
 .answers .yes { background: var(--_accent); color: var(--_on-accent); border-color: transparent; }
 
 .hint { position: absolute; left: 50%; top: 10px; transform: translateX(-50%); padding: 4px 10px; border-radius: 6px; background: var(--_surface); color: var(--_text); font-size: 12px; box-shadow: 0 2px 10px var(--_shadow); pointer-events: none; visibility: hidden; white-space: nowrap; }
