@@ -9,6 +9,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+#[path = "house/ports.rs"]
+mod ports;
+
+use ports::port;
+
 const NONE: [i32; 0] = [];
 const ADMIN: &str = "tdm_program-test-0123456789abcdef0123456789";
 
@@ -30,17 +35,6 @@ fn directory() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("dir");
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("mode");
     dir
-}
-
-/// A port that is free for UDP and TCP.
-fn port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let port = tcp.local_addr().expect("address").port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 fn serve(data: &Path, http: u16, rtc: u16) -> Command {

@@ -702,7 +702,7 @@ test("options are the same by attribute, address and call; it speaks German", as
       return [getComputedStyle(element).colorScheme, getComputedStyle(main).backgroundColor];
     });
   expect(await look()).toEqual(["dark", "rgb(1, 2, 3)"]);
-  const set = (options: object) =>
+  const set = (options: Record<string, string | null>) =>
     page.evaluate(
       options =>
         (window as unknown as Outer).room.setOptions(options).then(

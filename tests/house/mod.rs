@@ -2,11 +2,11 @@
 //! that come to it: agents by HTTP and MCP, and people.
 
 pub mod asking;
+mod ports;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,21 +25,13 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use ports::port;
+
 pub const ADMIN: &str = "tdm_tools-test-0123456789abcdef0123456789";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Another process' doings have no event here: it is asked so often.
 const AGAIN: Duration = Duration::from_millis(20);
-
-fn port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let port = tcp.local_addr().expect("address").port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
 
 fn tandem() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
@@ -105,7 +97,8 @@ impl House {
         let mut child = command.spawn().expect("starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        assert!(line.starts_with("Tandem is ready"), "{line:?}");
+        let log = || std::fs::read_to_string(dir.path().join("server.log")).unwrap_or_default();
+        assert!(line.starts_with("Tandem is ready"), "{line:?}: {}", log());
         let app = axum::Router::new()
             .route("/", get(|| async { Html(include_str!("../pages/tools.html")) }))
             .route("/injection", get(|| async { Html(include_str!("../pages/injection.html")) }))
