@@ -37,7 +37,10 @@ mkdirSync(served, { recursive: true });
 copyFileSync(join(embed, "embed.html"), join(served, "embed.html"));
 
 if (!process.argv.includes("--no-types")) {
-  execFileSync(join(client, "node_modules/.bin/tsc"), ["-b", "embed"], { cwd: client, stdio: "inherit" });
+  execFileSync(join(client, "node_modules/.bin/tsc"), ["-b", "embed"], {
+    cwd: client,
+    stdio: "inherit",
+  });
   for (const part of ["core", "dom", "element", "embed"]) {
     const from = join(client, "node_modules/.cache/types", part, "src");
     cpSync(from, join(npm, "types", part, "src"), { recursive: true });
