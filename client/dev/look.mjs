@@ -103,7 +103,8 @@ const server = createServer((request, response) => {
     return;
   }
   const asset = join(dist, path);
-  const html = join(dist, path === "/admin" ? "admin.html" : "index.html");
+  const page = ["/admin", "/doctor"].includes(path) ? path.slice(1) : "index";
+  const html = join(dist, `${page}.html`);
   const file = path.startsWith("/assets/") && existsSync(asset) ? asset : html;
   response.writeHead(200, {
     "content-type": TYPES[extname(file)] ?? "application/octet-stream",
@@ -232,7 +233,15 @@ const administers = (section, after = async () => {}, admin = "usual") => ({
   },
 });
 
+/** The doctor's page, where no way gets through. */
+const doctors = language => ({
+  path: `/doctor?lang=${language}`,
+  after: page => page.locator("html[data-done]").waitFor(),
+});
+
 const states = {
+  doctor: doctors("en"),
+  doctorde: doctors("de"),
   admin: administers("rooms"),
   adminde: { ...administers("rooms"), path: "/admin?lang=de#rooms" },
   admindetails: administers("rooms", async page => {

@@ -78,8 +78,6 @@ test("a secret is kept, typed by an agent, replaced and removed, and its value n
 
   const agent = await Agent.connect(tandem);
   await typed(agent, pages, FIRST);
-  // Who came is a reason for the list to be asked anew; what it was used for shows after that.
-  await page.reload();
   await expect(user.getByText("never")).toHaveCount(0);
 
   // A name that is taken is not written over by mistake.

@@ -1,6 +1,7 @@
 /** Small parts that all sections are made of. */
 import {
   createEffect,
+  createMemo,
   createSignal,
   createUniqueId,
   For,
@@ -45,7 +46,7 @@ export function createDoing(): Doing {
 }
 
 /** What the server told at this path, from when it is shown, and anew when `changes` does. */
-export function createAnswer<T>(path: string, changes?: () => unknown) {
+export function createAnswer<T>(path: string, changes?: () => string) {
   const [told, setTold] = createSignal<T | null>(null);
   const [fault, setFault] = createSignal("");
   const load = async () => {
@@ -58,7 +59,7 @@ export function createAnswer<T>(path: string, changes?: () => unknown) {
     }
   };
   onMount(() => void load());
-  if (changes) createEffect(on(changes, () => void load(), { defer: true }));
+  if (changes) createEffect(on(createMemo(changes), () => void load(), { defer: true }));
   return { told, setTold, fault, load };
 }
 

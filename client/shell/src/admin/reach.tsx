@@ -22,7 +22,7 @@ export function ReachEditor(props: { room: string; say: (words: string) => void 
   const doing = createDoing();
   const [allow, setAllow] = createSignal("");
   const [deny, setDeny] = createSignal("");
-  const [wrong, setWrong] = createSignal<"allow" | "deny" | null>(null);
+  let sent: EgressLists = { allow: [], deny: [] };
   const back = () => {
     const kept = view.told();
     setAllow(linesOf(kept?.allow ?? []));
@@ -34,14 +34,14 @@ export function ReachEditor(props: { room: string; say: (words: string) => void 
     const kept = view.told();
     return kept !== null && (allow() !== linesOf(kept.allow) || deny() !== linesOf(kept.deny));
   };
-  const faultAt = (place: "allow" | "deny" | null) => (wrong() === place ? doing.fault() : "");
+  const faultAt = (place: "allow" | "deny" | null) =>
+    refusedList(doing.fault(), sent) === place ? doing.fault() : "";
   const save = async () => {
-    const lists: EgressLists = { allow: entriesOf(allow()), deny: entriesOf(deny()) };
     const done = await doing.run(async () => {
-      view.setTold(await ask<ReachView>("PUT", path(), lists));
+      sent = { allow: entriesOf(allow()), deny: entriesOf(deny()) };
+      view.setTold(await ask<ReachView>("PUT", path(), sent));
     });
     if (done) props.say(t.reach.saved);
-    else setWrong(refusedList(doing.fault(), lists));
   };
   const list = (of: "allow" | "deny", text: () => string, write: (text: string) => void) => (
     <Field label={t.reach[of]} hint={t.reach[`${of}Hint`]} fault={faultAt(of)}>
@@ -71,6 +71,9 @@ export function ReachEditor(props: { room: string; say: (words: string) => void 
               {list("deny", deny, setDeny)}
             </div>
             <ServersOwn lists={told().server} />
+            <Show when={told().held_by === "settings"}>
+              <p class="hint">{t.reach.bySettings}</p>
+            </Show>
             <Fault text={faultAt(null)} />
             <div class="sheet-answers">
               <span class="hint" role="status">

@@ -16,11 +16,17 @@ import { Sheet, written } from "./sheet.tsx";
 import { t } from "./texts/index.ts";
 
 const KINDS: readonly SecretKind[] = ["password", "text", "totp"];
+const LOOKS_EVERY_MS = 10_000;
 const at = (name: string) => `api/secrets/${encodeURIComponent(name)}`;
 
 export function Secrets(props: Tools) {
   const [making, setMaking] = createSignal(false);
-  const list = createAnswer<SecretList>("api/secrets", () => comings(props.overview));
+  // Their use is told by nothing else: now and then they are asked for anew.
+  const turn = () => Math.floor(props.overview.now / LOOKS_EVERY_MS);
+  const list = createAnswer<SecretList>(
+    "api/secrets",
+    () => `${turn()} ${comings(props.overview)}`,
+  );
   const all = createMemo(() => list.told()?.secrets ?? []);
   // What did not change keeps its row, and what is open in it.
   const names = createMemo(() => all().map(secret => secret.name));

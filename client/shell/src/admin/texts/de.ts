@@ -257,6 +257,8 @@ export const de: Texts = {
     denyHint: "Etwa *.ads.example; * schließt alles, was nicht außerdem offen ist",
     serverOpens: liste => `Der Server öffnet für alle Räume: ${liste}.`,
     serverCloses: liste => `Der Server schließt für alle Räume: ${liste}.`,
+    bySettings:
+      "Für diesen Browser ließ sich kein eigenes Netz einrichten: Nur seine Einstellungen halten ihn an diese Listen.",
     saved: "Gespeichert. Es gilt ab jetzt.",
     open: zahl => viele(zahl, "Verbindung ist offen", "Verbindungen sind offen"),
     turnedAway: "Zuletzt abgewiesen",

@@ -258,6 +258,8 @@ export const en: Texts = {
     denyHint: "Such as *.ads.example; * closes all that is not open besides",
     serverOpens: list => `The server opens for all rooms: ${list}.`,
     serverCloses: list => `The server closes for all rooms: ${list}.`,
+    bySettings:
+      "No network of its own could be made for this browser: only its own settings hold it to these lists.",
     saved: "Saved. It counts from now on.",
     open: number => many(number, "connection is open", "connections are open"),
     turnedAway: "Turned away lately",

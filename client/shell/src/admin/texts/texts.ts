@@ -222,6 +222,8 @@ export interface Texts {
     denyHint: string;
     serverOpens(list: string): string;
     serverCloses(list: string): string;
+    /** No network namespace could be made. */
+    bySettings: string;
     saved: string;
     open(many: number): string;
     turnedAway: string;
