@@ -20,9 +20,7 @@ test("the doctor speaks the browser's language, or the one that its address asks
   await expect(way("socket")).toContainText("Öffnet sich und überträgt Nachrichten.");
   for (const id of ["udp", "tcp"]) {
     await expect(way(id)).toHaveAttribute("data-verdict", "ok");
-    await expect(way(id)).toContainText(
-      /direkt zu 127\.0\.0\.1, Port \d+, \d+ ms hin und zurück\./,
-    );
+    await expect(way(id)).toContainText(/direkt zu 127\.0\.0\.1, Port \d+/);
   }
   await expect(way("turn")).toContainText("Es ist kein TURN-Server eingerichtet");
   await expect(way("address")).toContainText("kommst von 127.0.0.1.");

@@ -7,7 +7,7 @@ import { createMemo, createSignal, For, onCleanup, Show } from "solid-js";
 import type { SecretKind, SecretList, SecretView } from "../../../core/src/admin-model.ts";
 import { entriesOf } from "../../../core/src/entries.ts";
 import { AnswerButton } from "../buttons.tsx";
-import { ask } from "./api.ts";
+import { ask, words } from "./api.ts";
 import type { Tools } from "./app.tsx";
 import { moment } from "./format.ts";
 import { Below, Entry, List, Section } from "./list.tsx";
@@ -46,7 +46,7 @@ export function Secrets(props: Tools) {
       <Show when={list.told()?.trouble}>
         {trouble => (
           <p class="banner" role="alert">
-            <b>{t.secrets.trouble}</b> {trouble()}
+            <b>{t.secrets.trouble}</b> {words(trouble())}
           </p>
         )}
       </Show>

@@ -254,7 +254,7 @@ export const de: Texts = {
     allow: "Außerdem offen",
     allowHint: "Etwa 10.0.0.0/8 oder wiki.example.com:8443",
     deny: "Geschlossen",
-    denyHint: "Etwa *.ads.example; * schließt alles, was nicht außerdem offen ist",
+    denyHint: "Etwa *.ads.example; mit * ist nur offen, was in der anderen Liste steht",
     serverOpens: liste => `Der Server öffnet für alle Räume: ${liste}.`,
     serverCloses: liste => `Der Server schließt für alle Räume: ${liste}.`,
     bySettings:

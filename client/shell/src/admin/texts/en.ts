@@ -252,10 +252,10 @@ export const en: Texts = {
     title: "Network reach",
     of: room => `Network reach of ${room}`,
     hint: "The browser reaches the open internet alone. One entry a line: an address, a range or a name, with :port or without. Changes count at once, and open connections that they close end.",
-    allow: "Open besides",
+    allow: "Also open",
     allowHint: "Such as 10.0.0.0/8 or wiki.example.com:8443",
     deny: "Closed",
-    denyHint: "Such as *.ads.example; * closes all that is not open besides",
+    denyHint: "Such as *.ads.example; with * nothing but the other list is open",
     serverOpens: list => `The server opens for all rooms: ${list}.`,
     serverCloses: list => `The server closes for all rooms: ${list}.`,
     bySettings:
