@@ -83,7 +83,7 @@ const CSS = `
   .panel.talks:not([hidden]) ~ .room { right: 0; }
   .panel { z-index: 1; width: min(232px, 80%); box-shadow: 0 6px 24px var(--_shadow); }
   .bar select { display: none; }
-  .bar .alone { padding: 0 6px; }
+  .bar .alone { justify-content: center; gap: 0; padding: 0 6px; }
   .bar .alone span { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 }
 @container (max-width: 360px) { .faces { display: none; } }
