@@ -250,7 +250,7 @@ export const de: Texts = {
   reach: {
     title: "Reichweite im Netz",
     of: raum => `Reichweite von ${raum} im Netz`,
-    hint: "Der Browser erreicht nur das offene Internet. Je Zeile ein Eintrag: eine Adresse, ein Bereich oder ein Name, mit :Port oder ohne. Änderungen gelten sofort; offene Verbindungen, die sie schließen, enden.",
+    hint: "Der Browser erreicht nur das offene Internet. Je Zeile ein Eintrag: eine Adresse, ein Bereich oder ein Name, mit :Port oder ohne. Änderungen gelten sofort, auch für offene Verbindungen.",
     allow: "Außerdem offen",
     allowHint: "Etwa 10.0.0.0/8 oder wiki.example.com:8443",
     deny: "Geschlossen",

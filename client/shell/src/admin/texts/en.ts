@@ -251,7 +251,7 @@ export const en: Texts = {
   reach: {
     title: "Network reach",
     of: room => `Network reach of ${room}`,
-    hint: "The browser reaches the open internet alone. One entry a line: an address, a range or a name, with :port or without. Changes count at once, and open connections that they close end.",
+    hint: "The browser reaches the open internet alone. One entry a line: an address, a range or a name, with :port or without. Changes count at once, also for connections that are open.",
     allow: "Also open",
     allowHint: "Such as 10.0.0.0/8 or wiki.example.com:8443",
     deny: "Closed",
