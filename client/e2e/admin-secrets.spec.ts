@@ -129,7 +129,7 @@ test("a key that is gone is told on top, and what needs it says so", async ({
   await rm(join(tandem.dataDir, "secrets.key"));
   await open(page, tandem, "secrets");
   await expect(page.getByText("No secret can be used now.")).toBeVisible();
-  await expect(page.getByRole("alert")).toContainText("the secrets' key is gone");
+  await expect(page.getByRole("alert")).toContainText("The secrets' key is gone");
   expect(await faults(page)).toEqual([]);
   await page.getByRole("button", { name: "Replace: shop" }).click();
   await page.getByLabel("Value").fill(SECOND);
