@@ -7,19 +7,21 @@ use std::path::Path;
 use tandem::base::{ActorKind, Role, Size};
 use tandem::browser::{Picked, PickedBox};
 use tandem::copilot::{facilities as more, model, port};
+use tandem::egress::Turned;
 use tandem::floor::Mode;
 use tandem::policy::egress::EgressLists;
 use tandem::policy::{
-    Answer, Answered, ApprovalView, By, Decision, Effect, Explanation, Near, RuleRef, Scope, SessionCall,
+    Answer, Answered, ApprovalView, By, Decision, Effect, Explanation, Near, RuleRef, Scope, SecretKind,
+    SessionCall,
 };
 use tandem::process::Limits;
 use tandem::room::{
     FloorAsk, FloorView, HelpAnswer, HelpRequest, HelpTask, Line, Mark, MarkShape, PageView, Person, Phase,
-    Presence, PrivateView, Profile, RoomEvent, RoomOptions, RoomSpec, RoomView, Settled,
+    Presence, PrivateView, Profile, ReachView, RoomEvent, RoomOptions, RoomSpec, RoomView, Settled,
 };
 use tandem::server::admin::model as admin;
 use tandem::server::wire::{ClientMessage, IceServer, PROTOCOL, ServerMessage, TokenText, WireError};
-use tandem::server::{Check, MadeToken, TokenView};
+use tandem::server::{Check, MadeToken, SecretList, SecretView, TokenView};
 use ts_rs::{Config, TS};
 
 const HEADER: &str = "\
@@ -131,7 +133,8 @@ fn generate_sessions() -> String {
 
 const ADMIN_HEADER: &str = "\
 // What the page of whoever administers the server is told. Generated from src/server/admin/model.rs,
-// src/room/{rest,presence,port}.rs, src/server/tokens.rs and src/policy/rules.rs; do not edit. To write it anew:
+// src/room/{rest,presence,port,reach}.rs, src/server/{tokens,secrets}.rs and src/policy/{rules,secret}.rs;
+// do not edit. To write it anew:
 //   TANDEM_BLESS=1 cargo test --test wire
 ";
 
@@ -153,6 +156,11 @@ fn generate_admin() -> String {
     declare::<Profile>(&mut out, &config);
     declare::<Limits>(&mut out, &config);
     declare::<EgressLists>(&mut out, &config);
+    declare::<ReachView>(&mut out, &config);
+    declare::<Turned>(&mut out, &config);
+    declare::<SecretList>(&mut out, &config);
+    declare::<SecretView>(&mut out, &config);
+    declare::<SecretKind>(&mut out, &config);
     declare::<TokenView>(&mut out, &config);
     declare::<MadeToken>(&mut out, &config);
     declare::<Explanation>(&mut out, &config);

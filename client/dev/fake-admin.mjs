@@ -153,6 +153,58 @@ const tokens = () => [
   token("aa00bb11cc22", "Old guest", "controller", { revoked_at: 1_700_000_000 }),
 ];
 
+const secret = (name, kind, origins, more = {}) => ({
+  name,
+  kind,
+  origins,
+  room: null,
+  made_at: Math.floor(Date.now() / 1000) - 90_000,
+  made_by: "Admin",
+  used_at: null,
+  ...more,
+});
+const secrets = () => ({
+  secrets: [
+    secret("bank-otp", "totp", ["https://bank.example"], { room: "main" }),
+    secret("shop-password", "password", ["https://shop.example", "https://*.shop.example"], {
+      used_at: Math.floor(Date.now() / 1000) - 600,
+    }),
+    secret("shop-user", "text", ["https://shop.example"], { room: "last-years-audit" }),
+  ],
+  trouble:
+    scene === "nokey"
+      ? "the secrets' key is gone: there is no /var/lib/tandem/secrets.key, but secrets are kept that need it. Restore it, or name it by --secrets-key-file; else remove the secrets and set them anew"
+      : null,
+});
+const reach = () => ({
+  allow: ["10.20.0.0/16", "wiki.house.example:8443"],
+  deny: ["*.ads.example"],
+  server: { allow: ["192.168.7.4:9000"], deny: [] },
+  proxy: null,
+  held_by: "namespace",
+  open: 14,
+  turned_away: [
+    {
+      at_ms: Date.now() - 4 * MINUTE,
+      host: "192.168.7.9",
+      port: 80,
+      kind: "closed",
+      reason:
+        "the room's gate refused 192.168.7.9:80: it is a private address; allow it with --egress-allow 192.168.7.9 or for this room alone",
+      times: 3,
+    },
+    {
+      at_ms: Date.now() - 30 * MINUTE,
+      host: "pixel.ads.example",
+      port: 443,
+      kind: "denied",
+      reason:
+        "the room's gate refused pixel.ads.example:443: '*.ads.example' is in a deny list of this room or server",
+      times: 1,
+    },
+  ],
+});
+
 const RULES = `{
   "rules": [
     {
@@ -194,6 +246,20 @@ export function answerAdmin(request, response) {
     else if (scene === "lost") response.destroy();
     else json(overview());
   } else if (pathname === "/api/tokens") json(tokens());
+  else if (pathname === "/api/secrets") json(secrets());
+  else if (pathname.startsWith("/api/secrets/"))
+    refuse(
+      400,
+      "bad-request",
+      'the body is not right: "shop.example" is no origin for a secret: it has no scheme at line 1 column 61',
+    );
+  else if (pathname.endsWith("/egress") && request.method === "PUT")
+    refuse(
+      400,
+      "bad-request",
+      "the body is not right: '10.0.0.0/99' is no address, range or name: the range is longer than the address; write 10.0.0.0/8, 10.0.0.5:8443, [fd00::1]:443, example.com, *.example.com or example.com:8443 at line 1 column 52",
+    );
+  else if (pathname.endsWith("/egress")) json(reach());
   else if (pathname.endsWith("/tokens") && request.method === "POST") {
     const text = "tdm_Zk3x9Qe1Vb7mW2cR8tYpL5nHs4JdFgA6uXoKi0BvTqE";
     const url = `https://tandem.example.org/rooms/main?token=${text}`;
@@ -220,6 +286,18 @@ export function answerAdmin(request, response) {
   } else if (pathname.endsWith("/rules")) response.writeHead(200).end(RULES);
   else if (pathname.endsWith("/audit/verify")) json({ ok: true, lines: 1284 });
   else if (pathname.endsWith("/put-out")) json({ revoked: 1 });
+  else if (pathname === "/api/doctor")
+    json({
+      version: "0.1.0",
+      your_address: "203.0.113.9",
+      unknown_proxy: false,
+      secure: true,
+      rtc_port: 8081,
+      public_addresses: ["198.51.100.7"],
+      ice_servers: [],
+      checks: overview().checks,
+    });
+  else if (pathname === "/api/rooms" && request.method === "GET") json([{ id: "main" }]);
   else if (pathname === "/api/rooms" && request.method === "POST")
     refuse(409, "exists", "a room of this name exists already");
   else return false;

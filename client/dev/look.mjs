@@ -103,7 +103,8 @@ const server = createServer((request, response) => {
     return;
   }
   const asset = join(dist, path);
-  const html = join(dist, path === "/admin" ? "admin.html" : "index.html");
+  const page = ["/admin", "/doctor"].includes(path) ? path.slice(1) : "index";
+  const html = join(dist, `${page}.html`);
   const file = path.startsWith("/assets/") && existsSync(asset) ? asset : html;
   response.writeHead(200, {
     "content-type": TYPES[extname(file)] ?? "application/octet-stream",
@@ -232,7 +233,15 @@ const administers = (section, after = async () => {}, admin = "usual") => ({
   },
 });
 
+/** The doctor's page, where no way gets through. */
+const doctors = language => ({
+  path: `/doctor?lang=${language}`,
+  after: page => page.locator("html[data-done]").waitFor(),
+});
+
 const states = {
+  doctor: doctors("en"),
+  doctorde: doctors("de"),
   admin: administers("rooms"),
   adminde: { ...administers("rooms"), path: "/admin?lang=de#rooms" },
   admindetails: administers("rooms", async page => {
@@ -270,6 +279,36 @@ const states = {
   }),
   adminrevoke: administers("tokens", async page => {
     await page.getByRole("button", { name: "Revoke: Jun" }).click();
+  }),
+  adminsecrets: administers("secrets", page => page.getByText("secret:bank-otp").waitFor()),
+  adminsecretsde: {
+    ...administers("secrets", page => page.getByText("secret:bank-otp").waitFor()),
+    path: "/admin?lang=de#secrets",
+  },
+  adminnokey: administers("secrets", page => page.getByText("key is gone").waitFor(), "nokey"),
+  adminkeep: administers("secrets", async page => {
+    await page.getByRole("button", { name: "New secret" }).click();
+    await page.getByLabel("Name").fill("mail-password");
+    await page.getByLabel("Value").fill("correct horse");
+    await page.getByLabel("May be typed at").fill("shop.example");
+    await page.getByRole("button", { name: "Keep the secret" }).click();
+    await page.getByText("is no origin").waitFor();
+  }),
+  adminreplace: administers("secrets", async page => {
+    await page.getByRole("button", { name: "Replace: shop-password" }).click();
+  }),
+  adminforget: administers("secrets", async page => {
+    await page.getByRole("button", { name: "Remove: shop-password" }).click();
+  }),
+  adminreach: administers("rooms", async page => {
+    await page.getByRole("button", { name: "main", exact: true }).click();
+    await page.getByText("Turned away lately").waitFor();
+  }),
+  adminreachbroken: administers("rooms", async page => {
+    await page.getByRole("button", { name: "main", exact: true }).click();
+    await page.getByLabel("Closed").fill("10.0.0.0/99");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("is no address").waitFor();
   }),
   adminrules: administers("rules", async page => {
     await page.waitForFunction(() => /no-banks/.test(document.querySelector("textarea").value));

@@ -1,7 +1,7 @@
 /** The page of whoever administers the server: what is done in it is done, as the API tells. */
 
-import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
+import { faults, open } from "./support/admin.ts";
 import { Agent } from "./support/agent.ts";
 import { expect, test } from "./support/fixture.ts";
 import { ADMIN_TOKEN, type Tandem } from "./support/server.ts";
@@ -17,13 +17,7 @@ const rooms = async (tandem: Tandem): Promise<Room[]> =>
   (await tandem.api("GET", "/api/rooms")).json() as Promise<Room[]>;
 const phase = async (tandem: Tandem, id: string) =>
   (await rooms(tandem)).find(room => room.id === id)?.phase.state ?? "gone";
-const open = (page: Page, tandem: Tandem, section = "rooms", token = ADMIN_TOKEN) =>
-  page.goto(`${tandem.origin}/admin?token=${token}&lang=en#${section}`);
 const row = (page: Page, id: string) => page.locator(`[data-room="${id}"]`);
-const faults = async (page: Page) => {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.map(found => `${found.id}: ${found.nodes.map(node => node.html).join(" | ")}`);
-};
 
 test("a room is made, put to sleep, woken, stopped, started and deleted, as the API tells", async ({
   page,

@@ -9,6 +9,7 @@ import { AxeBuilder } from "@axe-core/playwright";
 import type { Frame, Page } from "@playwright/test";
 import type { TandemFrame } from "../embed/src/frame.ts";
 import { dashboard } from "../examples/server.mjs";
+import { look } from "./support/admin.ts";
 import { Agent } from "./support/agent.ts";
 import { expect, test as withTandem } from "./support/fixture.ts";
 import { ADMIN_TOKEN, type Tandem } from "./support/server.ts";
@@ -753,6 +754,56 @@ test("what an agent wants is a card in the person's language, and an event", asy
   expect(said).toContain('"status":"joined"');
 });
 
+test("a person in a frame is alone with the page by one press, and the page around hears of it", async ({
+  page,
+  browser,
+  dash,
+  tandem,
+}) => {
+  await page.goto(dash.page("iframe"));
+  const frame = await frameOf(page, tandem);
+  await expectColour(asPage(frame), RED);
+  const vic = await (await browser.newContext()).newPage();
+  await vic.goto(tandem.page(await tandem.token("viewer", "Vic")));
+  await expectColour(vic, RED);
+  await page.evaluate(() => {
+    const said: unknown[] = [];
+    Object.assign(window, { said });
+    (window as unknown as Outer).room.on("floor", detail => {
+      const name = detail.private?.name ?? null;
+      if (name !== (said.at(-1) ?? null)) said.push(name);
+    });
+  });
+  const said = () => page.evaluate(() => (window as unknown as Outer).said);
+
+  const inner = room(asPage(frame));
+  const button = inner.getByRole("button", { name: "Private" });
+  await expect(button).toHaveAttribute("aria-pressed", "false");
+  await look(page, "embed-private-off");
+  await button.click();
+  await expect(button).toHaveAttribute("aria-pressed", "true");
+  await expect(inner.getByText("You are in private")).toBeVisible();
+  await expect(vic.getByText("Ada is typing something private")).toBeVisible();
+  await expectColour(asPage(frame), RED);
+  await expect.poll(said).toEqual(["Ada"]);
+  const { violations } = await new AxeBuilder({ page }).include("#frame").analyze();
+  const ours = violations.filter(found => found.nodes.some(node => node.target.length > 1));
+  expect(ours.map(found => `${found.id}: ${found.nodes[0]?.html}`)).toEqual([]);
+  await look(page, "embed-private-on");
+  await button.press("Enter");
+  await expectColour(vic, RED);
+  await expect(button).toHaveAttribute("aria-pressed", "false");
+  await expect.poll(said).toEqual(["Ada", null]);
+
+  // The same from the page around it.
+  const set = (on: boolean) =>
+    page.evaluate(on => (window as unknown as Outer).room.setPrivate(on), on);
+  expect(await set(true)).toBeNull();
+  await expect(vic.getByText("Ada is typing something private")).toBeVisible();
+  expect(await set(false)).toBeNull();
+  await expectColour(vic, RED);
+});
+
 test("somebody who only watches may not act, whatever the page asks", async ({
   page,
   dash,
@@ -772,11 +823,13 @@ test("somebody who only watches may not act, whatever the page asks", async ({
     return [
       await of(room.takeover()),
       await of(room.setMode("turns")),
+      await of(room.setPrivate(true)),
       await of(room.screenshot()),
     ];
   });
-  expect(refused.slice(0, 2)).not.toContain("done");
-  expect(refused[2]).toBe("done");
+  expect(refused.slice(0, 3)).not.toContain("done");
+  expect(refused[3]).toBe("done");
+  await expect(room(asPage(frame)).getByRole("button", { name: "Private" })).toHaveCount(0);
 });
 
 test("a question for a yes is answered by the page around it, or on its card", async ({

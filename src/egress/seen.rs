@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 /// So many different ones are remembered; the oldest goes.
@@ -15,7 +16,7 @@ const SAME: Duration = Duration::from_secs(60);
 const TOLD: usize = 30;
 
 /// A connection that was not made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS, ToSchema)]
 pub struct Turned {
     /// When it was last tried, in milliseconds since 1970.
     pub at_ms: u64,

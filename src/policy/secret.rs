@@ -11,6 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 pub use origin::{SecretOrigin, SecretOriginError};
@@ -35,7 +36,7 @@ pub struct SecretName(String);
 pub struct SecretNameError;
 
 /// What a secret is, and with it where it fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretKind {
     /// A user's name or the like, for fields of one line.

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
 use serde_json::json;
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::RoomOptions;
@@ -40,7 +41,7 @@ pub struct Reach {
 }
 
 /// What a room's browser reaches, for people.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, TS, ToSchema)]
 pub struct ReachView {
     /// The room's own lists.
     #[serde(flatten)]

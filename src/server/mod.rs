@@ -53,5 +53,6 @@ pub use origin::{Origin, OriginError};
 pub use proxies::{NetError, Proxies};
 pub use ready::Check;
 pub use routes::router;
+pub use secrets::{SecretList, SecretView};
 pub use tokens::{MadeToken, TokenView, new_token};
 pub use turn::{Turn, TurnError};

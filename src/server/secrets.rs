@@ -7,6 +7,7 @@ use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::api::{Body, no_room};
@@ -20,25 +21,29 @@ use crate::room::RecordKind;
 use crate::store::{SecretError, StoredSecret, UnixSeconds};
 
 /// A secret without its value.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SecretView {
+#[derive(Debug, Serialize, ToSchema, TS)]
+pub struct SecretView {
     /// What agents write behind `secret:`.
     #[schema(value_type = String)]
+    #[ts(type = "string")]
     name: SecretName,
     kind: SecretKind,
     /// Where it may be typed, such as `https://shop.example` or `https://*.shop.example`.
     #[schema(value_type = Vec<String>)]
+    #[ts(type = "string[]")]
     origins: Vec<SecretOrigin>,
     /// Only in this room, or in all.
     room: Option<String>,
+    #[ts(type = "number")]
     made_at: UnixSeconds,
     made_by: String,
+    #[ts(type = "number | null")]
     used_at: Option<UnixSeconds>,
 }
 
 /// All secrets, and what keeps them from being used.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SecretList {
+#[derive(Debug, Serialize, ToSchema, TS)]
+pub struct SecretList {
     secrets: Vec<SecretView>,
     /// Why none of them can be used now, such as a missing key.
     trouble: Option<String>,

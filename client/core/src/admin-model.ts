@@ -1,5 +1,6 @@
 // What the page of whoever administers the server is told. Generated from src/server/admin/model.rs,
-// src/room/{rest,presence,port}.rs, src/server/tokens.rs and src/policy/rules.rs; do not edit. To write it anew:
+// src/room/{rest,presence,port,reach}.rs, src/server/{tokens,secrets}.rs and src/policy/{rules,secret}.rs;
+// do not edit. To write it anew:
 //   TANDEM_BLESS=1 cargo test --test wire
 
 import type { ActorKind, Mode, PageView, Phase, Role, RuleRef, Size } from "./protocol.ts";
@@ -249,6 +250,86 @@ allow: string[],
  * What is closed; `*` for everything that `allow` does not name.
  */
 deny: string[], };
+
+/**
+ * What a room's browser reaches, for people.
+ */
+export type ReachView = { 
+/**
+ * The lists of all rooms of this server, by `--egress-allow` and `--egress-deny`.
+ */
+server: EgressLists, 
+/**
+ * The proxy behind the gate, without its credentials.
+ */
+proxy: string | null, 
+/**
+ * What holds the browser to the gate: `namespace`, a network in which there is nothing else, or
+ * `settings`, its own settings alone.
+ */
+held_by: string, 
+/**
+ * Connections that are open now.
+ */
+open: number, 
+/**
+ * What was refused or not reached, the latest first.
+ */
+turned_away: Array<Turned>, 
+/**
+ * Addresses that are open though they are not of the open internet, and
+ * names that `*` in `deny` leaves open.
+ */
+allow: string[], 
+/**
+ * What is closed; `*` for everything that `allow` does not name.
+ */
+deny: string[], };
+
+/**
+ * A connection that was not made.
+ */
+export type Turned = { 
+/**
+ * When it was last tried, in milliseconds since 1970.
+ */
+at_ms: number, host: string, port: number, 
+/**
+ * `closed` (an address that is not of the open internet), `denied` (by a
+ * list), `own` (the service's), `busy` (too many tunnels) or `failed`.
+ */
+kind: string, reason: string, times: number, };
+
+/**
+ * All secrets, and what keeps them from being used.
+ */
+export type SecretList = { secrets: Array<SecretView>, 
+/**
+ * Why none of them can be used now, such as a missing key.
+ */
+trouble: string | null, };
+
+/**
+ * A secret without its value.
+ */
+export type SecretView = { 
+/**
+ * What agents write behind `secret:`.
+ */
+name: string, kind: SecretKind, 
+/**
+ * Where it may be typed, such as `https://shop.example` or `https://*.shop.example`.
+ */
+origins: string[], 
+/**
+ * Only in this room, or in all.
+ */
+room: string | null, made_at: number, made_by: string, used_at: number | null, };
+
+/**
+ * What a secret is, and with it where it fits.
+ */
+export type SecretKind = "text" | "password" | "totp";
 
 /**
  * A token without its text.

@@ -1,7 +1,8 @@
 /**
  * What the doctor's page makes of its tries: which candidates of an answer to
- * leave, and what to tell. It connects nothing.
+ * leave, and what to tell. It connects nothing; its words are in `doctor-texts`.
  */
+import { type DoctorTexts, en } from "./doctor-texts/index.ts";
 
 /** One address that the server offers. */
 export interface Offered {
@@ -71,77 +72,40 @@ export function isPrivate(address: string): boolean {
   );
 }
 
-export function wayWords(way: Exclude<Way, "any">, found: Found): Told {
+export function wayWords(way: Exclude<Way, "any">, found: Found, t: DoctorTexts = en): Told {
   if (found.refused) return { verdict: "fail", text: found.refused };
   const { pair } = found;
-  if (pair && found.picture) return { verdict: "ok", text: `${pairWords(pair)}${time(pair)}.` };
   if (pair) {
-    return {
-      verdict: "fail",
-      text: `${pairWords(pair)}, but no picture came through it. Packets of full size may be dropped on the way (a VPN with a small MTU).`,
-    };
+    const words = pairWords(pair, t);
+    if (!found.picture) return { verdict: "fail", text: `${words}, ${t.noPicture}` };
+    const time = pair.rtt === null ? "" : t.thereAndBack(Math.max(1, Math.round(pair.rtt)));
+    return { verdict: "ok", text: `${[words, time].filter(Boolean).join(", ")}.` };
   }
-  const tried = found.offered.map(one => `${one.address} port ${one.port}`);
-  if (way === "turn") {
-    return {
-      verdict: "fail",
-      text: "No connection through the TURN server. Is its port open (3478 by UDP and TCP), and may it reach this server's WebRTC port?",
-    };
-  }
-  const name = way === "udp" ? "UDP" : "TCP";
-  if (tried.length === 0) {
-    return { verdict: "fail", text: `The server offers no address for ${name}.` };
-  }
+  if (way === "turn") return { verdict: "fail", text: t.noTurnWay };
+  const name = way.toUpperCase();
+  if (found.offered.length === 0) return { verdict: "fail", text: t.noAddress(name) };
+  const tried = found.offered.map(one => t.place(one.address, one.port)).join("; ");
   const mend = found.offered.every(one => isPrivate(one.address))
-    ? "Only private addresses are offered: if the server is elsewhere, start it with --rtc-public-address and its public one."
-    : `A firewall on one of the two sides drops ${name} there, or --rtc-public-address is not the server's.`;
-  return { verdict: "fail", text: `No answer over ${name} from ${tried.join(", ")}. ${mend}` };
+    ? t.onlyPrivate
+    : t.firewall(name);
+  return { verdict: "fail", text: `${t.noAnswer(name, tried)} ${mend}` };
 }
 
-export function pairWords(pair: Pair): string {
-  const protocol = pair.protocol.toUpperCase();
-  if (pair.local === "relay") {
-    const by = pair.relay ? ` (reached by ${pair.relay.toUpperCase()})` : "";
-    return `Through the TURN server${by} to ${pair.address} port ${pair.port}`;
-  }
-  return `${protocol} straight to ${pair.address} port ${pair.port}`;
+function pairWords({ local, relay, protocol, address, port }: Pair, t: DoctorTexts): string {
+  return local === "relay"
+    ? t.relayed(relay?.toUpperCase() ?? null, address, port)
+    : t.straight(protocol.toUpperCase(), address, port);
 }
-
-const time = (pair: Pair): string =>
-  pair.rtt === null ? "" : `, ${Math.max(1, Math.round(pair.rtt))} ms there and back`;
 
 /** The one sentence on top: which way this browser gets, and why not a better one. */
 export function sumWords(
   chosen: Found,
   told: Readonly<Record<"udp" | "tcp" | "turn" | "socket", Told>>,
+  { sum }: DoctorTexts = en,
 ): Told {
-  if (told.socket.verdict === "fail") {
-    return {
-      verdict: "fail",
-      text: "No room opens here: live connections (WebSocket) do not get through. See below.",
-    };
-  }
+  if (told.socket.verdict === "fail") return { verdict: "fail", text: sum.noSocket };
   const { pair } = chosen;
-  if (!pair) {
-    return {
-      verdict: "fail",
-      text: "The room opens, but no picture gets through: none of the ways below works. One of them must.",
-    };
-  }
-  if (pair.local === "relay") {
-    return {
-      verdict: "ok",
-      text: "This browser gets the picture through the TURN server, because neither UDP nor TCP gets to the server directly.",
-    };
-  }
-  if (pair.protocol.toLowerCase() === "tcp") {
-    return {
-      verdict: "ok",
-      text: "This browser gets the picture over TCP, because UDP does not get through. It works; where packets are lost, the picture stops for a moment.",
-    };
-  }
-  return {
-    verdict: "ok",
-    text: "This browser gets the picture over UDP, directly. That is the best way.",
-  };
+  if (!pair) return { verdict: "fail", text: sum.noWay };
+  if (pair.local === "relay") return { verdict: "ok", text: sum.turn };
+  return { verdict: "ok", text: pair.protocol.toLowerCase() === "tcp" ? sum.tcp : sum.udp };
 }

@@ -18,6 +18,8 @@ export interface EmbedMethods {
   handBack: { args: { note?: string }; value: null };
   navigate: { args: { url: string }; value: null };
   setMode: { args: { mode: Mode }; value: null };
+  /** To be alone with the page, or no longer. */
+  setPrivate: { args: { on: boolean }; value: null };
   /** The value is a `Blob` of `image/png`. */
   screenshot: { args: Record<string, never>; value: unknown };
   approve: { args: { id: string; answer: EmbedAnswer; message?: string }; value: null };
@@ -120,6 +122,7 @@ const ARGUMENTS: Readonly<Record<EmbedMethod, Readonly<Record<string, Check>>>> 
   handBack: { note },
   navigate: { url: [v => isText(v, ADDRESS) && /^(https?:\/\/|about:blank$)/i.test(v)] },
   setMode: { mode: [v => MODES.has(v)] },
+  setPrivate: { on: [v => typeof v === "boolean"] },
   screenshot: {},
   approve: { id: [v => isText(v, 64)], answer: [v => ANSWERS.has(v)], message: note },
   answerHelp: { id: [isId], answer: [v => HELP_ANSWERS.has(v)], note },

@@ -20,6 +20,8 @@ export interface FloorFact {
   takeover: Somebody | null;
   turn: Somebody | null;
   requests: Somebody[];
+  /** Who is alone with the page: agents and viewers see nothing of it meanwhile. */
+  private: Somebody | null;
   /** Names of agents that wait. */
   waiting: string[];
 }
@@ -77,6 +79,7 @@ export class Facts {
       takeover: orNobody(view.floor.takeover),
       turn: orNobody(view.floor.turn),
       requests: view.floor.requests.map(somebody),
+      private: orNobody(view.private?.by ?? null),
       waiting: [...view.waiting],
     };
     const said = JSON.stringify(floor);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Found, isPrivate, offered, only, sumWords, wayWords } from "../src/doctor.ts";
+import { de, doctorTexts } from "../src/doctor-texts/index.ts";
 
 const ANSWER = [
   "v=0",
@@ -58,6 +59,25 @@ describe("the doctor", () => {
     expect(sum("udp", "relay")).toContain("TURN");
     expect(sumWords(found({}), told).verdict).toBe("fail");
     expect(sumWords(found({}), { ...told, socket: fail }).text).toContain("WebSocket");
+  });
+
+  it("says the same in German", () => {
+    const t = doctorTexts(["de-AT", "en"]);
+    expect(t).toBe(de);
+    expect(doctorTexts(["fr", "en"]).language).toBe("en");
+    expect(wayWords("udp", found({ pair: pair("udp"), picture: true }), t).text).toBe(
+      "UDP direkt zu 203.0.113.7, Port 8081, 12 ms hin und zurück.",
+    );
+    const silent = wayWords("udp", found({ offered: offered(only(ANSWER, "udp")) }), t).text;
+    expect(silent).toContain(
+      "von 172.31.77.2, Port 8081; 203.0.113.7, Port 8081. Eine Firewall auf einer der beiden Seiten",
+    );
+    const relayed = found({ pair: { ...pair("udp", "relay"), relay: "tls" }, picture: true });
+    expect(wayWords("turn", relayed, t).text).toContain("(erreicht über TLS)");
+    const told = { socket: ok, udp: fail, tcp: ok, turn: ok };
+    expect(sumWords(found({ pair: pair("tcp"), picture: true }), told, t).text).toContain(
+      "weil UDP nicht durchkommt",
+    );
   });
 
   it("knows private addresses", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import * as doctor from "../src/doctor-texts/index.ts";
 import {
   Facts,
   Inflow,
@@ -19,6 +20,7 @@ describe("the frame's protocol", () => {
       ["handBack", { note: "done" }],
       ["navigate", { url: "https://shop.example/a" }],
       ["setMode", { mode: "hands-off" }],
+      ["setPrivate", { on: true }],
       ["screenshot", undefined],
       ["approve", { id: "a1", answer: "deny", message: "no" }],
       ["resize", { width: 800, height: 600 }],
@@ -38,6 +40,8 @@ describe("the frame's protocol", () => {
       ["navigate", { url: "https://a", more: 1 }],
       ["navigate", {}],
       ["setMode", { mode: "chaos" }],
+      ["setPrivate", { on: "yes" }],
+      ["setPrivate", {}],
       ["approve", { id: "a1", answer: "yes" }],
       ["resize", { width: 0, height: 1e9 }],
       ["resize", { width: 1.5 }],
@@ -158,6 +162,21 @@ describe("facts", () => {
     facts.handleEnd();
     expect(said(empty)).toEqual(["floor"]);
   });
+
+  it("tell who is alone with the page, and when nobody is any more", () => {
+    const facts = new Facts();
+    const ada = { id: "p", name: "Ada", kind: "person", role: "controller" } as const;
+    const who = (view: RoomView) =>
+      facts.handleView(view, textsFor(["en"])).map(f => f.event === "floor" && f.detail.private);
+    expect(who(empty)).toEqual([null]);
+    const alone = {
+      ...empty,
+      private: { by: ada, from: "controller" as const, by_field: false, ending: false },
+    };
+    expect(who(alone)).toEqual([{ id: "p", name: "Ada", kind: "person" }]);
+    expect(who({ ...alone })).toEqual([]);
+    expect(who(empty)).toEqual([null]);
+  });
 });
 
 describe("languages", () => {
@@ -185,6 +204,8 @@ describe("languages", () => {
       if (one === other) same.push(path);
     };
     walk(LANGUAGES.en, LANGUAGES.de, "");
-    expect(same).toEqual([".panel.agent"].filter(path => same.includes(path)));
+    walk(doctor.en, doctor.de, "doctor");
+    const may = new Set([".panel.agent", "doctor.checks.user-namespaces"]);
+    expect(same.filter(path => !may.has(path))).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 /** The slim bar: who is here, who acts, and the one button. It decides nothing. */
 import {
   actingOf,
+  type FloorAsk,
   initialsOf,
   type Mode,
   mainAsk,
@@ -16,7 +17,7 @@ import { button, make, say } from "./make.ts";
 const MOST_FACES = 4;
 
 export interface BarActs {
-  ask(ask: NonNullable<ReturnType<typeof mainAsk>>): void;
+  ask(ask: FloorAsk): void;
   togglePanel(): void;
 }
 
@@ -43,6 +44,8 @@ export class Bar {
   readonly #acts = make("div", "acts");
   readonly #words = make("span");
   readonly #mode = make("select");
+  readonly #alone: HTMLButtonElement;
+  readonly #aloneWords = make("span");
   readonly #panels: HTMLButtonElement;
   readonly #main: HTMLButtonElement;
   #state: BarState | null = null;
@@ -57,6 +60,13 @@ export class Bar {
       acts.ask({ kind: "mode", mode: this.#mode.value as Mode });
       if (this.#state) this.show(this.#state);
     });
+    this.#alone = button("alone", "", () => {
+      const offered = this.#state && this.#offers(this.#state).private;
+      if (offered) acts.ask({ kind: "private", on: offered === "begin" });
+    });
+    this.#alone.innerHTML =
+      '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M10.7 5.1a10.7 10.7 0 0 1 11.2 6.5 1 1 0 0 1 0 .7 10.7 10.7 0 0 1-1.4 2.5m-6.4-.6a3 3 0 0 1-4.3-4.3m7.7 7.6A10.7 10.7 0 0 1 2.1 12.3a1 1 0 0 1 0-.7 10.7 10.7 0 0 1 4.4-5.1M2 2l20 20"/></svg>';
+    this.#alone.append(this.#aloneWords);
     this.#panels = button("panels", "", () => acts.togglePanel());
     this.#panels.innerHTML =
       '<svg viewBox="0 0 24 24" aria-hidden="true"><rect x="3" y="4" width="18" height="16" rx="2"/><path d="M15 4v16"/></svg>';
@@ -64,7 +74,7 @@ export class Bar {
       const ask = this.#state && mainAsk(this.#offers(this.#state));
       if (ask) acts.ask(ask);
     });
-    this.root.append(this.#faces, this.#acts, this.#mode, this.#panels, this.#main);
+    this.root.append(this.#faces, this.#acts, this.#mode, this.#alone, this.#panels, this.#main);
   }
 
   /** Where the keyboard goes that leaves the picture. */
@@ -85,7 +95,11 @@ export class Bar {
     if (who) this.#acts.style.setProperty("--_actor", paintOf(who));
     this.#showFaces(state);
     this.#showModes(state);
-    const { main } = this.#offers(state);
+    const { main, private: alone } = this.#offers(state);
+    this.#alone.hidden = alone === null;
+    this.#alone.setAttribute("aria-pressed", String(alone === "end"));
+    this.#alone.title = alone === "end" ? texts.bar.endPrivate : texts.bar.beginPrivate;
+    say(this.#aloneWords, texts.bar.private);
     this.#main.hidden = main === null || !view;
     this.#main.dataset.does = main ?? "";
     say(this.#main, main === "hand-back" ? texts.bar.handBack : texts.bar.takeOver);

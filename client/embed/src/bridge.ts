@@ -131,6 +131,8 @@ export class Bridge {
         return room.navigate(call.args.url);
       case "setMode":
         return room.setMode(call.args.mode);
+      case "setPrivate":
+        return room.setPrivate(call.args.on);
       case "screenshot":
         return room.screenshot();
       case "approve":

@@ -77,6 +77,10 @@ export class TandemFrame extends EventTarget {
   setMode(mode: Mode): Promise<null> {
     return this.#call("setMode", { mode });
   }
+  /** To be alone with the page, or no longer. */
+  setPrivate(on: boolean): Promise<null> {
+    return this.#call("setPrivate", { on });
+  }
   async screenshot(): Promise<Blob> {
     const value = await this.#call("screenshot", {});
     if (value instanceof Blob) return value;

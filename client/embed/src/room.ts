@@ -193,6 +193,18 @@ export class TandemEmbed extends TandemRoom {
     );
   }
 
+  /** To be alone with the page, or no longer: agents and viewers see nothing of it meanwhile. */
+  setPrivate(on: boolean): Promise<null> {
+    return this.#until(
+      () => this.askFloor({ kind: "private", on }),
+      ({ private: moment }) => {
+        if (!on || !moment) return !on && !moment;
+        // One that a field of secrets began ends with it, until it is asked for.
+        return moment.by.id === this.you?.id && !moment.by_field && !moment.ending;
+      },
+    );
+  }
+
   /** The picture as it is now, as a PNG. */
   async screenshot(): Promise<Blob> {
     const picture = await this.picture();

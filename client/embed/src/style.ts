@@ -21,6 +21,10 @@ const CSS = `
 .bar .main { background: var(--_accent); color: var(--_on-accent); border-color: transparent; font-weight: 600; }
 .bar .main:hover { filter: brightness(1.08); }
 .bar .main[data-does="hand-back"] { background: var(--_raised); color: var(--_text); border-color: var(--_line); }
+.bar .alone { display: flex; align-items: center; gap: 6px; border-color: transparent; background: none; color: var(--_muted); }
+.bar .alone[hidden] { display: none; }
+.bar .alone:hover { background: var(--_raised); color: var(--_text); }
+.bar .alone[aria-pressed="true"] { background: var(--_text); color: var(--_surface); font-weight: 600; }
 .bar .panels { display: grid; place-items: center; width: 28px; padding: 0; border-color: transparent; background: none; color: var(--_muted); }
 .bar .panels:hover, .bar .panels[aria-pressed="true"] { background: var(--_raised); color: var(--_text); }
 .bar svg { width: 16px; height: 16px; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
@@ -80,6 +84,8 @@ const CSS = `
   .panel.talks:not([hidden]) ~ .room { right: 0; }
   .panel { z-index: 1; width: min(232px, 80%); box-shadow: 0 6px 24px var(--_shadow); }
   .bar select { display: none; }
+  .bar .alone { justify-content: center; gap: 0; padding: 0 6px; }
+  .bar .alone span { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 }
 @container (max-width: 360px) { .faces { display: none; } }
 @media (pointer: coarse) {

@@ -72,6 +72,9 @@ export interface Texts {
     takeOver: string;
     handBack: string;
     mode: string;
+    private: string;
+    beginPrivate: string;
+    endPrivate: string;
     showPanel: string;
     hidePanel: string;
     people: string;

@@ -1,4 +1,5 @@
 /** The server's doors for this page. What it refuses comes as an error in its words. */
+import { withoutPlace } from "../../../core/src/entries.ts";
 import { below } from "../../../dom/src/socket.ts";
 
 /** Where the server stands: the page is at `/admin` below it. */
@@ -39,7 +40,7 @@ async function refusal(answer: Response): Promise<Refused> {
   const told: unknown = await answer.json().catch(() => null);
   const error = (told as { error?: { code?: string; message?: string } } | null)?.error;
   const { code = "", message = `the server answered ${answer.status}` } = error ?? {};
-  return new Refused(answer.status, code, message);
+  return new Refused(answer.status, code, withoutPlace(message));
 }
 
 /** What went wrong, as a sentence. */

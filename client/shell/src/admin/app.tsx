@@ -1,5 +1,5 @@
 /**
- * The page of whoever administers the server: five sections behind one bar.
+ * The page of whoever administers the server: six sections behind one bar.
  * Which one is shown, and of which room, stands in the address, so that it can
  * be linked to and gone back from.
  */
@@ -11,6 +11,7 @@ import { LoadStrip } from "./load.tsx";
 import { People } from "./people.tsx";
 import { Rooms } from "./rooms.tsx";
 import { Rules } from "./rules.tsx";
+import { Secrets } from "./secrets.tsx";
 import { Server } from "./server.tsx";
 import { SECTIONS, type Section, t } from "./texts/index.ts";
 import { Tokens } from "./tokens.tsx";
@@ -134,6 +135,9 @@ export function App() {
                   </Match>
                   <Match when={place().section === "tokens"}>
                     <Tokens {...tools} />
+                  </Match>
+                  <Match when={place().section === "secrets"}>
+                    <Secrets {...tools} />
                   </Match>
                   <Match when={place().section === "rules"}>
                     <Rules {...tools} />

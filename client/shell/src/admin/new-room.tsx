@@ -1,10 +1,10 @@
 /** A room to be made, with all that it can have of its own. */
-import { createSignal, For, onMount, Show } from "solid-js";
+import { createSignal, For } from "solid-js";
 import type { Profile } from "../../../core/src/admin-model.ts";
 import type { Mode } from "../../../core/src/protocol.ts";
-import { AnswerButton } from "../buttons.tsx";
 import { ask } from "./api.ts";
 import { createDoing, Field } from "./parts.tsx";
+import { Sheet, written } from "./sheet.tsx";
 import { t } from "./texts/index.ts";
 
 const MODES: readonly Mode[] = ["together", "turns", "watch", "hands-off"];
@@ -14,25 +14,23 @@ const SECONDS = 60;
 export function NewRoom(props: { onMade: (id: string) => void; onClose: () => void }) {
   const doing = createDoing();
   const [more, setMore] = createSignal(false);
-  let first: HTMLInputElement | undefined;
-  onMount(() => first?.focus());
-  const make = async (event: SubmitEvent & { currentTarget: HTMLFormElement }) => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const id = String(form.get("id") ?? "").trim();
+  const make = async (form: FormData) => {
+    const id = written(form, "id") ?? "";
     if (await doing.run(() => ask<void>("POST", "api/rooms", wanted(id, form)))) props.onMade(id);
   };
-  const leave = (event: KeyboardEvent) => {
-    if (event.key === "Escape") props.onClose();
-  };
   return (
-    <form class="sheet" aria-label={t.make.title} onSubmit={make} onKeyDown={leave}>
+    <Sheet
+      label={t.make.title}
+      doing={doing}
+      submit={t.make.make}
+      onSubmit={form => void make(form)}
+      onClose={props.onClose}
+    >
       <div class="fields">
         <Field label={t.make.name} hint={t.make.nameHint}>
           {id => (
             <input
               id={id}
-              ref={first}
               name="id"
               required
               maxlength="32"
@@ -102,24 +100,13 @@ export function NewRoom(props: { onMade: (id: string) => void; onClose: () => vo
           </Field>
         </div>
       </details>
-      <Show when={doing.fault()}>
-        <p class="fault" role="alert">
-          {doing.fault()}
-        </p>
-      </Show>
-      <div class="sheet-answers">
-        <AnswerButton onClick={props.onClose}>{t.cancel}</AnswerButton>
-        <button type="submit" class="answer main" disabled={doing.busy()}>
-          {t.make.make}
-        </button>
-      </div>
-    </form>
+    </Sheet>
   );
 }
 
 /** The body of the call: what is left out counts as the server says. */
 function wanted(id: string, form: FormData) {
-  const text = (name: string) => String(form.get(name) ?? "").trim() || undefined;
+  const text = (name: string) => written(form, name);
   const number = (name: string) => {
     const given = text(name);
     return given === undefined ? undefined : Number(given);

@@ -1,12 +1,31 @@
 /** Small parts that all sections are made of. */
-import { createSignal, createUniqueId, For, type JSX, onCleanup, onMount, Show } from "solid-js";
+import {
+  createEffect,
+  createMemo,
+  createSignal,
+  createUniqueId,
+  For,
+  type JSX,
+  on,
+  onCleanup,
+  onMount,
+  Show,
+} from "solid-js";
 import type { Overview } from "../../../core/src/admin-model.ts";
 import { AnswerButton } from "../buttons.tsx";
-import { words } from "./api.ts";
+import { ask, words } from "./api.ts";
 import { t } from "./texts/index.ts";
 
 /** One thing at a time that is done at the server: whether it is under way, and what went wrong. */
-export function createDoing() {
+export interface Doing {
+  busy: () => boolean;
+  fault: () => string;
+  /** False if it failed, or if something else is under way. */
+  run: (act: () => Promise<void>) => Promise<boolean>;
+  clear: () => void;
+}
+
+export function createDoing(): Doing {
   const [busy, setBusy] = createSignal(false);
   const [fault, setFault] = createSignal("");
   const run = async (act: () => Promise<void>): Promise<boolean> => {
@@ -26,34 +45,78 @@ export function createDoing() {
   return { busy, fault, run, clear: () => setFault("") };
 }
 
+/** What the server told at this path, from when it is shown, and anew when `changes` does. */
+export function createAnswer<T>(path: string, changes?: () => string) {
+  const [told, setTold] = createSignal<T | null>(null);
+  const [fault, setFault] = createSignal("");
+  const load = async () => {
+    try {
+      const answer = await ask<T>("GET", path);
+      setTold(() => answer);
+      setFault("");
+    } catch (error) {
+      setFault(words(error));
+    }
+  };
+  onMount(() => void load());
+  if (changes) createEffect(on(createMemo(changes), () => void load(), { defer: true }));
+  return { told, setTold, fault, load };
+}
+
+/** Somebody came, left, or a room did: what they use may have been used, or have ended. */
+export const comings = (overview: Overview): string =>
+  overview.rooms.map(room => `${room.id} ${room.people.length}`).join(",");
+
+/** When this goes with the focus in it, the focus is where it was when it came. */
+export function returnFocus(from: () => HTMLElement | undefined): void {
+  onMount(() => {
+    const opener = document.activeElement;
+    onCleanup(() => {
+      const inside = from()?.contains(document.activeElement);
+      if (inside && opener instanceof HTMLElement && opener.isConnected) opener.focus();
+    });
+  });
+}
+
+/** What went wrong; nothing while nothing did. */
+export function Fault(props: { text: string; id?: string }) {
+  return (
+    <Show when={props.text}>
+      <p class="fault" role="alert" id={props.id}>
+        {props.text}
+      </p>
+    </Show>
+  );
+}
+
 /** What cannot be undone is asked first. The safe answer has the focus; Escape gives it. */
 export function Question(props: {
   question: string;
   what: string;
   yes: string;
   no: string;
-  busy: boolean;
-  fault: string;
+  doing: Doing;
   onYes: () => void;
   onNo: () => void;
   children?: JSX.Element;
 }) {
   const id = createUniqueId();
+  let place: HTMLDivElement | undefined;
   let safe: HTMLButtonElement | undefined;
-  onMount(() => {
-    const opener = document.activeElement;
-    safe?.focus();
-    onCleanup(() => {
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
-    });
-  });
+  returnFocus(() => place);
+  onMount(() => safe?.focus());
+  const no = () => {
+    props.doing.clear();
+    props.onNo();
+  };
   const key = (event: KeyboardEvent) => {
     if (event.key !== "Escape") return;
     event.stopPropagation();
-    props.onNo();
+    no();
   };
   return (
     <div
+      ref={place}
       class="question"
       role="alertdialog"
       aria-labelledby={`${id}-q`}
@@ -66,17 +129,13 @@ export function Question(props: {
         </p>
         <p id={`${id}-w`}>{props.what}</p>
         {props.children}
-        <Show when={props.fault}>
-          <p class="fault" role="alert">
-            {props.fault}
-          </p>
-        </Show>
+        <Fault text={props.doing.fault()} />
       </div>
       <div class="question-answers">
-        <AnswerButton ref={safe} onClick={props.onNo}>
+        <AnswerButton ref={safe} onClick={no}>
           {props.no}
         </AnswerButton>
-        <AnswerButton class="answer danger" disabled={props.busy} onClick={props.onYes}>
+        <AnswerButton class="answer danger" disabled={props.doing.busy()} onClick={props.onYes}>
           {props.yes}
         </AnswerButton>
       </div>
@@ -84,20 +143,37 @@ export function Question(props: {
   );
 }
 
-/** A field with its name above it. */
+/** A field with its name above it, and below it a hint and what is wrong with what it holds. */
 export function Field(props: {
   label: string;
   hint?: string;
+  fault?: string;
+  class?: string;
   children: (id: string) => JSX.Element;
 }) {
   const id = createUniqueId();
+  let place: HTMLDivElement | undefined;
+  createEffect(() => {
+    const control = place?.querySelector("input, select, textarea");
+    const told = [props.hint ? `${id}-hint` : "", props.fault ? `${id}-fault` : ""];
+    for (const [name, value] of [
+      ["aria-describedby", told.filter(Boolean).join(" ")],
+      ["aria-invalid", props.fault ? "true" : ""],
+    ] as const) {
+      if (value) control?.setAttribute(name, value);
+      else control?.removeAttribute(name);
+    }
+  });
   return (
-    <div class="field">
+    <div class={`field ${props.class ?? ""}`} ref={place}>
       <label for={id}>{props.label}</label>
       {props.children(id)}
       <Show when={props.hint}>
-        <p class="hint">{props.hint}</p>
+        <p class="hint" id={`${id}-hint`}>
+          {props.hint}
+        </p>
       </Show>
+      <Fault text={props.fault ?? ""} id={`${id}-fault`} />
     </div>
   );
 }

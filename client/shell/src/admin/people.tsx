@@ -6,6 +6,7 @@ import { AnswerButton } from "../buttons.tsx";
 import { ask, room as at } from "./api.ts";
 import type { Tools } from "./app.tsx";
 import { lasting, percent } from "./format.ts";
+import { Below, Entry, List, Section } from "./list.tsx";
 import { createDoing, Question } from "./parts.tsx";
 import { t } from "./texts/index.ts";
 
@@ -22,45 +23,27 @@ export function People(props: Tools) {
   });
   const found = (key: string) => all().find(one => `${one.room} ${one.person.id}` === key);
   return (
-    <section aria-labelledby="people-title">
-      <header class="section-head">
-        <h2 id="people-title">{t.sections.people}</h2>
-      </header>
-      <table class="table people-table" aria-label={t.sections.people}>
-        <thead>
-          <tr class="row head">
-            <For
-              each={[
-                t.people.name,
-                t.people.role,
-                t.people.room,
-                t.people.since,
-                t.people.way,
-                t.people.actions,
-              ]}
-            >
-              {name => <th scope="col">{name}</th>}
-            </For>
-          </tr>
-        </thead>
-        <For
-          each={keys()}
-          fallback={
-            <tbody>
-              <tr>
-                <td class="empty">{t.people.none}</td>
-              </tr>
-            </tbody>
-          }
-        >
-          {key => (
-            <Show when={found(key)}>
-              {one => <PersonRow {...props} room={one().room} person={one().person} />}
-            </Show>
-          )}
-        </For>
-      </table>
-    </section>
+    <Section name="people">
+      <List
+        name="people"
+        columns={[
+          t.people.name,
+          t.people.role,
+          t.people.room,
+          t.people.since,
+          t.people.way,
+          t.people.actions,
+        ]}
+        each={keys()}
+        empty={t.people.none}
+      >
+        {key => (
+          <Show when={found(key)}>
+            {one => <PersonRow {...props} room={one().room} person={one().person} />}
+          </Show>
+        )}
+      </List>
+    </Section>
   );
 }
 
@@ -86,67 +69,64 @@ function PersonRow(props: Tools & { room: string; person: Person }) {
   const since = () =>
     props.person.since > 0 ? lasting(props.overview.now - props.person.since) : "";
   return (
-    <tbody class="entry" data-person={props.person.name}>
-      <tr class="row">
-        <td class="who">
-          <span
-            class="avatar"
-            classList={{ agent: props.person.kind === "agent" }}
-            style={{ "--_actor": paintOf(props.person) }}
-            aria-hidden="true"
+    <Entry
+      data-person={props.person.name}
+      below={
+        <Below when={asked()}>
+          <Question
+            question={t.people.putOutQuestion(props.person.name, props.room)}
+            what={t.people.putOutWhat}
+            yes={t.people.putOut}
+            no={t.people.stay}
+            doing={doing}
+            onNo={() => setAsked(false)}
+            onYes={() => void putOut()}
           >
-            {initialsOf(props.person.name)}
-          </span>
-          <span class="who-name">
-            {props.person.name}
-            <span class="page">{props.person.id}</span>
-          </span>
-        </td>
-        <td data-label={t.people.role}>{t.roles[props.person.role]}</td>
-        <td data-label={t.people.room}>{props.room}</td>
-        <td data-label={t.people.since}>{since()}</td>
-        <td data-label={t.people.way}>
-          <For each={props.person.lines} fallback={<span class="none">{t.people.ways.none}</span>}>
-            {line => <span class="way">{wayWords(line)}</span>}
-          </For>
-        </td>
-        <td class="row-actions">
-          <AnswerButton
-            aria-label={`${t.people.putOut}: ${props.person.name}`}
-            onClick={() => setAsked(true)}
-          >
-            {t.people.putOut}
-          </AnswerButton>
-        </td>
-      </tr>
-      <Show when={asked()}>
-        <tr class="below">
-          <td>
-            <Question
-              question={t.people.putOutQuestion(props.person.name, props.room)}
-              what={t.people.putOutWhat}
-              yes={t.people.putOut}
-              no={t.people.stay}
-              busy={doing.busy()}
-              fault={doing.fault()}
-              onNo={() => setAsked(false)}
-              onYes={() => void putOut()}
-            >
-              <Show when={!ofTheRun()} fallback={<p>{t.people.runToken}</p>}>
-                <label class="check">
-                  <input
-                    type="checkbox"
-                    checked={revoke()}
-                    onChange={event => setRevoke(event.currentTarget.checked)}
-                  />
-                  {t.people.revoke}
-                </label>
-              </Show>
-            </Question>
-          </td>
-        </tr>
-      </Show>
-    </tbody>
+            <Show when={!ofTheRun()} fallback={<p>{t.people.runToken}</p>}>
+              <label class="check">
+                <input
+                  type="checkbox"
+                  checked={revoke()}
+                  onChange={event => setRevoke(event.currentTarget.checked)}
+                />
+                {t.people.revoke}
+              </label>
+            </Show>
+          </Question>
+        </Below>
+      }
+    >
+      <td class="who">
+        <span
+          class="avatar"
+          classList={{ agent: props.person.kind === "agent" }}
+          style={{ "--_actor": paintOf(props.person) }}
+          aria-hidden="true"
+        >
+          {initialsOf(props.person.name)}
+        </span>
+        <span class="who-name">
+          {props.person.name}
+          <span class="page">{props.person.id}</span>
+        </span>
+      </td>
+      <td data-label={t.people.role}>{t.roles[props.person.role]}</td>
+      <td data-label={t.people.room}>{props.room}</td>
+      <td data-label={t.people.since}>{since()}</td>
+      <td data-label={t.people.way}>
+        <For each={props.person.lines} fallback={<span class="none">{t.people.ways.none}</span>}>
+          {line => <span class="way">{wayWords(line)}</span>}
+        </For>
+      </td>
+      <td class="row-actions">
+        <AnswerButton
+          aria-label={`${t.people.putOut}: ${props.person.name}`}
+          onClick={() => setAsked(true)}
+        >
+          {t.people.putOut}
+        </AnswerButton>
+      </td>
+    </Entry>
   );
 }
 

@@ -9,8 +9,10 @@ import { Menu } from "../menu.tsx";
 import { ask, room as at, base, words } from "./api.ts";
 import type { Tools } from "./app.tsx";
 import { bytes, count, lasting, percent } from "./format.ts";
+import { Below, Entry, List, Section } from "./list.tsx";
 import { NewRoom } from "./new-room.tsx";
 import { copyText, createDoing, Question } from "./parts.tsx";
+import { ReachEditor } from "./reach.tsx";
 import { t } from "./texts/index.ts";
 
 type Asked = "remove" | "sleep" | "stop";
@@ -27,14 +29,17 @@ const SAID: Readonly<Record<Act, keyof typeof t.rooms.done>> = {
 export function Rooms(props: Tools) {
   const [making, setMaking] = createSignal(false);
   return (
-    <section aria-labelledby="rooms-title">
-      <header class="section-head">
-        <h2 id="rooms-title">{t.sections.rooms}</h2>
-        <span class="gap" />
-        <AnswerButton main aria-expanded={making()} onClick={() => setMaking(shown => !shown)}>
-          {t.rooms.make}
-        </AnswerButton>
-      </header>
+    <Section
+      name="rooms"
+      head={
+        <>
+          <span class="gap" />
+          <AnswerButton main aria-expanded={making()} onClick={() => setMaking(shown => !shown)}>
+            {t.rooms.make}
+          </AnswerButton>
+        </>
+      }
+    >
       <Show when={making()}>
         <NewRoom
           onMade={id => {
@@ -45,38 +50,23 @@ export function Rooms(props: Tools) {
           onClose={() => setMaking(false)}
         />
       </Show>
-      <table class="table rooms-table" aria-label={t.sections.rooms}>
-        <thead>
-          <tr class="row head">
-            <For
-              each={[
-                t.rooms.name,
-                t.rooms.state,
-                t.rooms.here,
-                t.rooms.memory,
-                t.rooms.cpu,
-                t.rooms.processes,
-                t.rooms.actions,
-              ]}
-            >
-              {name => <th scope="col">{name}</th>}
-            </For>
-          </tr>
-        </thead>
-        <For
-          each={props.overview.rooms}
-          fallback={
-            <tbody>
-              <tr>
-                <td class="empty">{t.rooms.none}</td>
-              </tr>
-            </tbody>
-          }
-        >
-          {line => <RoomRow line={line} {...props} />}
-        </For>
-      </table>
-    </section>
+      <List
+        name="rooms"
+        columns={[
+          t.rooms.name,
+          t.rooms.state,
+          t.rooms.here,
+          t.rooms.memory,
+          t.rooms.cpu,
+          t.rooms.processes,
+          t.rooms.actions,
+        ]}
+        each={props.overview.rooms}
+        empty={t.rooms.none}
+      >
+        {line => <RoomRow line={line} {...props} />}
+      </List>
+    </Section>
   );
 }
 
@@ -134,125 +124,121 @@ function RoomRow(props: Tools & { line: RoomLine }) {
     }
   };
   return (
-    <tbody class="entry" data-room={props.line.id} data-phase={phase()}>
-      <tr class="row">
-        <td class="name">
-          <button
-            type="button"
-            class="room-name"
-            aria-expanded={details()}
-            onClick={() => setDetails(shown => !shown)}
-          >
-            {props.line.id}
-          </button>
-          <span class="page" title={props.line.page?.url}>
-            {props.line.page?.title || props.line.page?.url}
-          </span>
-        </td>
-        <td data-label={t.rooms.state}>
-          <span class="state">
-            {t.rooms.phases[phase()]} <span class="since">{since()}</span>
-          </span>
-          <Show when={why()}>
-            <span class="why">{words(why())}</span>
-          </Show>
-        </td>
-        <td data-label={t.rooms.here}>
-          <Show when={here()} fallback={<span class="none">{t.rooms.nobody}</span>}>
-            {here()}
-          </Show>
-          <Show when={props.line.holder}>
-            {name => <span class="acts">{t.rooms.acts(name())}</span>}
-          </Show>
-          <Show when={waits() > 0}>
-            <span class="waits-words">{t.rooms.waiting(waits())}</span>
-          </Show>
-        </td>
-        <td
-          class="number"
-          classList={{ nothing: props.line.takes === null }}
-          data-label={t.rooms.memory}
-        >
-          {props.line.takes ? bytes(props.line.takes.memory_bytes) : "–"}
-        </td>
-        <td
-          class="number"
-          classList={{ nothing: props.line.takes === null }}
-          data-label={t.rooms.cpu}
-        >
-          {props.line.takes ? percent(props.line.takes.cpu) : "–"}
-        </td>
-        <td
-          class="number"
-          classList={{ nothing: props.line.takes === null }}
-          data-label={t.rooms.processes}
-        >
-          {props.line.takes ? count(props.line.takes.processes) : "–"}
-        </td>
-        <td class="row-actions">
-          <a
-            class="answer"
-            href={below(base, `rooms/${props.line.id}`).href}
-            aria-label={t.rooms.openRoom(props.line.id)}
-          >
-            {t.rooms.open}
-          </a>
-          <Show when={main()}>
-            {act => (
-              <AnswerButton
-                disabled={doing.busy()}
-                aria-label={`${act().words}: ${props.line.id}`}
-                onClick={() => act().act()}
-              >
-                {act().words}
-              </AnswerButton>
-            )}
-          </Show>
-          <Menu
-            id={`menu-${props.line.id}`}
-            label={t.rooms.more(props.line.id)}
-            icon={<Icon name="more" />}
-          >
-            {close => (
-              <Things
-                line={props.line}
-                onDetails={() => setDetails(shown => !shown)}
-                onGo={props.go}
-                onCopied={() => props.say(t.copied)}
-                onStop={phase() === "stopped" ? null : () => setAsked("stop")}
-                onRemove={props.line.removable ? () => setAsked("remove") : null}
-                close={close}
-              />
-            )}
-          </Menu>
-        </td>
-      </tr>
-      <Show when={details()}>
-        <tr class="below">
-          <td>
+    <Entry
+      data-room={props.line.id}
+      data-phase={phase()}
+      below={
+        <>
+          <Below when={details()}>
             <Details line={props.line} />
-          </td>
-        </tr>
-      </Show>
-      <Show when={asked()} keyed>
-        {what => (
-          <tr class="below">
-            <td>
-              <Question
-                {...questionOf(what, props.line.id, here())}
-                busy={doing.busy()}
-                fault={doing.fault()}
-                onNo={() => {
-                  doing.clear();
-                  setAsked(null);
-                }}
-                onYes={() => void run(what, what === "sleep" ? { anyway: true } : undefined)}
-              />
-            </td>
-          </tr>
-        )}
-      </Show>
-    </tbody>
+            <ReachEditor room={props.line.id} say={props.say} />
+          </Below>
+          <Show when={asked()} keyed>
+            {what => (
+              <Below when>
+                <Question
+                  {...questionOf(what, props.line.id, here())}
+                  doing={doing}
+                  onNo={() => setAsked(null)}
+                  onYes={() => void run(what, what === "sleep" ? { anyway: true } : undefined)}
+                />
+              </Below>
+            )}
+          </Show>
+        </>
+      }
+    >
+      <td class="name">
+        <button
+          type="button"
+          class="room-name"
+          aria-expanded={details()}
+          onClick={() => setDetails(shown => !shown)}
+        >
+          {props.line.id}
+        </button>
+        <span class="page" title={props.line.page?.url}>
+          {props.line.page?.title || props.line.page?.url}
+        </span>
+      </td>
+      <td data-label={t.rooms.state}>
+        <span class="state">
+          {t.rooms.phases[phase()]} <span class="since">{since()}</span>
+        </span>
+        <Show when={why()}>
+          <span class="why">{words(why())}</span>
+        </Show>
+      </td>
+      <td data-label={t.rooms.here}>
+        <Show when={here()} fallback={<span class="none">{t.rooms.nobody}</span>}>
+          {here()}
+        </Show>
+        <Show when={props.line.holder}>
+          {name => <span class="acts">{t.rooms.acts(name())}</span>}
+        </Show>
+        <Show when={waits() > 0}>
+          <span class="waits-words">{t.rooms.waiting(waits())}</span>
+        </Show>
+      </td>
+      <td
+        class="number"
+        classList={{ nothing: props.line.takes === null }}
+        data-label={t.rooms.memory}
+      >
+        {props.line.takes ? bytes(props.line.takes.memory_bytes) : "–"}
+      </td>
+      <td
+        class="number"
+        classList={{ nothing: props.line.takes === null }}
+        data-label={t.rooms.cpu}
+      >
+        {props.line.takes ? percent(props.line.takes.cpu) : "–"}
+      </td>
+      <td
+        class="number"
+        classList={{ nothing: props.line.takes === null }}
+        data-label={t.rooms.processes}
+      >
+        {props.line.takes ? count(props.line.takes.processes) : "–"}
+      </td>
+      <td class="row-actions">
+        <a
+          class="answer"
+          href={below(base, `rooms/${props.line.id}`).href}
+          aria-label={t.rooms.openRoom(props.line.id)}
+        >
+          {t.rooms.open}
+        </a>
+        <Show when={main()}>
+          {act => (
+            <AnswerButton
+              disabled={doing.busy()}
+              aria-label={`${act().words}: ${props.line.id}`}
+              onClick={() => act().act()}
+            >
+              {act().words}
+            </AnswerButton>
+          )}
+        </Show>
+        <Menu
+          id={`menu-${props.line.id}`}
+          label={t.rooms.more(props.line.id)}
+          icon={<Icon name="more" />}
+        >
+          {close => (
+            <Things
+              line={props.line}
+              onDetails={() => setDetails(shown => !shown)}
+              onGo={props.go}
+              onCopied={() => props.say(t.copied)}
+              onStop={phase() === "stopped" ? null : () => setAsked("stop")}
+              onRemove={props.line.removable ? () => setAsked("remove") : null}
+              close={close}
+            />
+          )}
+        </Menu>
+      </td>
+    </Entry>
   );
 }
 

@@ -5,7 +5,9 @@ import type { RuleRef } from "../../../core/src/protocol.ts";
 import { AnswerButton } from "../buttons.tsx";
 import { ask, askText, room as at, words } from "./api.ts";
 import type { Tools } from "./app.tsx";
+import { Section } from "./list.tsx";
 import { createDoing, Field, RoomOptions } from "./parts.tsx";
+import { Sheet, written } from "./sheet.tsx";
 import { t } from "./texts/index.ts";
 
 /** A complaint of the server's parser about one place. */
@@ -96,15 +98,18 @@ export function Rules(props: Tools) {
     }
   };
   return (
-    <section aria-labelledby="rules-title">
-      <header class="section-head">
-        <h2 id="rules-title">{t.sections.rules}</h2>
-        <select aria-label={t.rules.of} onChange={event => choose(event.currentTarget)}>
-          <option value="">{t.rules.server}</option>
-          <RoomOptions {...props} words={t.rules.ofRoom} />
-        </select>
-        <span class="hint">{props.room ? "" : t.rules.serverHint}</span>
-      </header>
+    <Section
+      name="rules"
+      head={
+        <>
+          <select aria-label={t.rules.of} onChange={event => choose(event.currentTarget)}>
+            <option value="">{t.rules.server}</option>
+            <RoomOptions {...props} words={t.rules.ofRoom} />
+          </select>
+          <span class="hint">{props.room ? "" : t.rules.serverHint}</span>
+        </>
+      }
+    >
       <div class="editor" aria-busy={kept() === null && !broken()}>
         <div class="gutter" aria-hidden="true" ref={gutter}>
           <For each={Array.from({ length: lines() }, (_, at) => at + 1)}>
@@ -167,7 +172,7 @@ export function Rules(props: Tools) {
         </AnswerButton>
       </div>
       <Trial {...props} />
-    </section>
+    </Section>
   );
 }
 
@@ -214,10 +219,8 @@ function Trial(props: Tools) {
     else next.delete(name);
     setClasses(next);
   };
-  const test = async (event: SubmitEvent & { currentTarget: HTMLFormElement }) => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const text = (name: string) => String(form.get(name) ?? "").trim();
+  const test = async (form: FormData) => {
+    const text = (name: string) => written(form, name) ?? "";
     const target = text("target");
     const typed = text("texts");
     const action = {
@@ -233,8 +236,19 @@ function Trial(props: Tools) {
     });
   };
   return (
-    <form class="sheet trial" aria-labelledby="trial-title" onSubmit={test}>
-      <h3 id="trial-title">{t.rules.testTitle}</h3>
+    <Sheet
+      label={t.rules.testTitle}
+      class="trial"
+      doing={doing}
+      submit={t.rules.test}
+      onSubmit={form => void test(form)}
+      outcome={
+        <div role="status">
+          <Show when={told()}>{told => <Outcome told={told()} />}</Show>
+        </div>
+      }
+    >
+      <h3>{t.rules.testTitle}</h3>
       <p class="hint">{t.rules.testHint}</p>
       <div class="fields">
         <Field label={t.rules.testRoom}>
@@ -297,20 +311,7 @@ function Trial(props: Tools) {
           )}
         </For>
       </fieldset>
-      <Show when={doing.fault()}>
-        <p class="fault" role="alert">
-          {doing.fault()}
-        </p>
-      </Show>
-      <div class="sheet-answers">
-        <button type="submit" class="answer main" disabled={doing.busy()}>
-          {t.rules.test}
-        </button>
-      </div>
-      <div role="status">
-        <Show when={told()}>{told => <Outcome told={told()} />}</Show>
-      </div>
-    </form>
+    </Sheet>
   );
 }
 

@@ -6,6 +6,7 @@ import { AnswerButton } from "../buttons.tsx";
 import { ask, room as at, base } from "./api.ts";
 import type { Tools } from "./app.tsx";
 import { moment } from "./format.ts";
+import { Section } from "./list.tsx";
 import { createDoing } from "./parts.tsx";
 import { t } from "./texts/index.ts";
 
@@ -17,10 +18,7 @@ interface Verified {
 
 export function Server(props: Tools) {
   return (
-    <section aria-labelledby="server-title">
-      <header class="section-head">
-        <h2 id="server-title">{t.sections.server}</h2>
-      </header>
+    <Section name="server">
       <dl class="details">
         <div>
           <dt>{t.server.version}</dt>
@@ -57,7 +55,7 @@ export function Server(props: Tools) {
       <ul class="checks">
         <For each={props.overview.rooms.map(room => room.id)}>{id => <RecordOf room={id} />}</For>
       </ul>
-    </section>
+    </Section>
   );
 }
 

@@ -1,42 +1,35 @@
 /** Tokens: which are good, new ones, and the end of one. */
-import { createEffect, createMemo, createSignal, For, on, onMount, Show } from "solid-js";
+import { createMemo, createSignal, For, onMount, Show } from "solid-js";
 import type { MadeToken, TokenView } from "../../../core/src/admin-model.ts";
 import type { Role } from "../../../core/src/protocol.ts";
 import { AnswerButton } from "../buttons.tsx";
-import { ask, room as at, words } from "./api.ts";
+import { ask, room as at } from "./api.ts";
 import type { Tools } from "./app.tsx";
 import { moment } from "./format.ts";
-import { CopyButton, createDoing, Field, Question, RoomOptions } from "./parts.tsx";
+import { Below, Entry, List, Section } from "./list.tsx";
+import {
+  CopyButton,
+  comings,
+  createAnswer,
+  createDoing,
+  Fault,
+  Field,
+  Question,
+  RoomOptions,
+} from "./parts.tsx";
+import { Sheet, written } from "./sheet.tsx";
 import { t } from "./texts/index.ts";
 
 const ROLES: readonly Role[] = ["controller", "viewer", "agent"];
 const DAY = "86400";
 
 export function Tokens(props: Tools) {
-  const [tokens, setTokens] = createSignal<TokenView[] | null>(null);
-  const [fault, setFault] = createSignal("");
+  const tokens = createAnswer<TokenView[]>("api/tokens", () => comings(props.overview));
   const [making, setMaking] = createSignal(false);
   const [made, setMade] = createSignal<MadeToken | null>(null);
   const [ended, setEnded] = createSignal(false);
-  const load = async () => {
-    try {
-      setTokens(await ask<TokenView[]>("GET", "api/tokens"));
-      setFault("");
-    } catch (error) {
-      setFault(words(error));
-    }
-  };
-  onMount(() => void load());
-  // Somebody came, left or a room went: tokens may have been used, or have ended.
-  createEffect(
-    on(
-      () => props.overview.rooms.map(room => `${room.id} ${room.people.length}`).join(","),
-      () => void load(),
-      { defer: true },
-    ),
-  );
   const shown = createMemo(() => {
-    const all = tokens() ?? [];
+    const all = tokens.told() ?? [];
     const sorted = all.toSorted((one, other) => other.created_at - one.created_at);
     const chosen = props.room;
     return sorted.filter(
@@ -46,36 +39,39 @@ export function Tokens(props: Tools) {
     );
   });
   return (
-    <section aria-labelledby="tokens-title">
-      <header class="section-head">
-        <h2 id="tokens-title">{t.sections.tokens}</h2>
-        <select
-          aria-label={t.tokens.room}
-          onChange={event => props.go("tokens", event.currentTarget.value)}
-        >
-          <option value="">{t.tokens.allRooms}</option>
-          <RoomOptions {...props} />
-        </select>
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={ended()}
-            onChange={event => setEnded(event.currentTarget.checked)}
-          />
-          {t.tokens.showEnded}
-        </label>
-        <span class="gap" />
-        <AnswerButton main aria-expanded={making()} onClick={() => setMaking(shown => !shown)}>
-          {t.tokens.make}
-        </AnswerButton>
-      </header>
+    <Section
+      name="tokens"
+      head={
+        <>
+          <select
+            aria-label={t.tokens.room}
+            onChange={event => props.go("tokens", event.currentTarget.value)}
+          >
+            <option value="">{t.tokens.allRooms}</option>
+            <RoomOptions {...props} />
+          </select>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={ended()}
+              onChange={event => setEnded(event.currentTarget.checked)}
+            />
+            {t.tokens.showEnded}
+          </label>
+          <span class="gap" />
+          <AnswerButton main aria-expanded={making()} onClick={() => setMaking(shown => !shown)}>
+            {t.tokens.make}
+          </AnswerButton>
+        </>
+      }
+    >
       <Show when={making()}>
         <NewToken
           {...props}
           onMade={token => {
             setMaking(false);
             setMade(token);
-            void load();
+            void tokens.load();
           }}
           onClose={() => setMaking(false)}
         />
@@ -83,43 +79,24 @@ export function Tokens(props: Tools) {
       <Show when={made()} keyed>
         {token => <Made token={token} onClose={() => setMade(null)} />}
       </Show>
-      <Show when={fault()}>
-        <p class="fault" role="alert">
-          {fault()}
-        </p>
-      </Show>
-      <table class="table token-table" aria-label={t.sections.tokens}>
-        <thead>
-          <tr class="row head">
-            <For
-              each={[
-                t.tokens.name,
-                t.tokens.role,
-                t.tokens.room,
-                t.tokens.createdAt,
-                t.tokens.endsAt,
-                t.tokens.state,
-                t.tokens.actions,
-              ]}
-            >
-              {name => <th scope="col">{name}</th>}
-            </For>
-          </tr>
-        </thead>
-        <For
-          each={shown()}
-          fallback={
-            <tbody>
-              <tr>
-                <td class="empty">{tokens() ? t.tokens.none : t.loading}</td>
-              </tr>
-            </tbody>
-          }
-        >
-          {token => <TokenRow {...props} token={token} onDone={load} />}
-        </For>
-      </table>
-    </section>
+      <Fault text={tokens.fault()} />
+      <List
+        name="tokens"
+        columns={[
+          t.tokens.name,
+          t.tokens.role,
+          t.tokens.room,
+          t.tokens.createdAt,
+          t.tokens.endsAt,
+          t.tokens.state,
+          t.tokens.actions,
+        ]}
+        each={shown()}
+        empty={tokens.told() ? t.tokens.none : t.loading}
+      >
+        {token => <TokenRow {...props} token={token} onDone={tokens.load} />}
+      </List>
+    </Section>
   );
 }
 
@@ -143,69 +120,62 @@ function TokenRow(props: Tools & { token: TokenView; onDone: () => Promise<void>
     }
   };
   return (
-    <tbody class="entry" data-token={props.token.name}>
-      <tr class="row">
-        <td class="name">
-          <span class="room-name">
-            <Show when={props.token.colour}>
-              {colour => <span class="dot" style={{ background: colour() }} aria-hidden="true" />}
-            </Show>
-            {props.token.name}
-          </span>
-          <span class="page">{props.token.origin ?? props.token.id}</span>
-        </td>
-        <td data-label={t.tokens.role}>{t.roles[props.token.role]}</td>
-        <td data-label={t.tokens.room}>{props.token.room ?? t.tokens.allRooms}</td>
-        <td data-label={t.tokens.createdAt}>{moment(props.token.created_at * 1000)}</td>
-        <td data-label={t.tokens.endsAt}>
-          {props.token.expires_at === null ? "–" : moment(props.token.expires_at * 1000)}
-        </td>
-        <td data-label={t.tokens.state}>
-          {t.tokens[state()]}
-          <Show when={props.token.single_use}>
-            <span class="acts">{props.token.used ? t.tokens.used : t.tokens.single}</span>
+    <Entry
+      data-token={props.token.name}
+      below={
+        <Below when={asked()}>
+          <Question
+            question={t.tokens.revokeQuestion(props.token.name)}
+            what={t.tokens.revokeWhat}
+            yes={t.tokens.revoke}
+            no={t.tokens.keep}
+            doing={doing}
+            onNo={() => setAsked(false)}
+            onYes={() => void revoke()}
+          />
+        </Below>
+      }
+    >
+      <td class="name">
+        <span class="room-name">
+          <Show when={props.token.colour}>
+            {colour => <span class="dot" style={{ background: colour() }} aria-hidden="true" />}
           </Show>
-        </td>
-        <td class="row-actions">
-          <Show when={state() === "good"}>
-            <AnswerButton
-              aria-label={`${t.tokens.revoke}: ${props.token.name}`}
-              onClick={() => setAsked(true)}
-            >
-              {t.tokens.revoke}
-            </AnswerButton>
-          </Show>
-        </td>
-      </tr>
-      <Show when={asked()}>
-        <tr class="below">
-          <td>
-            <Question
-              question={t.tokens.revokeQuestion(props.token.name)}
-              what={t.tokens.revokeWhat}
-              yes={t.tokens.revoke}
-              no={t.tokens.keep}
-              busy={doing.busy()}
-              fault={doing.fault()}
-              onNo={() => setAsked(false)}
-              onYes={() => void revoke()}
-            />
-          </td>
-        </tr>
-      </Show>
-    </tbody>
+          {props.token.name}
+        </span>
+        <span class="page">{props.token.origin ?? props.token.id}</span>
+      </td>
+      <td data-label={t.tokens.role}>{t.roles[props.token.role]}</td>
+      <td data-label={t.tokens.room}>{props.token.room ?? t.tokens.allRooms}</td>
+      <td data-label={t.tokens.createdAt}>{moment(props.token.created_at * 1000)}</td>
+      <td data-label={t.tokens.endsAt}>
+        {props.token.expires_at === null ? "–" : moment(props.token.expires_at * 1000)}
+      </td>
+      <td data-label={t.tokens.state}>
+        {t.tokens[state()]}
+        <Show when={props.token.single_use}>
+          <span class="acts">{props.token.used ? t.tokens.used : t.tokens.single}</span>
+        </Show>
+      </td>
+      <td class="row-actions">
+        <Show when={state() === "good"}>
+          <AnswerButton
+            aria-label={`${t.tokens.revoke}: ${props.token.name}`}
+            onClick={() => setAsked(true)}
+          >
+            {t.tokens.revoke}
+          </AnswerButton>
+        </Show>
+      </td>
+    </Entry>
   );
 }
 
 function NewToken(props: Tools & { onMade: (token: MadeToken) => void; onClose: () => void }) {
   const doing = createDoing();
   const [coloured, setColoured] = createSignal(false);
-  let first: HTMLSelectElement | undefined;
-  onMount(() => first?.focus());
-  const make = async (event: SubmitEvent & { currentTarget: HTMLFormElement }) => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const text = (name: string) => String(form.get(name) ?? "").trim() || undefined;
+  const make = async (form: FormData) => {
+    const text = (name: string) => written(form, name);
     const seconds = text("lasts");
     const body = {
       role: text("role"),
@@ -220,15 +190,18 @@ function NewToken(props: Tools & { onMade: (token: MadeToken) => void; onClose: 
       props.onMade(await ask<MadeToken>("POST", at(room, "/tokens"), body));
     });
   };
-  const leave = (event: KeyboardEvent) => {
-    if (event.key === "Escape") props.onClose();
-  };
   return (
-    <form class="sheet" aria-label={t.tokens.make} onSubmit={make} onKeyDown={leave}>
+    <Sheet
+      label={t.tokens.make}
+      doing={doing}
+      submit={t.tokens.create}
+      onSubmit={form => void make(form)}
+      onClose={props.onClose}
+    >
       <div class="fields">
         <Field label={t.tokens.room}>
           {id => (
-            <select id={id} name="room" ref={first}>
+            <select id={id} name="room">
               <RoomOptions {...props} />
             </select>
           )}
@@ -280,18 +253,7 @@ function NewToken(props: Tools & { onMade: (token: MadeToken) => void; onClose: 
           </Show>
         </div>
       </div>
-      <Show when={doing.fault()}>
-        <p class="fault" role="alert">
-          {doing.fault()}
-        </p>
-      </Show>
-      <div class="sheet-answers">
-        <AnswerButton onClick={props.onClose}>{t.cancel}</AnswerButton>
-        <button type="submit" class="answer main" disabled={doing.busy()}>
-          {t.tokens.create}
-        </button>
-      </div>
-    </form>
+    </Sheet>
   );
 }
 
@@ -304,13 +266,13 @@ function Made(props: { token: MadeToken; onClose: () => void }) {
       <p class="question-title">
         {props.token.name}: {t.tokens.once}
       </p>
-      <div class="secret">
-        <span class="secret-name">{t.tokens.link}</span>
+      <div class="made-text">
+        <span class="made-name">{t.tokens.link}</span>
         <code>{props.token.url}</code>
         <CopyButton text={props.token.url} label={t.tokens.link} />
       </div>
-      <div class="secret">
-        <span class="secret-name">{t.tokens.token}</span>
+      <div class="made-text">
+        <span class="made-name">{t.tokens.token}</span>
         <code>{props.token.token}</code>
         <CopyButton text={props.token.token} label={t.tokens.token} />
       </div>

@@ -1,6 +1,8 @@
 /** The doctor's page: tries every way at once and says in words what came of it. */
 import { sumWords, type Told, wayWords } from "../../../core/src/doctor.ts";
+import { doctorTexts } from "../../../core/src/doctor-texts/index.ts";
 import { below } from "../../../dom/src/socket.ts";
+import { languages } from "../languages.ts";
 import { trySocket, tryWay } from "./ways.ts";
 
 interface Diagnosis {
@@ -14,13 +16,23 @@ interface Diagnosis {
   checks: { check: string; ok: boolean; why?: string }[];
 }
 
-const NAMES: Readonly<Record<string, string>> = {
-  store: "Data",
-  disk: "Disk",
-  "shared-memory": "Shared memory",
-  rooms: "Rooms",
-  "user-namespaces": "Sandbox",
-};
+const t = doctorTexts(languages());
+
+/** The page comes in English; its other languages are put in before anything is tried. */
+function speak(): void {
+  document.documentElement.lang = t.language;
+  document.title = t.title;
+  const words = {
+    heading: t.heading,
+    sum: t.tryingAll,
+    "from-here": t.fromHere,
+    "the-server": t.theServer,
+  };
+  for (const [id, text] of Object.entries(words)) {
+    const place = document.getElementById(id);
+    if (place) place.textContent = text;
+  }
+}
 
 const list = (id: string) => document.getElementById(id) as HTMLUListElement;
 
@@ -31,7 +43,7 @@ function line(into: HTMLUListElement, id: string, name: string): (told: Told) =>
   const title = document.createElement("b");
   title.textContent = name;
   const text = document.createElement("span");
-  text.textContent = "trying …";
+  text.textContent = t.trying;
   item.append(title, text);
   into.append(item);
   return told => {
@@ -45,7 +57,7 @@ async function run(): Promise<void> {
   const base = location.origin + location.pathname.replace(/\/doctor\/?$/, "");
   const get = async <T>(path: string): Promise<T> => {
     const answer = await fetch(below(base, path));
-    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    if (!answer.ok) throw new Error(t.answered(answer.status));
     return (await answer.json()) as T;
   };
   const tell = (sum: Told) => {
@@ -60,7 +72,7 @@ async function run(): Promise<void> {
     tcp: line(ways, "tcp", "TCP"),
     turn: line(ways, "turn", "TURN"),
   };
-  const socket = trySocket(below(base, "api/doctor/ws")).then(socketLine);
+  const socket = trySocket(below(base, "api/doctor/ws"), t).then(socketLine);
   let server: Diagnosis;
   let room: string | undefined;
   try {
@@ -69,15 +81,12 @@ async function run(): Promise<void> {
     const asked = new URLSearchParams(location.search).get("room") ?? "main";
     room = (rooms.find(one => one.id === asked) ?? rooms[0])?.id;
   } catch (error) {
-    tell({ verdict: "fail", text: `The server does not tell about itself: ${error}` });
+    tell({ verdict: "fail", text: t.silent(error instanceof Error ? error.message : `${error}`) });
     return;
   }
   showServer(server);
   if (!room) {
-    tell({
-      verdict: "fail",
-      text: "There is no room that this link opens, so no way can be tried.",
-    });
+    tell({ verdict: "fail", text: t.noRoom });
     return;
   }
   const whep = below(base, `api/rooms/${encodeURIComponent(room)}/whep`);
@@ -85,22 +94,20 @@ async function run(): Promise<void> {
     [one.urls].flat().some(url => /^turns?:/.test(url)),
   );
   const direct = (way: "udp" | "tcp") =>
-    tryWay(way, whep, []).then(found => lines[way](wayWords(way, found)));
+    tryWay(way, whep, [], t).then(found => lines[way](wayWords(way, found, t)));
   const turn = relays
-    ? tryWay("turn", whep, server.ice_servers).then(found => lines.turn(wayWords("turn", found)))
-    : lines.turn({
-        verdict: "off",
-        text: "No TURN server is set up (--turn-url). It is needed only where neither UDP nor TCP gets through.",
-      });
-  const chosen = tryWay("any", whep, server.ice_servers);
-  tell(
-    sumWords(await chosen, {
-      socket: await socket,
-      udp: await direct("udp"),
-      tcp: await direct("tcp"),
-      turn: await turn,
-    }),
-  );
+    ? tryWay("turn", whep, server.ice_servers, t).then(found =>
+        lines.turn(wayWords("turn", found, t)),
+      )
+    : lines.turn({ verdict: "off", text: t.noTurn });
+  const chosen = await tryWay("any", whep, server.ice_servers, t);
+  const told = {
+    socket: await socket,
+    udp: await direct("udp"),
+    tcp: await direct("tcp"),
+    turn: await turn,
+  };
+  tell(sumWords(chosen, told, t));
 }
 
 function showServer(server: Diagnosis): void {
@@ -111,32 +118,31 @@ function showServer(server: Diagnosis): void {
     "Tandem",
   )({
     verdict: "ok",
-    text: `${server.version}, WebRTC on port ${server.rtc_port} by UDP and TCP${
-      server.public_addresses.length > 0 ? `, also as ${server.public_addresses.join(", ")}` : ""
-    }.`,
+    text: t.runs(server.version, server.rtc_port, server.public_addresses),
   });
   line(
     into,
     "address",
-    "You",
+    t.you,
   )({
     verdict: server.unknown_proxy ? "fail" : "ok",
     text: server.unknown_proxy
-      ? `come from ${server.your_address}, which is a proxy: name it with --trusted-proxies, or its limits hold for all people together.`
-      : `come from ${server.your_address}${server.secure ? ", by TLS" : ""}.`,
+      ? t.comeFromProxy(server.your_address)
+      : t.comeFrom(server.your_address, server.secure),
   });
   for (const { check, ok, why } of server.checks) {
     line(
       into,
       check,
-      NAMES[check] ?? check,
+      t.checks[check] ?? check,
     )({
       verdict: ok ? "ok" : "fail",
-      text: why ?? "All well.",
+      text: why ?? t.well,
     });
   }
 }
 
+speak();
 void run().finally(() => {
   document.documentElement.dataset.done = "true";
 });

@@ -7,13 +7,14 @@ import {
   type Told,
   type Way,
 } from "../../../core/src/doctor.ts";
+import type { DoctorTexts } from "../../../core/src/doctor-texts/index.ts";
 
 const CONNECTED_WITHIN_MS = 10_000;
 const PICTURE_WITHIN_MS = 6000;
 const LOOK_EVERY_MS = 100;
 
 /** Whether a WebSocket gets through to the server. */
-export function trySocket(address: URL): Promise<Told> {
+export function trySocket(address: URL, t: DoctorTexts): Promise<Told> {
   const url = new URL(address);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return new Promise(resolve => {
@@ -25,17 +26,19 @@ export function trySocket(address: URL): Promise<Told> {
       socket.close();
       resolve(told);
     };
-    const blocked = {
-      verdict: "fail",
-      text: "It does not open, though the server answers otherwise. A proxy in between takes the Upgrade header away or does not know WebSockets; see docker/README.md for what nginx and others need.",
-    } as const;
+    const blocked: Told = { verdict: "fail", text: t.socketBlocked };
     late = setTimeout(() => end(blocked), CONNECTED_WITHIN_MS);
-    socket.onmessage = () => end({ verdict: "ok", text: "Opens and carries messages." });
+    socket.onmessage = () => end({ verdict: "ok", text: t.socketOpens });
     socket.onclose = () => end(blocked);
   });
 }
 
-export async function tryWay(way: Way, whep: URL, iceServers: RTCIceServer[]): Promise<Found> {
+export async function tryWay(
+  way: Way,
+  whep: URL,
+  iceServers: RTCIceServer[],
+  t: DoctorTexts,
+): Promise<Found> {
   const none: Found = { pair: null, picture: false, offered: [] };
   const pc = new RTCPeerConnection({
     iceServers: way === "udp" || way === "tcp" ? [] : iceServers,
@@ -51,8 +54,9 @@ export async function tryWay(way: Way, whep: URL, iceServers: RTCIceServer[]): P
       body: pc.localDescription?.sdp ?? "",
     });
     const sdp = await answer.text();
-    if (!answer.ok)
-      return { ...none, refused: `The room does not play: ${reason(sdp, answer.status)}` };
+    if (!answer.ok) {
+      return { ...none, refused: t.doesNotPlay(reason(sdp) ?? t.answered(answer.status)) };
+    }
     const location = answer.headers.get("Location");
     if (location) resource = new URL(location, whep);
     const kept = way === "udp" || way === "tcp" ? only(sdp, way) : sdp;
@@ -66,7 +70,7 @@ export async function tryWay(way: Way, whep: URL, iceServers: RTCIceServer[]): P
   } catch (error) {
     return {
       ...none,
-      refused: `It could not be tried: ${error instanceof Error ? error.message : error}`,
+      refused: t.notTried(error instanceof Error ? error.message : String(error)),
     };
   } finally {
     pc.close();
@@ -74,11 +78,12 @@ export async function tryWay(way: Way, whep: URL, iceServers: RTCIceServer[]): P
   }
 }
 
-function reason(body: string, status: number): string {
+/** Why the server refused, in its words. */
+function reason(body: string): string | null {
   try {
     return (JSON.parse(body) as { error: { message: string } }).error.message;
   } catch {
-    return `the server answered ${status}`;
+    return null;
   }
 }
 

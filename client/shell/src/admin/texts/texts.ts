@@ -3,7 +3,7 @@
  * A language is a value of it: what is missing in one fails the type check.
  * What the server itself says, such as why rules are refused, is in English.
  */
-import type { Effect } from "../../../../core/src/admin-model.ts";
+import type { Effect, SecretKind } from "../../../../core/src/admin-model.ts";
 import type { Mode, Phase, Role } from "../../../../core/src/protocol.ts";
 
 export interface Texts {
@@ -177,6 +177,57 @@ export interface Texts {
     done(name: string): string;
     create: string;
   };
+  secrets: {
+    none: string;
+    hint: string;
+    trouble: string;
+    make: string;
+    name: string;
+    nameHint: string;
+    kind: string;
+    kinds: Readonly<Record<SecretKind, string>>;
+    kindHints: Readonly<Record<SecretKind, string>>;
+    origins: string;
+    originsHint: string;
+    room: string;
+    allRooms: string;
+    roomGone: string;
+    value: string;
+    valueHints: Readonly<Record<SecretKind, string>>;
+    madeAt: string;
+    by(name: string): string;
+    usedAt: string;
+    never: string;
+    actions: string;
+    save: string;
+    taken(name: string): string;
+    kept(name: string): string;
+    replace: string;
+    replaceTitle(name: string): string;
+    replaceHint: string;
+    replaced(name: string): string;
+    remove: string;
+    removeQuestion(name: string): string;
+    removeWhat: string;
+    keep: string;
+    removed(name: string): string;
+  };
+  reach: {
+    title: string;
+    of(room: string): string;
+    hint: string;
+    allow: string;
+    allowHint: string;
+    deny: string;
+    denyHint: string;
+    serverOpens(list: string): string;
+    serverCloses(list: string): string;
+    /** No network namespace could be made. */
+    bySettings: string;
+    saved: string;
+    open(many: number): string;
+    turnedAway: string;
+  };
   rules: {
     of: string;
     server: string;
@@ -227,5 +278,5 @@ export interface Texts {
   };
 }
 
-export const SECTIONS = ["rooms", "people", "tokens", "rules", "server"] as const;
+export const SECTIONS = ["rooms", "people", "tokens", "secrets", "rules", "server"] as const;
 export type Section = (typeof SECTIONS)[number];
