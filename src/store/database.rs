@@ -165,8 +165,13 @@ impl Database {
         rows.map(|row| row?).collect()
     }
 
-    pub(super) fn remove_room(&self, id: &RoomId) -> Result<bool, StoreError> {
-        Ok(self.connection.execute("DELETE FROM rooms WHERE id = ?1", [id.as_str()])? > 0)
+    /// With the secrets that were for it alone: a later room of this name is another one.
+    pub(super) fn remove_room(&mut self, id: &RoomId) -> Result<bool, StoreError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute("DELETE FROM secrets WHERE room = ?1", [id.as_str()])?;
+        let removed = transaction.execute("DELETE FROM rooms WHERE id = ?1", [id.as_str()])? > 0;
+        transaction.commit()?;
+        Ok(removed)
     }
 
     pub(super) fn setting(&self, key: &str) -> Result<Option<String>, StoreError> {

@@ -208,6 +208,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_for_one_room_goes_with_it() {
+        let dir = tempfile::tempdir().expect("dir");
+        let store = Store::open(dir.path()).expect("store");
+        let (all, other) = (secret("all", "https://a.example"), RoomId::new("other").expect("an id"));
+        for room in [other.clone(), RoomId::main()] {
+            let kept =
+                StoredSecret { room: Some(room.clone()), ..secret(room.as_str(), "https://a.example") };
+            store.put_secret(kept, value("hunter22-xyzzy")).await.expect("kept");
+        }
+        store.put_secret(all, value("hunter22-xyzzy")).await.expect("kept");
+        store.remove_room(other).await.expect("removed");
+        let left: Vec<_> =
+            store.secrets().await.expect("listed").into_iter().map(|one| one.name.to_string()).collect();
+        assert_eq!(left, ["all", "main"]);
+    }
+
+    #[tokio::test]
     async fn a_row_that_was_changed_does_not_open() {
         let dir = tempfile::tempdir().expect("dir");
         let store = Store::open(dir.path()).expect("store");

@@ -82,7 +82,7 @@ export const de: Texts = {
     remove: "Löschen",
     removeQuestion: raum => `${raum} löschen?`,
     removeWhat:
-      "Browser, Profil, Downloads und Regeln verschwinden, die Token öffnen nichts mehr. Das lässt sich nicht rückgängig machen.",
+      "Browser, Profil, Downloads, Regeln und eigene Geheimnisse verschwinden, die Token öffnen nichts mehr. Das lässt sich nicht rückgängig machen.",
     removeYes: "Löschen",
     keep: "Behalten",
     sleepQuestion: (raum, da) => `${raum} schlafen legen? Anwesend: ${da}.`,

@@ -83,7 +83,7 @@ export const en: Texts = {
     remove: "Delete",
     removeQuestion: room => `Delete ${room}?`,
     removeWhat:
-      "Its browser, profile, downloads and rules go, and its tokens open nothing any more. This cannot be undone.",
+      "Its browser, profile, downloads, rules and own secrets go, and its tokens open nothing any more. This cannot be undone.",
     removeYes: "Delete",
     keep: "Keep it",
     sleepQuestion: (room, here) => `Put ${room} to sleep? There are ${here} in it.`,
