@@ -20,6 +20,7 @@ mod source;
 mod table;
 mod token;
 mod turn;
+mod values;
 
 pub use args::run;
 pub use assemble::edges_document;

@@ -4,16 +4,15 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::settings::{LogFormat, Policies, Settings};
+use super::values::{ice_server, limit, list, number, one, optional, parse, path, root, set, text};
 use crate::base::{Bitrate, Role, Size, ToolGroups};
 use crate::floor::Mode;
 use crate::policy::Effect;
 use crate::policy::egress::EgressLists;
-use crate::server::wire::IceServer;
 use crate::server::{BasePath, Origin, Proxies, Turn};
 
 /// How a value is written in the file.
@@ -532,130 +531,5 @@ impl Settings {
             log: String::new(),
             log_format: LogFormat::Text,
         }
-    }
-}
-
-fn root(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    match path.is_absolute() {
-        true => Ok(path),
-        false => Err(format!("'{text}' is no absolute path")),
-    }
-}
-
-fn one(values: &[String]) -> Result<&str, String> {
-    match values {
-        [one] => Ok(one.trim()),
-        _ => Err("one value is expected".into()),
-    }
-}
-
-fn parse<T: FromStr>(text: &str) -> Result<T, String>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error| {
-        let error = format!("{error}");
-        if error.contains(text) && !text.is_empty() {
-            error
-        } else {
-            format!("'{text}' is not right: {error}")
-        }
-    })
-}
-
-fn set<T: FromStr>(slot: &mut T, values: &[String]) -> Result<(), String>
-where
-    T::Err: std::fmt::Display,
-{
-    *slot = parse(one(values)?)?;
-    Ok(())
-}
-
-fn number<T: FromStr + PartialOrd + From<u8> + std::fmt::Display>(
-    slot: &mut T,
-    values: &[String],
-    least: u32,
-    most: u32,
-) -> Result<(), String> {
-    let text = one(values)?;
-    let refused = || format!("'{text}' is not a whole number from {least} to {most}");
-    let bounds = (least.to_string().parse::<T>(), most.to_string().parse::<T>());
-    match (text.parse::<T>(), bounds) {
-        (Ok(value), (Ok(least), Ok(most))) if least <= value && value <= most => *slot = value,
-        _ => return Err(refused()),
-    }
-    Ok(())
-}
-
-fn text(slot: &mut String, values: &[String]) -> Result<(), String> {
-    match one(values)? {
-        "" => Err("a value is expected".into()),
-        value => {
-            *slot = value.to_owned();
-            Ok(())
-        }
-    }
-}
-
-fn path(slot: &mut PathBuf, values: &[String]) -> Result<(), String> {
-    let mut value = String::new();
-    text(&mut value, values)?;
-    *slot = value.into();
-    Ok(())
-}
-
-/// Zero is no limit.
-fn limit(slot: &mut Option<u32>, values: &[String], least: u32, most: u32) -> Result<(), String> {
-    if one(values)? == "0" {
-        *slot = None;
-        return Ok(());
-    }
-    let mut value = 0u32;
-    number(&mut value, values, least, most).map_err(|error| format!("{error}, nor 0"))?;
-    *slot = Some(value);
-    Ok(())
-}
-
-fn optional(values: &[String], mut store: impl FnMut(PathBuf)) -> Result<(), String> {
-    match one(values)? {
-        "" => {}
-        value => store(value.into()),
-    }
-    Ok(())
-}
-
-fn list<T>(
-    slot: &mut Vec<T>,
-    values: &[String],
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<(), String> {
-    let values = values.iter().map(|value| value.trim()).filter(|value| !value.is_empty());
-    *slot = values.map(parse).collect::<Result<_, _>>()?;
-    Ok(())
-}
-
-fn ice_server(text: &str) -> Result<IceServer, String> {
-    let wrong = || "an ICE server is written stun:host:port or turn:USER:SECRET@host:port".to_owned();
-    let (scheme, rest) = text.split_once(':').ok_or_else(wrong)?;
-    let fits = |host: &str| !host.is_empty() && !host.contains(['@', '/', ' ', '<', '>', '"']);
-    match scheme {
-        "stun" | "stuns" if fits(rest) => {
-            Ok(IceServer { urls: vec![text.to_owned()], username: None, credential: None })
-        }
-        "turn" | "turns" => {
-            // The secret is not repeated in the error.
-            let (account, host) = rest.rsplit_once('@').ok_or_else(wrong)?;
-            let (user, secret) = account.split_once(':').ok_or_else(wrong)?;
-            if !fits(host) || user.is_empty() || secret.is_empty() {
-                return Err(wrong());
-            }
-            Ok(IceServer {
-                urls: vec![format!("{scheme}:{host}")],
-                username: Some(user.to_owned()),
-                credential: Some(secret.to_owned()),
-            })
-        }
-        _ => Err(wrong()),
     }
 }
