@@ -29,19 +29,27 @@ const valueOf = (element) =>
 
 // The focus, as far as people are concerned.
 let inField = false;
+// What was said of the field when it got the focus. What is typed in it makes it
+// a secret only for the next time.
+let judged = { element: null, secret: false };
 const look = (allowed = byPage) => {
   const element = focused();
   if (element && element !== bodyOf(document)) ask(element, allowed);
-  const now = hasFocus(document) && !!element && isField(element) && isSecret(element);
+  if (element !== judged.element) judged = { element, secret: isField(element) && isSecret(element) };
+  const now = hasFocus(document) && judged.secret;
   if (now === inField) return;
   inField = now;
   tell({ focus: now });
+};
+const lookAnew = () => {
+  judged = { element: null, secret: false };
+  look();
 };
 // The window hears of no focus that moves within a shadow root, and of no change there.
 const listen = (top) => {
   for (const name of ['focusin', 'focusout', 'focus', 'blur']) {
     // What has the focus is known when the event has gone by.
-    top.addEventListener(name, () => queueMicrotask(look), true);
+    top.addEventListener(name, () => queueMicrotask(lookAnew), true);
   }
   for (const name of ['change', 'focusout', 'submit']) {
     top.addEventListener(name, () => open && tellValues(), true);
