@@ -14,7 +14,7 @@ use super::frames::read;
 
 /// Gives the elements that the script asks about, as a list.
 const ASKED: &str = "globalThis.__tandem_guard?.asked() ?? []";
-/// Takes the roots of those that have one.
+/// Takes the roots of those that have one; it is told too that there are none.
 const TAKE: &str = "function(...roots) { globalThis.__tandem_guard?.take(roots); }";
 /// Elements that are asked about at once; the script names no more.
 const MOST: usize = 64;
@@ -64,12 +64,12 @@ async fn look_behind(client: &CdpClient, session: &str, context: i64, group: &st
     let params = json!({ "objectId": list, "ownProperties": true });
     let listed: Listed = read(method, client.send(Some(session), method, &params).await?.get())?;
     let elements = listed.result.into_iter().filter(|property| property.name.parse::<usize>().is_ok());
-    let elements = elements.filter_map(|property| property.value?.object_id).take(MOST);
-    let roots = elements.map(|element| root_of(client, session, context, group, element));
-    let roots: Vec<Value> = join_all(roots).await.into_iter().flatten().collect();
-    if roots.is_empty() {
+    let elements: Vec<_> = elements.filter_map(|property| property.value?.object_id).take(MOST).collect();
+    if elements.is_empty() {
         return Ok(());
     }
+    let roots = elements.into_iter().map(|element| root_of(client, session, context, group, element));
+    let roots: Vec<Value> = join_all(roots).await.into_iter().flatten().collect();
     let params = json!({ "functionDeclaration": TAKE, "executionContextId": context, "arguments": roots });
     client.send(Some(session), "Runtime.callFunctionOn", &params).await.map(drop)
 }

@@ -225,6 +225,9 @@ impl Watchman {
                 let _ = reply.send(held);
             }
             Order::End(reply) => {
+                // Fields that are only being found; what is asked from now on is asked after it.
+                let worlds: Vec<_> = self.worlds.keys().take(MOST_LOOKS).cloned().collect();
+                worlds.iter().for_each(|world| self.look_behind(world));
                 let asked = self.worlds.keys().map(|(session, context)| {
                     let client = self.client.clone();
                     let world = (session.clone(), *context);

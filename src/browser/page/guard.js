@@ -35,6 +35,11 @@ let judged = { element: null, secret: false };
 const look = (allowed = byPage) => {
   const element = focused();
   if (element && element !== bodyOf(document)) ask(element, allowed);
+  if (element && isWaitedFor(element)) {
+    // Whether there is a field behind it is not known yet: until then nothing changes.
+    lookLater(LONGEST_ANSWER);
+    return;
+  }
   if (element !== judged.element) judged = { element, secret: isField(element) && isSecret(element) };
   const now = hasFocus(document) && judged.secret;
   if (now === inField) return;
@@ -48,8 +53,9 @@ const lookAnew = () => {
 // The window hears of no focus that moves within a shadow root, and of no change there.
 const listen = (top) => {
   for (const name of ['focusin', 'focusout', 'focus', 'blur']) {
-    // What has the focus is known when the event has gone by.
-    top.addEventListener(name, () => queueMicrotask(lookAnew), true);
+    // What has the focus is known when the event has gone by, and when it moves on, the next one too.
+    const when = ({ relatedTarget }) => (relatedTarget ? setTimeout(lookAnew) : queueMicrotask(lookAnew));
+    top.addEventListener(name, name === 'focusout' || name === 'blur' ? when : () => queueMicrotask(lookAnew), true);
   }
   for (const name of ['change', 'focusout', 'submit']) {
     top.addEventListener(name, () => open && tellValues(), true);
@@ -118,8 +124,10 @@ const count = () => {
     uncover();
   }
 };
-// When something was typed behind a root that is not known yet.
-let unseen = -Infinity;
+// Where something was typed behind a root that is not known yet: when, and whether in a moment.
+const late = new Map();
+const MOST_LATE = 64;
+const isLate = ({ at }) => performance.now() - at < RECENT;
 const filled = (element) => {
   if (open) note(element);
   else if (isSecret(element)) {
@@ -134,7 +142,8 @@ addEventListener(
     const element = targetOf(event);
     if (isField(element)) filled(element);
     else if (mayHide(element)) {
-      unseen = performance.now();
+      late.set(element, { at: performance.now(), private: open || late.get(element)?.private === true });
+      if (late.size > MOST_LATE) late.delete(late.keys().next().value);
       ask(element, byHand);
     }
   },
@@ -204,6 +213,9 @@ const keep = (event) => {
 };
 for (const name of ['copy', 'cut', 'dragstart']) addEventListener(name, keep, true);
 
+// Who waits for the server's next answer.
+const waiting = [];
+
 globalThis.__tandem_guard = {
   // A field that was set to what nobody typed. False when it holds nothing.
   hold(element) {
@@ -220,21 +232,23 @@ globalThis.__tandem_guard = {
   },
   // The elements that may have a closed root, for the server to look behind.
   asked() {
-    const now = questions.filter((element) => element.isConnected);
-    questions = [];
-    return now;
+    return handOut();
   },
   take(found) {
+    takeAnswer(found);
     for (const root of found) {
-      closed.set(root.host, root);
-      enter(root);
-      scan(root);
+      const typed = late.get(root.host);
+      late.delete(root.host);
+      if (!typed || !isLate(typed)) continue;
+      const changed = fieldsIn(root).filter((each) => isField(each) && each.value && each.value !== each.defaultValue);
+      for (const field of changed) (typed.private ? note : filled)(field);
     }
     look();
-    const element = focused();
-    if (!isField(element) || performance.now() - unseen > RECENT) return;
-    unseen = -Infinity;
-    filled(element);
+    if (!open && held.size) {
+      count();
+      cover();
+    }
+    for (const go of waiting.splice(0)) go();
   },
   begin() {
     open = true;
@@ -248,8 +262,15 @@ globalThis.__tandem_guard = {
     return true;
   },
   async end() {
+    // What was typed behind a closed root that is only being found.
+    if ([...late.values()].some(isLate)) {
+      await new Promise((known) => {
+        waiting.push(known);
+        setTimeout(known, 400);
+      });
+    }
     // What was filled in without a key, by the browser itself.
-    for (const element of [document, ...roots].flatMap((top) => [...inputsIn(top)])) {
+    for (const element of [document, ...roots].flatMap(fieldsIn)) {
       const likely = element.type === 'password' || element.matches(':autofill');
       // What the page itself put there is no person's.
       if (likely && element.value && element.value !== element.defaultValue && isField(element)) note(element);

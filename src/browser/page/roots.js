@@ -30,8 +30,9 @@ const activeInDocument = reader(Document.prototype, 'activeElement');
 const activeInRoot = reader(ShadowRoot.prototype, 'activeElement');
 const hasFocus = caller(Document.prototype, 'hasFocus');
 const walk = caller(Document.prototype, 'createTreeWalker');
-const inputsIn = (top) =>
-  (top === document ? Document : DocumentFragment).prototype.querySelectorAll.call(top, 'input');
+const fieldsIn = (top) => [
+  ...(top === document ? Document : DocumentFragment).prototype.querySelectorAll.call(top, 'input, textarea'),
+];
 
 const closed = new WeakMap();
 const entered = new WeakSet();
@@ -97,28 +98,55 @@ const allowance = (most) => {
 const byPage = allowance(32);
 const byHand = allowance(32);
 
+const LONGEST_ANSWER = 1000;
 const patience = new WeakMap();
 let questions = [];
+let handed = [];
+// What no answer has come for yet, with the time of the question.
+const unanswered = new Map();
+const isWaitedFor = (element) => performance.now() - (unanswered.get(element) ?? -Infinity) < LONGEST_ANSWER;
 let named = -Infinity;
 let retry = 0;
+const lookLater = (wait) => {
+  retry ||= setTimeout(() => {
+    retry = 0;
+    look();
+  }, wait);
+};
 const ask = (element, allowed) => {
   if (!mayHide(element)) return;
   const now = performance.now();
   const { at, wait } = patience.get(element) ?? { at: -Infinity, wait: FIRST_WAIT / 2 };
   if (now - at < wait || !allowed()) {
-    retry ||= setTimeout(() => {
-      retry = 0;
-      look();
-    }, Math.max(FIRST_WAIT, at + wait - now));
+    lookLater(Math.max(FIRST_WAIT, at + wait - now));
     return;
   }
   patience.set(element, { at: now, wait: Math.min(wait * 2, LONGEST_WAIT) });
   questions.push(element);
-  if (questions.length > MOST_QUESTIONS) questions.shift();
+  unanswered.set(element, now);
+  if (questions.length > MOST_QUESTIONS) unanswered.delete(questions.shift());
   // One word for all that are named together; again when it was not heard.
   if (questions.length > 1 && now - named < FIRST_WAIT) return;
   named = now;
   queueMicrotask(() => tell({ roots: true }));
+};
+
+// The server fetches the questions, and answers with the roots that it found.
+const handOut = () => {
+  const now = questions.filter((element) => element.isConnected);
+  for (const element of questions) if (!element.isConnected) unanswered.delete(element);
+  questions = [];
+  handed = [...handed, ...now].slice(-4 * MOST_QUESTIONS);
+  return now;
+};
+const takeAnswer = (found) => {
+  for (const root of found) {
+    closed.set(root.host, root);
+    enter(root);
+    scan(root);
+  }
+  for (const element of handed) unanswered.delete(element);
+  handed = [];
 };
 
 // Goes into the open roots below, and names what may have a closed one.
