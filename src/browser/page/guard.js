@@ -54,7 +54,7 @@ const lookAnew = () => {
 const listen = (top) => {
   for (const name of ['focusin', 'focusout', 'focus', 'blur']) {
     // What has the focus is known when the event has gone by, and when it moves on, the next one too.
-    const when = ({ relatedTarget }) => (relatedTarget ? setTimeout(lookAnew) : queueMicrotask(lookAnew));
+    const when = ({ relatedTarget }) => (relatedTarget ? setTimeout(() => look()) : queueMicrotask(lookAnew));
     top.addEventListener(name, name === 'focusout' || name === 'blur' ? when : () => queueMicrotask(lookAnew), true);
   }
   for (const name of ['change', 'focusout', 'submit']) {
