@@ -2,6 +2,7 @@
 
 #[path = "browser/acting.rs"]
 mod acting;
+mod desk;
 #[path = "browser/finding.rs"]
 mod finding;
 mod gate;
@@ -10,11 +11,11 @@ mod outlines;
 #[path = "browser/secret.rs"]
 mod secret;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::response::Html;
+use desk::{agent, permit};
 use serde_json::{Value, json};
 use tandem::agents::{Refused, Seat, SeatDoor};
 use tandem::base::{Actor, ActorId, Point, Role, Size, ToolGroups};
@@ -23,52 +24,19 @@ use tandem::browser::{
     Observer, Picture, RestoredTab, Rules, Shot, SnapshotScope, Stroke, Tab,
 };
 use tandem::floor::{Floor, FloorPermit, Grant, Touch};
-use tandem::process::{Child, Program, RoomUser, spawn};
 use tandem::room::{HelpEnd, RoomEvent, RoomView};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+/// A desk with a site of test pages.
 struct Desk {
-    _dir: tempfile::TempDir,
-    _xvfb: Child,
-    root: PathBuf,
-    user: RoomUser,
-    display: String,
+    own: desk::Desk,
     site: String,
     stand: gate::Stand,
 }
 
 impl Desk {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().expect("dir");
-        let root = dir.path().to_owned();
-        std::fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
-        let user = RoomUser::resolve("tandem").or_else(|_| RoomUser::resolve("nobody")).expect("a user");
-        let home = user.private_dir(&root.join("x")).expect("home");
-        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
-        let xvfb = spawn(Program {
-            name: "xvfb",
-            program: "Xvfb".into(),
-            args: ["-displayfd", "3", "-screen", "0", "1280x720x24", "-nolisten", "tcp", "-ac"]
-                .map(Into::into)
-                .into(),
-            env: vec![],
-            home,
-            user: user.clone(),
-            group: None,
-            network: None,
-            fds: vec![(write, 3)],
-            log: root.join("xvfb.log"),
-            mark: root.clone(),
-        })
-        .await
-        .expect("Xvfb starts");
-        let mut number = Vec::new();
-        let mut pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(read).expect("pipe");
-        while !number.ends_with(b"\n") {
-            assert_ne!(pipe.read_buf(&mut number).await.expect("display"), 0, "Xvfb ended");
-        }
-        let number = String::from_utf8(number).expect("digits");
         let page = |text: &'static str| axum::routing::get(move || async move { Html(text) });
         let app = axum::Router::new()
             .route("/acts", page(include_str!("pages/acts.html")))
@@ -101,38 +69,14 @@ impl Desk {
         let site = format!("http://127.0.0.1:{}", listener.local_addr().expect("address").port());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self {
-            _dir: dir,
-            _xvfb: xvfb,
-            root,
-            user,
-            display: format!(":{}", number.trim()),
+            own: desk::Desk::new().await,
             site,
             stand: gate::Stand::open(&["127.0.0.0/8"], gate::Names::default()),
         }
     }
 
     fn settings(&self) -> BrowserSettings {
-        BrowserSettings {
-            executable: "chromium".into(),
-            bubblewrap: "bwrap".into(),
-            user: self.user.clone(),
-            group: None,
-            privacy: Default::default(),
-            mark: self.root.clone(),
-            run_dir: self.root.clone(),
-            profile_dir: self.root.join("profile"),
-            download_dir: self.root.join("downloads"),
-            env: vec![("DISPLAY".into(), self.display.clone().into())],
-            size: Size::DEFAULT,
-            start_url: format!("{}/acts", self.site),
-            gate: Some(self.stand.way.clone()),
-            browser_pages: false,
-            locale: None,
-            time_zone: None,
-            policies: true,
-            restore: vec![],
-            extra_args: vec![],
-        }
+        self.own.settings(&self.stand.way, &format!("{}/acts", self.site))
     }
 
     async fn browser(&self) -> (Arc<Browser>, mpsc::Receiver<BrowserEvent>) {
@@ -143,19 +87,8 @@ impl Desk {
     }
 }
 
-fn agent() -> Actor {
-    Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent, colour: None }
-}
-
 fn person() -> Actor {
     Actor { id: ActorId::new("ada").expect("id"), name: "Ada".into(), role: Role::Controller, colour: None }
-}
-
-fn permit(floor: &mut Floor) -> FloorPermit {
-    match floor.handle_agent(Instant::now(), &agent()) {
-        Ok(Grant::Now(permit)) => permit,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[derive(Default)]
@@ -383,11 +316,12 @@ async fn chromium_is_boxed_in_and_comes_back_with_its_tabs() {
         .filter_map(|entry| entry.file_name().into_string().ok())
     {
         let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
-        let mark = format!("TANDEM_RUN={}", desk.root.display());
+        let mark = format!("TANDEM_RUN={}", desk.own.root.display());
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
         let ours = environ.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes());
-        if !(ours || command.contains(&desk.root.display().to_string())) || !command.contains("chromium") {
+        if !(ours || command.contains(&desk.own.root.display().to_string())) || !command.contains("chromium")
+        {
             continue;
         }
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

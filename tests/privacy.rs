@@ -135,6 +135,41 @@ async fn ask_everywhere(house: &House, raw: &mut Raw, heard: &Heard) {
     }
 }
 
+/// What a person points at for their agent.
+async fn pick(house: &House, at: Point) -> (u16, Value) {
+    let body = json!({ "x": at.x, "y": at.y }).to_string();
+    let (status, _, answer) = house.ask_json("POST", "/api/rooms/main/pick", ADMIN, body.as_bytes()).await;
+    (status, serde_json::from_slice(&answer).expect("json"))
+}
+
+/// What is drawn as dots, of the page's elements with these ids, in whatever shadow root.
+async fn dotted(raw: &mut Raw, ids: &[&str]) -> Vec<String> {
+    fn find(node: &Value, ids: &[&str], found: &mut Vec<(String, Value)>) {
+        let attributes = node["attributes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for pair in attributes.chunks(2) {
+            if let Some(id) = pair[1].as_str().filter(|id| pair[0] == "id" && ids.contains(id)) {
+                found.push((id.to_owned(), node["nodeId"].clone()));
+            }
+        }
+        for inner in ["children", "shadowRoots"].iter().flat_map(|key| node[key].as_array()).flatten() {
+            find(inner, ids, found);
+        }
+    }
+    let document =
+        raw.ask("DOM.getDocument", json!({ "depth": -1, "pierce": true })).await.expect("a document");
+    let mut found = Vec::new();
+    find(&document["root"], ids, &mut found);
+    let mut dotted = Vec::new();
+    for (id, node) in found {
+        let style = raw.ask("CSS.getComputedStyleForNode", json!({ "nodeId": node })).await.expect("a style");
+        let hidden = |one: &Value| one["name"] == "-webkit-text-security" && one["value"] == "disc";
+        if style["computedStyle"].as_array().expect("a list").iter().any(hidden) {
+            dotted.push(id);
+        }
+    }
+    dotted
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_learns_what_a_person_types_in_private() {
     let house = House::open().await;
@@ -152,6 +187,7 @@ async fn nobody_learns_what_a_person_types_in_private() {
     let heard = Heard::default();
     let (user, _) = eye.place("user").await;
     let (password, _) = eye.place("password").await;
+    let (mirror, _) = eye.place("mirror").await;
     warm_up(&person, &mut eye, user).await;
     heard.add("before", house.agent(ADMIN).call("browser_snapshot", json!({})).await.text);
 
@@ -161,6 +197,9 @@ async fn nobody_learns_what_a_person_types_in_private() {
     let mut agent = house.agent(ADMIN);
     let refused = agent.refused("browser_snapshot", json!({})).await;
     assert_eq!((refused.status, refused.code()), (409, "private"), "{refused}");
+    let (status, told) = pick(&house, mirror).await;
+    assert_eq!(status, 409, "{told}");
+    assert!(told["error"]["message"].as_str().is_some_and(|why| why.contains("private moment")), "{told}");
     let why = raw.ask("Runtime.evaluate", json!({ "expression": "1" })).await.expect_err("refused");
     assert!(why.contains("private moment"), "{why}");
     viewer.take_frames();
@@ -189,14 +228,12 @@ async fn nobody_learns_what_a_person_types_in_private() {
     let sealed = agent.refused("browser_evaluate", json!({ "function": "() => 1" })).await;
     assert!(sealed.text.contains("stands on this page"), "{sealed}");
     // What is in the fields and what the page shows of it are dots, for whoever takes a picture.
-    let document = raw.ask("DOM.getDocument", json!({})).await.expect("a document");
-    for id in ["code", "card", "mirror"] {
-        let params = json!({ "nodeId": document["root"]["nodeId"], "selector": format!("#{id}") });
-        let node = raw.ask("DOM.querySelector", params).await.expect("found");
-        let style = raw.ask("CSS.getComputedStyleForNode", node).await.expect("a style");
-        let hidden = |one: &Value| one["name"] == "-webkit-text-security" && one["value"] == "disc";
-        assert!(style["computedStyle"].as_array().expect("a list").iter().any(hidden), "{id}");
-    }
+    assert_eq!(dotted(&mut raw, &["code", "card", "mirror"]).await, ["code", "card", "mirror"]);
+    // Nor what the page shows of it, when a person points at it for their agent.
+    let (status, picked) = pick(&house, mirror).await;
+    assert!(status == 200 && picked["text"] == MASK, "{picked}");
+    assert!(picked["html"].as_str().is_some_and(|html| html.contains("output")), "{picked}");
+    heard.add("pick", picked.to_string());
     // The person goes on where they were, in the field for notes.
     assert!(
         viewer.wait_for_frames(viewer.frames() + 3, Duration::from_secs(10)).await.is_ok(),
@@ -292,4 +329,58 @@ async fn a_page_neither_ends_a_moment_under_a_typing_hand_nor_begins_one_by_itse
     until_private(&house, false).await;
     let shown = agent.ok("browser_snapshot", json!({})).await;
     assert!(!shown.text.contains("defghijk") && !shown.text.contains("abc"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_in_closed_shadow_roots_are_fields_too() {
+    let house = House::open().await;
+    let mut agent = house.agent(ADMIN);
+    agent.go(&house.at("/closed")).await;
+    let mut eye = Raw::open(&house, ADMIN, "/closed").await;
+    let mut raw = Raw::open(&house, ADMIN, "/closed").await;
+    for domain in ["Network", "Runtime", "Page", "DOM", "Log", "CSS"] {
+        raw.ask(&format!("{domain}.enable"), json!({})).await.expect("enabled");
+    }
+    let (person, _seat) = house.person_of(&house.token_of("controller", "Ann")).await;
+    let heard = Heard::default();
+    let (user, _) = eye.place("user").await;
+    let (mail, _) = eye.place("mail").await;
+    warm_up(&person, &mut eye, user).await;
+    // A page that has them without end takes nothing from the person.
+    house.until(|view| view["holder"].is_null()).await;
+    let began = std::time::Instant::now();
+    assert_eq!(agent.run("() => flood(4000)").await, 2000);
+    println!("4,000 closed roots, 200 of them with the focus: {} ms", began.elapsed().as_millis());
+
+    // Within an open root, into a closed one: the window hears nothing of it.
+    press(&person, mail).await;
+    key(&person, TAB).await;
+    until_private(&house, true).await;
+    write(&person, PASSWORD).await;
+    let refused = agent.refused("browser_snapshot", json!({})).await;
+    assert_eq!((refused.status, refused.code()), (409, "private"), "{refused}");
+    ask_everywhere(&house, &mut raw, &heard).await;
+    // Within the closed root, and into another one.
+    key(&person, TAB).await;
+    write(&person, CODE).await;
+    key(&person, TAB).await;
+    write(&person, CARD).await;
+    agent.refused("browser_snapshot", json!({})).await;
+    key(&person, TAB).await;
+    until_private(&house, false).await;
+
+    ask_everywhere(&house, &mut raw, &heard).await;
+    let shown = agent.ok("browser_snapshot", json!({})).await;
+    assert!(shown.text.contains("Note"), "{shown}");
+    let sealed = agent.refused("browser_evaluate", json!({ "function": "() => 1" })).await;
+    assert!(sealed.text.contains("stands on this page"), "{sealed}");
+    let all = ["password", "code", "card", "mirror"];
+    assert_eq!(dotted(&mut raw, &all).await, all);
+    agent.go(&house.at("/other")).await;
+    ask_everywhere(&house, &mut raw, &heard).await;
+    let known = "() => document.cookie + JSON.stringify({ ...localStorage })";
+    let known = agent.ok("browser_evaluate", json!({ "function": known })).await;
+    assert!(known.text.contains("draft card") && known.text.contains(MASK), "{known}");
+    heard.add("evaluate", known.body.to_string());
+    heard.assert_clean();
 }

@@ -64,6 +64,11 @@ async fn a_room_that_nobody_needs_sleeps_and_wakes_with_its_tabs_at_a_knock() {
     let (status, version) = house.json_of("GET", "/cdp/main/json/version", Value::Null).await;
     assert_eq!(status, 200, "{version}");
     house.until(|view| view["phase"]["state"] == "sleeping").await;
+    // So does a person who points at something in its last picture.
+    let place = json!({ "x": 640, "y": 400 });
+    let (status, picked) = house.json_of("POST", "/api/rooms/main/pick", place).await;
+    assert_eq!((status, &picked["url"]), (200, &json!(page)), "{picked}");
+    house.until(|view| view["phase"]["state"] == "sleeping").await;
     let lines = house.json_of("GET", "/api/rooms/main/audit?kind=room&limit=20", Value::Null).await.1;
     let said = lines.to_string();
     assert!(said.contains("\"slept\"") && said.contains("\"woke\""), "{said}");

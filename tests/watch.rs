@@ -1,8 +1,8 @@
 //! What an agent may know and set about a tab, on a real Chromium with pages of our own.
 
+mod desk;
 mod gate;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,63 +10,25 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect};
 use axum::routing::{any, get};
 use serde_json::Value;
-use tandem::base::{Actor, ActorId, Point, Role, Size};
+use tandem::base::{Actor, ActorId, Point, Role};
 use tandem::browser::*;
 use tandem::floor::{Floor, FloorPermit, Grant};
-use tandem::process::{Child, Program, RoomUser, spawn};
-use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
+/// A desk with a site of test pages.
 struct Desk {
-    _dir: tempfile::TempDir,
-    _xvfb: Child,
-    root: PathBuf,
-    user: RoomUser,
-    display: String,
+    own: desk::Desk,
     port: u16,
     stand: gate::Stand,
 }
 
 impl Desk {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().expect("dir");
-        let root = dir.path().to_owned();
-        std::fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
-        let user = RoomUser::resolve("tandem").or_else(|_| RoomUser::resolve("nobody")).expect("a user");
-        let home = user.private_dir(&root.join("x")).expect("home");
-        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
-        let xvfb = spawn(Program {
-            name: "xvfb",
-            program: "Xvfb".into(),
-            args: ["-displayfd", "3", "-screen", "0", "1280x720x24", "-nolisten", "tcp", "-ac"]
-                .map(Into::into)
-                .into(),
-            env: vec![],
-            home,
-            user: user.clone(),
-            group: None,
-            network: None,
-            fds: vec![(write, 3)],
-            log: root.join("xvfb.log"),
-            mark: root.clone(),
-        })
-        .await
-        .expect("Xvfb starts");
-        let mut number = Vec::new();
-        let mut pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(read).expect("pipe");
-        while !number.ends_with(b"\n") {
-            assert_ne!(pipe.read_buf(&mut number).await.expect("display"), 0, "Xvfb ended");
-        }
-        let number = String::from_utf8(number).expect("digits");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let port = listener.local_addr().expect("address").port();
         tokio::spawn(async move { axum::serve(listener, site()).await });
         Self {
-            _dir: dir,
-            _xvfb: xvfb,
-            root,
-            user,
-            display: format!(":{}", number.trim()),
+            own: desk::Desk::new().await,
             port,
             stand: gate::Stand::open(&["127.0.0.0/8"], gate::Names::default()),
         }
@@ -85,27 +47,7 @@ impl Desk {
         // Nobody reads; the tests look at the browser itself.
         let (events, mut heard) = mpsc::channel(64);
         tokio::spawn(async move { while heard.recv().await.is_some() {} });
-        let settings = BrowserSettings {
-            executable: "chromium".into(),
-            bubblewrap: "bwrap".into(),
-            user: self.user.clone(),
-            group: None,
-            privacy: Default::default(),
-            mark: self.root.clone(),
-            run_dir: self.root.clone(),
-            profile_dir: self.root.join("profile"),
-            download_dir: self.root.join("downloads"),
-            env: vec![("DISPLAY".into(), self.display.clone().into())],
-            size: Size::DEFAULT,
-            start_url: self.url("/blank"),
-            gate: Some(self.stand.way.clone()),
-            browser_pages: false,
-            locale: None,
-            time_zone: None,
-            policies: true,
-            restore: vec![],
-            extra_args: vec![],
-        };
+        let settings = self.own.settings(&self.stand.way, &self.url("/blank"));
         Arc::new(Browser::start(settings, events).await.unwrap_or_else(|error| panic!("{error:?}")))
     }
 }
@@ -179,12 +121,7 @@ struct Agent {
 }
 
 fn permit() -> FloorPermit {
-    let actor =
-        Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent, colour: None };
-    match Floor::new(Duration::from_millis(100)).handle_agent(Instant::now(), &actor) {
-        Ok(Grant::Now(permit)) => permit,
-        other => panic!("{other:?}"),
-    }
+    desk::permit(&mut Floor::new(Duration::from_millis(100)))
 }
 
 fn soon() -> tokio::time::Instant {
@@ -446,7 +383,7 @@ async fn downloads_are_listed_read_and_cancelled() {
     let again = until(&|one| one.state == DownloadState::Completed && one.number == 2).await;
     assert_ne!(again.path, done.path);
     assert!(
-        again.path.as_ref().is_some_and(|path| path.starts_with(desk.root.join("downloads"))),
+        again.path.as_ref().is_some_and(|path| path.starts_with(desk.own.root.join("downloads"))),
         "{again:?}"
     );
 

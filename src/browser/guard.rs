@@ -13,34 +13,41 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 
-use super::BrowserEvent;
+use super::attach::{Attached, Moved};
 use super::client::{CdpClient, CdpError, CdpEvent};
 use super::frames::read;
 use super::mux::{Multiplexer, Rules};
+use super::planted::{Planted, Words};
 use super::tabs::Tabs;
+use super::{BrowserEvent, closed_roots};
 use crate::base::{Privacy, Redacted};
 
-const SCRIPT: &str = concat!(
-    "(() => { if (globalThis.__tandem_guard) return;\n",
-    include_str!("page/secrets.js"),
-    include_str!("page/guard.js"),
-    "})();",
-);
-const WORLD: &str = "tandem_private";
-const BINDING: &str = "__tandem_private";
+const PLANTED: Planted = Planted {
+    script: concat!(
+        "(() => { if (globalThis.__tandem_guard) return;\n",
+        include_str!("page/secrets.js"),
+        include_str!("page/roots.js"),
+        include_str!("page/guard.js"),
+        "})();",
+    ),
+    world: "tandem_private",
+    binding: "__tandem_private",
+    longest: 256 << 10,
+};
 const BEGIN: &str = "globalThis.__tandem_guard?.begin()";
 const AGAIN: &str = "globalThis.__tandem_guard?.again()";
 const END: &str = "globalThis.__tandem_guard?.end()";
-/// What a document tells at once, at the most.
-const LONGEST_TOLD: usize = 256 << 10;
 /// Documents that are remembered; in more than these nothing is guarded by itself.
 const MOST_WORLDS: usize = 2000;
 /// What a page has logged is let go of this often, so that it is not kept for us.
 const LOGGED: u32 = 100;
 /// How long documents may take to cover what was typed. One that hangs shows nothing new.
 const COVERING: Duration = Duration::from_secs(1);
+/// Documents whose closed shadow roots are looked for at once. One that asks
+/// beyond it gets nothing, and asks again.
+const MOST_LOOKS: usize = 16;
 
 /// What the room tells the guard.
 enum Order {
@@ -72,12 +79,6 @@ struct World {
     typing: Option<Redacted<String>>,
 }
 
-/// A page or a frame with a process of its own.
-struct Inside {
-    tab: String,
-    target: String,
-}
-
 /// What a document tells.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -86,6 +87,8 @@ struct Told {
     gone: bool,
     focus: Option<bool>,
     held: Option<u32>,
+    /// It has come across elements that may have a closed shadow root.
+    roots: bool,
     /// What stands in the field that is typed in now.
     typing: Option<String>,
     values: Vec<String>,
@@ -97,15 +100,16 @@ struct Watchman {
     tabs: Tabs,
     privacy: Privacy,
     events: mpsc::Sender<BrowserEvent>,
-    /// Our sessions with tabs, and with the pages and frames in them.
-    tab_sessions: HashMap<String, String>,
-    sessions: HashMap<String, Inside>,
+    attached: Attached,
     /// The documents that have said hello, by session and context.
     worlds: HashMap<(String, i64), World>,
     /// What was told of each tab last.
     in_field: HashMap<String, bool>,
     /// What pages have logged since it was let go of.
     logged: u32,
+    looks: Arc<Semaphore>,
+    /// How often closed shadow roots were looked for.
+    looked: u64,
 }
 
 impl Guard {
@@ -121,16 +125,17 @@ impl Guard {
         let (orders, queue) = mpsc::channel(8);
         privacy.unseal_all();
         let mut watchman = Watchman {
+            attached: Attached::new(client.clone(), &["iframe"]),
             client,
             heard,
             tabs,
             privacy,
             events,
-            tab_sessions: HashMap::new(),
-            sessions: HashMap::new(),
             worlds: HashMap::new(),
             in_field: HashMap::new(),
             logged: 0,
+            looks: Arc::new(Semaphore::new(MOST_LOOKS)),
+            looked: 0,
         };
         watchman.on_tabs().await?;
         tokio::spawn(watchman.run(queue));
@@ -220,6 +225,9 @@ impl Watchman {
                 let _ = reply.send(held);
             }
             Order::End(reply) => {
+                // Fields that are only being found; what is asked from now on is asked after it.
+                let worlds: Vec<_> = self.worlds.keys().take(MOST_LOOKS).cloned().collect();
+                worlds.iter().for_each(|world| self.look_behind(world));
                 let asked = self.worlds.keys().map(|(session, context)| {
                     let client = self.client.clone();
                     let world = (session.clone(), *context);
@@ -280,7 +288,7 @@ impl Watchman {
             value: Value,
         }
         let there = |session: &str| {
-            let inside = self.sessions.get(session);
+            let inside = self.attached.get(session);
             inside.is_some_and(|inside| inside.tab == field.tab && inside.target == field.target)
         };
         let worlds: Vec<_> = self.worlds.keys().filter(|(session, _)| there(session)).cloned().collect();
@@ -319,15 +327,10 @@ impl Watchman {
     }
 
     async fn on_tabs(&mut self) -> Result<(), CdpError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Attached {
-            session_id: String,
-        }
         let open: Vec<String> =
             self.tabs.borrow_and_update().iter().map(|(info, _)| info.target.clone()).collect();
         let privacy = self.privacy.clone();
-        self.tab_sessions.retain(|_, tab| open.contains(tab));
+        self.attached.keep_tabs(|tab| open.iter().any(|open| open == tab));
         self.in_field.retain(|tab, _| {
             let is_open = open.contains(tab);
             if !is_open {
@@ -336,44 +339,27 @@ impl Watchman {
             is_open
         });
         for tab in open {
-            if self.tab_sessions.values().any(|known| *known == tab) {
+            if self.attached.has_tab(&tab) {
                 continue;
             }
-            let params = json!({ "targetId": tab, "flatten": true });
-            let method = "Target.attachToTarget";
-            let attached = match self.client.send(None, method, &params).await {
-                Ok(attached) => read::<Attached>(method, attached.get())?,
+            match self.attached.attach(&tab).await {
+                Ok(()) => {}
                 Err(CdpError::Mux(error)) => return Err(error.into()),
-                Err(error) => {
-                    tracing::debug!(%error, "a tab went before it could be guarded");
-                    continue;
-                }
-            };
-            self.tab_sessions.insert(attached.session_id.clone(), tab);
-            let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
-            drop(self.client.post(Some(&attached.session_id), "Target.setAutoAttach", &auto).await?);
+                Err(error) => tracing::debug!(%error, "a tab went before it could be guarded"),
+            }
         }
         Ok(())
     }
 
     async fn on_event(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
+        if let Some(moved) = self.attached.on_event(event) {
+            return self.on_moved(moved).await;
+        }
         let session = event.session.clone().unwrap_or_default();
+        if let Some(words) = PLANTED.words(event) {
+            return self.on_words(session, words).await;
+        }
         match event.method.as_str() {
-            "Target.attachedToTarget" => self.on_attached(event).await?,
-            "Target.detachedFromTarget" => {
-                #[derive(Deserialize)]
-                #[serde(rename_all = "camelCase")]
-                struct Detached {
-                    session_id: String,
-                }
-                if let Some(gone) = event.params::<Detached>()
-                    && let Some(Inside { tab, target }) = self.sessions.remove(&gone.session_id)
-                {
-                    self.privacy.seal(&target, false);
-                    self.worlds.retain(|(session, _), _| *session != gone.session_id);
-                    self.tell(&tab).await;
-                }
-            }
             "Page.frameNavigated" => {
                 #[derive(Deserialize)]
                 struct Navigated {
@@ -387,7 +373,7 @@ impl Watchman {
                 // The documents of this session went with its own; the new one says hello after this.
                 if event.params::<Navigated>().is_some_and(|navigated| navigated.frame.parent_id.is_none()) {
                     self.worlds.retain(|(of, _), _| *of != session);
-                    if let Some(tab) = self.sessions.get(&session).map(|inside| inside.tab.clone()) {
+                    if let Some(tab) = self.attached.tab_of(&session) {
                         self.tell(&tab).await;
                     }
                 }
@@ -399,35 +385,61 @@ impl Watchman {
                     drop(self.client.post(Some(&session), "Runtime.releaseObjectGroup", &params).await?);
                 }
             }
-            "Runtime.bindingCalled" => {
-                #[derive(Deserialize)]
-                #[serde(rename_all = "camelCase")]
-                struct Called {
-                    name: String,
-                    payload: String,
-                    execution_context_id: i64,
-                }
-                let Some(called) = event.params::<Called>() else { return Ok(()) };
-                if called.name != BINDING || called.payload.len() > LONGEST_TOLD {
-                    return Ok(());
-                }
-                let Ok(told) = serde_json::from_str::<Told>(&called.payload) else { return Ok(()) };
-                let world = (session, called.execution_context_id);
-                if told.hello && self.privacy.is_on() {
-                    drop(self.run_in(&world.0, world.1, BEGIN).await?);
-                }
-                self.on_told(world, told).await;
-            }
             _ => {}
         }
         Ok(())
+    }
+
+    async fn on_moved(&mut self, moved: Moved) -> Result<(), CdpError> {
+        match moved {
+            Moved::In { session, .. } => {
+                drop(PLANTED.plant(&self.client, &self.attached, &session).await?);
+            }
+            Moved::Out { session, inside } => {
+                self.privacy.seal(&inside.target, false);
+                self.worlds.retain(|(of, _), _| *of != session);
+                self.tell(&inside.tab).await;
+            }
+            // The tracker tells of it.
+            Moved::Closed => {}
+        }
+        Ok(())
+    }
+
+    async fn on_words(&mut self, session: String, words: Words) -> Result<(), CdpError> {
+        let Ok(told) = serde_json::from_str::<Told>(&words.text) else { return Ok(()) };
+        let world = (session, words.context);
+        if told.hello && self.privacy.is_on() {
+            drop(self.run_in(&world.0, world.1, BEGIN).await?);
+        }
+        if told.roots {
+            self.look_behind(&world);
+        }
+        self.on_told(world, told).await;
+        Ok(())
+    }
+
+    /// Looks for closed shadow roots where a document asks for it. Nobody waits:
+    /// a page that is slow with it holds no other up, and the script tells what
+    /// it found.
+    fn look_behind(&mut self, (session, context): &(String, i64)) {
+        let Ok(place) = Arc::clone(&self.looks).try_acquire_owned() else { return };
+        self.looked += 1;
+        let group = format!("tandem_roots_{}", self.looked);
+        let (client, session, context) = (self.client.clone(), session.clone(), *context);
+        tokio::spawn(async move {
+            if let Err(error) = closed_roots::hand_over(&client, &session, context, &group).await {
+                tracing::debug!(%error, "a document went before its closed shadow roots were found");
+            }
+            drop(place);
+        });
     }
 
     async fn on_told(&mut self, world: (String, i64), told: Told) {
         for value in &told.values {
             self.privacy.masks().add(value);
         }
-        let Some(tab) = self.sessions.get(&world.0).map(|inside| inside.tab.clone()) else { return };
+        let Some(tab) = self.attached.tab_of(&world.0) else { return };
         if told.gone {
             self.worlds.remove(&world);
         } else if self.worlds.len() < MOST_WORLDS || self.worlds.contains_key(&world) {
@@ -445,12 +457,12 @@ impl Watchman {
 
     /// What all documents of a tab come to.
     async fn tell(&mut self, tab: &str) {
-        let of_tab = |session: &str| self.sessions.get(session).is_some_and(|inside| inside.tab == tab);
+        let of_tab = |session: &str| self.attached.get(session).is_some_and(|inside| inside.tab == tab);
         let worlds = || self.worlds.iter().filter(|((session, _), _)| of_tab(session));
         // A script in one frame reads the others of its origin: the tab is sealed as a whole.
         let sealed = worlds().any(|(_, world)| world.held > 0);
         self.privacy.seal(tab, sealed);
-        for inside in self.sessions.values().filter(|inside| inside.tab == tab) {
+        for (_, inside) in self.attached.all().filter(|(_, inside)| inside.tab == tab) {
             self.privacy.seal(&inside.target, sealed);
         }
         let in_field = worlds().any(|(_, world)| world.in_field);
@@ -459,52 +471,5 @@ impl Watchman {
             let event = BrowserEvent::SecretFocus { target: tab.to_owned(), in_field };
             let _ = self.events.send(event).await;
         }
-    }
-
-    async fn on_attached(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Attached {
-            session_id: String,
-            target_info: Info,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Info {
-            target_id: String,
-            #[serde(rename = "type")]
-            kind: String,
-            subtype: Option<String>,
-        }
-        let (Some(Attached { session_id: session, target_info: info }), Some(by)) =
-            (event.params::<Attached>(), event.session.as_deref())
-        else {
-            return Ok(());
-        };
-        let of_tab = self.tab_sessions.get(by);
-        let is_page = info.kind == "page" && of_tab.is_some();
-        let tab = of_tab.or_else(|| self.sessions.get(by).map(|inside| &inside.tab)).cloned();
-        let Some(tab) = tab.filter(|_| is_page || info.kind == "iframe") else { return Ok(()) };
-        if info.subtype.as_deref() == Some("prerender") {
-            return Ok(());
-        }
-        self.sessions.insert(session.clone(), Inside { tab, target: info.target_id });
-        let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true,
-            "filter": [{ "type": "iframe" }] });
-        for (method, params) in [
-            // Without it the script is not put into new documents.
-            ("Page.enable", json!({})),
-            // Without it no binding is put into new documents.
-            ("Runtime.enable", json!({})),
-            ("Runtime.addBinding", json!({ "name": BINDING, "executionContextName": WORLD })),
-            ("Target.setAutoAttach", auto),
-            (
-                "Page.addScriptToEvaluateOnNewDocument",
-                json!({ "source": SCRIPT, "worldName": WORLD, "runImmediately": true }),
-            ),
-        ] {
-            drop(self.client.post(Some(&session), method, &params).await?);
-        }
-        Ok(())
     }
 }

@@ -5,8 +5,10 @@
 //! input that it sends. Knows nothing of HTTP, MCP or rooms.
 
 mod act;
+mod attach;
 mod callout;
 mod client;
+mod closed_roots;
 mod contexts;
 mod css;
 mod delta;
@@ -29,6 +31,7 @@ mod mux;
 mod navigate;
 mod outline;
 mod picking;
+mod planted;
 mod pointer;
 mod protocol;
 mod reaction;

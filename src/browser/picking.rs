@@ -1,6 +1,6 @@
 //! What a person points at in the picture, in words for an agent: a hit test
 //! through open shadow roots and frames of any origin. It looks only, and
-//! sends no input.
+//! sends no input. What is private is no more told than to an agent.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::fault::ActError;
 use super::frames::{Place, Window};
 use super::tabs::Tab;
-use crate::base::Point;
+use crate::base::{Masks, Point};
 
 /// Frames inside of frames that are gone into.
 const DEEPEST: usize = 16;
@@ -55,6 +55,8 @@ pub enum PickError {
     Nothing,
     #[error("the page changed meanwhile; point again")]
     Changed,
+    #[error("somebody is in a private moment; point again when it is over")]
+    Private,
     #[error(transparent)]
     Page(ActError),
 }
@@ -93,9 +95,32 @@ struct Sides {
     height: f64,
 }
 
+impl Picked {
+    /// Without the values that nobody is to read.
+    fn masked(mut self, masks: &Masks) -> Self {
+        let Self { role, name, locator, text, html, place: _, url, title, frame } = &mut self;
+        for text in [role, name, locator, text, html, url, title].into_iter().chain(frame) {
+            if masks.finds(text.as_bytes()) {
+                *text = masks.mask(text).into_owned();
+            }
+        }
+        self
+    }
+}
+
 impl Tab {
-    /// What lies at this place of the display.
+    /// What lies at this place of the display, in words that an agent may read.
     pub async fn pick(&self, at: Point) -> Result<Picked, PickError> {
+        let before = self.privacy.now();
+        let picked = if self.privacy.is_on() { Err(PickError::Private) } else { self.pick_at(at).await };
+        // Asked when it is given away: a moment may have begun meanwhile.
+        if self.privacy.touched(before) {
+            return Err(PickError::Private);
+        }
+        picked.map(|picked| picked.masked(self.privacy.masks()))
+    }
+
+    async fn pick_at(&self, at: Point) -> Result<Picked, PickError> {
         #[derive(Deserialize)]
         struct Holder {
             x: f64,

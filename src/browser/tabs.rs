@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::attach::{Attached, Moved, TargetInfo};
 use super::client::{CdpClient, CdpError, CdpEvent};
 use super::journal::{Fact, Journal};
 use super::mux::Multiplexer;
@@ -67,8 +68,7 @@ struct Tracker {
     journal: Journal,
     privacy: Privacy,
     tabs: HashMap<String, Known>,
-    /// Page and frame sessions, with the tab they belong to.
-    sessions: HashMap<String, String>,
+    attached: Attached,
     /// Which tab a tab descends from by opening, for the limit on popups.
     families: HashMap<String, String>,
     /// The context of people's own window.
@@ -83,31 +83,6 @@ struct Tracker {
 struct Known {
     tab: Arc<Tab>,
     state: watch::Sender<PageState>,
-    session: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TargetInfo {
-    target_id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    title: String,
-    url: String,
-    subtype: Option<String>,
-    parent_frame_id: Option<String>,
-    embedder_data: Option<EmbedderData>,
-    opener_id: Option<String>,
-    browser_context_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EmbedderData {
-    #[serde(default)]
-    tab_active: bool,
-    #[serde(default)]
-    tab_strip_index: i64,
 }
 
 /// Changes of one moment are looked at together. Each glance holds the events of
@@ -134,12 +109,12 @@ pub(super) async fn track(
     client.send(None, "Target.setDiscoverTargets", &json!({ "discover": true, "filter": filter })).await?;
     let (shown, tabs) = watch::channel(Vec::new());
     let mut tracker = Tracker {
+        attached: Attached::new(client.clone(), &["iframe"]),
         client,
         mux,
         journal,
         privacy,
         tabs: HashMap::new(),
-        sessions: HashMap::new(),
         families: HashMap::new(),
         home: None,
         shown,
@@ -279,6 +254,7 @@ impl Tracker {
             }
             open
         });
+        self.attached.keep_tabs(|tab| self.tabs.contains_key(tab));
         let mut infos = Vec::new();
         let mut has_front = false;
         for (_, info) in strip {
@@ -326,16 +302,7 @@ impl Tracker {
 
     /// Attaches to a new tab and, through it, to the page inside.
     async fn adopt(&mut self, info: &TargetInfo) -> Result<(), CdpError> {
-        let params = json!({ "targetId": info.target_id, "flatten": true });
-        let attached = self.client.send(None, "Target.attachToTarget", &params).await?;
-        #[derive(Deserialize)]
-        struct Session {
-            #[serde(rename = "sessionId")]
-            id: String,
-        }
-        let session: Session = serde_json::from_str(attached.get()).map_err(|error| {
-            CdpError::Unreadable { method: "Target.attachToTarget".into(), reason: error.to_string() }
-        })?;
+        self.attached.attach(&info.target_id).await?;
         let (state, page) = watch::channel(PageState::default());
         let tab = Arc::new(Tab {
             target: info.target_id.clone(),
@@ -353,15 +320,14 @@ impl Tracker {
             privacy: self.privacy.clone(),
             watches: Mutex::default(),
         });
-        self.sessions.insert(session.id.clone(), info.target_id.clone());
-        self.tabs.insert(info.target_id.clone(), Known { tab, state, session: session.id.clone() });
-        // Answered after the page inside was announced, which is an event of its own.
-        let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
-        self.client.send(Some(&session.id), "Target.setAutoAttach", &auto).await?;
+        self.tabs.insert(info.target_id.clone(), Known { tab, state });
         Ok(())
     }
 
     async fn on_event(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
+        if let Some(moved) = self.attached.on_event(event) {
+            return self.on_moved(moved).await;
+        }
         match event.method.as_str() {
             "Target.targetCreated" | "Target.targetDestroyed" | "Target.targetInfoChanged" => {
                 #[derive(Deserialize)]
@@ -376,26 +342,9 @@ impl Tracker {
                 Ok(())
             }
             "Target.targetCrashed" | "Inspector.targetCrashed" => self.on_crash(event).await,
-            "Target.attachedToTarget" => self.on_attached(event).await,
-            "Target.detachedFromTarget" => {
-                #[derive(Deserialize)]
-                #[serde(rename_all = "camelCase")]
-                struct Detached {
-                    session_id: String,
-                }
-                if let Some(gone) = event.params::<Detached>()
-                    && let Some(tab) = self.sessions.remove(&gone.session_id)
-                    && let Some(known) = self.tabs.get(&tab)
-                {
-                    known.state.send_modify(|state| {
-                        state.frames.retain(|_, frame| frame.session != gone.session_id);
-                    });
-                }
-                Ok(())
-            }
             method if method.starts_with("Page.") => {
                 let session = event.session.as_deref().unwrap_or_default();
-                if let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) {
+                if let Some(known) = self.known(session) {
                     let mut fact = None;
                     known.state.send_modify(|state| {
                         let before = (state.dialog.is_some(), state.last_chooser);
@@ -419,9 +368,7 @@ impl Tracker {
 
     async fn on_crash(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
         let session = event.session.as_deref().unwrap_or_default();
-        let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) else {
-            return Ok(());
-        };
+        let Some(known) = self.known(session) else { return Ok(()) };
         if known.state.borrow().session != session {
             return Ok(());
         }
@@ -432,26 +379,28 @@ impl Tracker {
         Ok(())
     }
 
-    async fn on_attached(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Attached {
-            session_id: String,
-            target_info: TargetInfo,
+    /// The tab that a page or frame with this session is in.
+    fn known(&self, session: &str) -> Option<&Known> {
+        self.tabs.get(&self.attached.get(session)?.tab)
+    }
+
+    async fn on_moved(&mut self, moved: Moved) -> Result<(), CdpError> {
+        match moved {
+            Moved::In { session, info } => self.on_attached(session, *info).await,
+            Moved::Out { session, inside } => {
+                if let Some(known) = self.tabs.get(&inside.tab) {
+                    known.state.send_modify(|state| state.frames.retain(|_, frame| frame.session != session));
+                }
+                Ok(())
+            }
+            // The tab strip tells of it.
+            Moved::Closed => Ok(()),
         }
-        let (Some(Attached { session_id, target_info }), Some(by)) =
-            (event.params::<Attached>(), event.session.as_deref())
-        else {
-            return Ok(());
-        };
-        let Some(known) = self.sessions.get(by).and_then(|tab| self.tabs.get(tab)) else { return Ok(()) };
-        let is_page = target_info.kind == "page" && known.session == by;
-        if is_page && target_info.subtype.as_deref() == Some("prerender") {
-            return Ok(());
-        }
-        if !is_page && target_info.kind != "iframe" {
-            return Ok(());
-        }
+    }
+
+    async fn on_attached(&mut self, session_id: String, target_info: TargetInfo) -> Result<(), CdpError> {
+        let Some(known) = self.known(&session_id) else { return Ok(()) };
+        let is_page = target_info.kind == "page";
         let (state, target) = (known.state.clone(), known.tab.target.clone());
         if is_page && known.tab.context.get().is_none() {
             if let Some(context) = &target_info.browser_context_id {
@@ -463,7 +412,6 @@ impl Tracker {
         }
         // First these, then the session is told of: whoever acts comes after them.
         self.enable(&session_id).await?;
-        self.sessions.insert(session_id.clone(), target);
         state.send_modify(|state| {
             if is_page {
                 let (url, title) = (std::mem::take(&mut state.url), std::mem::take(&mut state.title));
@@ -508,17 +456,15 @@ impl Tracker {
 
     /// Turns on what the acts need in a new page or frame. Nobody waits for the answers.
     async fn enable(&self, session: &str) -> Result<(), CdpError> {
-        let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true,
-            "filter": [{ "type": "iframe" }] });
         let world = json!({ "source": SCRIPT, "worldName": WORLD, "runImmediately": true });
         let nothing = json!({});
         for (method, params) in [
-            ("Page.enable", &nothing),
-            ("Inspector.enable", &nothing),
-            ("Target.setAutoAttach", &auto),
-            ("Page.addScriptToEvaluateOnNewDocument", &world),
+            ("Page.enable", nothing.clone()),
+            ("Inspector.enable", nothing),
+            self.attached.inward(),
+            ("Page.addScriptToEvaluateOnNewDocument", world),
         ] {
-            drop(self.client.post(Some(session), method, params).await?);
+            drop(self.client.post(Some(session), method, &params).await?);
         }
         Ok(())
     }
@@ -552,9 +498,7 @@ impl Tracker {
         }
         // A page with an open dialog does not answer; it must not hold the others up.
         let answer = self.client.post(Some(session), "Page.getFrameTree", &nothing).await?;
-        let Some(known) = self.sessions.get(session).and_then(|tab| self.tabs.get(tab)) else {
-            return Ok(());
-        };
+        let Some(known) = self.known(session) else { return Ok(()) };
         let (state, session) = (known.state.clone(), session.to_owned());
         tokio::spawn(async move {
             let Ok(Ok(Ok(tree))) = tokio::time::timeout(Duration::from_secs(30), answer).await else {

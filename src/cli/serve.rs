@@ -17,7 +17,7 @@ use super::secret;
 use super::settings::Settings;
 use super::turn;
 use crate::process::machine::{self, Namespaces};
-use crate::process::{OwnPort, RoomUser};
+use crate::process::{OwnPort, RoomUser, raise_open_files};
 use crate::server::{self, Context, Deployment, RunTokens, Secret, ServerOptions};
 use crate::store::Store;
 
@@ -32,6 +32,7 @@ pub(super) async fn serve(flags: Flags) -> Result<ExitCode, Failure> {
     let turn = turn::server(&settings, env.get("TANDEM_TURN_SECRET").map(String::as_str))?;
     logging::start(&settings)?;
     no_core_dumps();
+    more_files();
     let tokens = RunTokens::new(chosen)?;
     let listener = TcpListener::bind(settings.listen)
         .await
@@ -99,6 +100,15 @@ fn no_core_dumps() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
         tracing::warn!(%error, "core dumps stay on");
+    }
+}
+
+/// Each connection of a room's browser takes two descriptors here, and many
+/// machines give a program 1,024.
+fn more_files() {
+    match raise_open_files() {
+        Ok((before, now)) => tracing::debug!(before, now, "the limit on open files"),
+        Err(error) => tracing::warn!(%error, "the limit on open files stays as it was"),
     }
 }
 

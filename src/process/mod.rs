@@ -3,13 +3,14 @@
 //! Owns: the room's user, the child with its own process group that dies
 //! with us, its clean environment, the limits on what a room's programs take
 //! together, a network in which a program reaches one socket of ours alone, the
-//! list of ports that are ours, and the sweep after a crash. Refuses to run anything as root. Knows nothing of displays or browsers.
+//! list of ports that are ours, the limit on open files, and the sweep after a crash. Refuses to run anything as root. Knows nothing of displays or browsers.
 
 mod child;
 mod files;
 mod group;
 pub mod machine;
 mod network;
+mod open_files;
 mod ports;
 mod spawner;
 mod sweep;
@@ -21,6 +22,7 @@ pub use child::{Child, Exit};
 pub use files::{create_anew, read_end};
 pub use group::{Group, Groups, Limits, Usage};
 pub use network::Network;
+pub use open_files::raise_open_files;
 pub use ports::{OwnPort, is_own};
 pub use spawner::{Program, spawn};
 pub use sweep::sweep;

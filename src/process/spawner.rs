@@ -107,10 +107,11 @@ fn start(program: Program) -> Result<std::process::Child, ProcessError> {
         program.group.iter().flat_map(|group| group.doors().collect::<Vec<_>>()).collect();
     let networks = program.network.as_ref().map(|network| network.doors()).unwrap_or_default();
     let parent = rustix::process::getpid().as_raw_nonzero().get();
+    let open_files = super::open_files::for_programs();
     // SAFETY: between fork and exec only async-signal-safe system calls are
     // made, on values that were prepared before; nothing allocates.
     unsafe {
-        command.pre_exec(move || prepare(switch, &doors, networks, &fds, parent));
+        command.pre_exec(move || prepare(switch, &doors, networks, &fds, open_files, parent));
     }
     command.spawn().map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => ProcessError::Missing { program: program.program.clone() },
@@ -124,6 +125,7 @@ fn prepare(
     doors: &[RawFd],
     networks: [Option<(RawFd, libc::c_int)>; 2],
     fds: &[(RawFd, RawFd)],
+    open_files: Option<libc::rlimit>,
     parent: libc::pid_t,
 ) -> std::io::Result<()> {
     let check = |code: libc::c_int| match code {
@@ -166,6 +168,10 @@ fn prepare(
         }
         for (from, to) in moved.iter().take(fds.len()) {
             check(libc::dup2(*from, *to))?;
+        }
+        // Last: what is open already may have numbers beyond it.
+        if let Some(open_files) = open_files {
+            check(libc::setrlimit(libc::RLIMIT_NOFILE, &open_files))?;
         }
     }
     Ok(())

@@ -42,6 +42,7 @@ mod tokens;
 mod turn;
 mod whep;
 pub mod wire;
+mod woken;
 
 pub use auth::{Auth, RunTokens, Secret, SecretError, hash_of};
 pub use base_path::{BasePath, BasePathError};

@@ -13,9 +13,9 @@ use super::api::{Body, RoomPath, no_room};
 use super::caller::Caller;
 use super::context::Context;
 use super::error::{ApiError, ErrorBody};
+use super::woken;
 use crate::base::{Point, Role};
 use crate::browser::{ActError, PickError, Picked};
-use crate::room::Phase;
 
 /// A page that takes longer is busy with something else.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub(super) struct PickPlace {
 /// `no-page` says that there is no page at this place, and the text why.
 #[utoipa::path(post, path = "/api/rooms/{room}/pick", params(("room" = String, Path)), request_body = PickPlace, responses(
     (status = 200, body = Picked), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody), (status = 403, body = ErrorBody),
-    (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 415, body = ErrorBody)))]
+    (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 415, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub(super) async fn pick(
     caller: Caller,
     RoomPath(id): RoomPath,
@@ -47,15 +47,11 @@ pub(super) async fn pick(
     }
     let room = context.rooms.get(&id).ok_or_else(no_room)?;
     let Body(PickPlace { x, y }) = Body::<PickPlace>::from_request(request, &context).await?;
-    let (size, phase) = {
-        let view = room.view();
-        let view = view.borrow();
-        // What is pointed at goes to an agent, which sees nothing of it now.
-        if view.private.is_some() {
-            return Err(no_page("somebody is in a private moment; point again when it is over".to_owned()));
-        }
-        (view.size, view.phase.clone())
-    };
+    // What is pointed at goes to an agent, which sees nothing of it now.
+    if room.view().borrow().private.is_some() {
+        return Err(refused(PickError::Private));
+    }
+    let size = room.view().borrow().size;
     let within = |at: i32, side: u32| u32::try_from(at).is_ok_and(|at| at < side);
     if !within(x, size.width()) || !within(y, size.height()) {
         let (width, height) = (size.width(), size.height());
@@ -63,14 +59,7 @@ pub(super) async fn pick(
             "{x}, {y} is outside of the picture, which has {width} x {height} pixels"
         )));
     }
-    let Some(browser) = room.browser() else {
-        // It may be asleep.
-        room.knock();
-        return Err(no_page(match phase {
-            Phase::Failed { reason } => format!("the browser cannot be started: {reason}"),
-            _ => "the browser is starting; try again in a moment".to_owned(),
-        }));
-    };
+    let browser = woken::browser(&*room).await?;
     let look = async {
         let tab = browser.front_tab().await.ok_or_else(|| no_page("no tab is open".to_owned()))?;
         tab.pick(Point { x, y }).await.map_err(refused)

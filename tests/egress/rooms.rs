@@ -98,7 +98,7 @@ async fn a_room_has_lists_and_a_proxy_of_its_own_whose_password_nobody_sees_agai
 }
 
 /// One command of the protocol, and its answer.
-async fn send(
+pub async fn send(
     socket: &mut tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>,
     message: Value,
 ) -> Value {

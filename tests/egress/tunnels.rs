@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tandem::egress::{Gate, MOST_TUNNELS, Serving};
-use tandem::process::OwnPort;
+use tandem::process::{OwnPort, raise_open_files};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -175,30 +176,40 @@ async fn new_rules_count_at_once_also_for_what_is_open() {
 }
 
 #[tokio::test]
-async fn a_thousand_connections_are_carried_and_one_more_is_refused() {
+async fn a_thousand_connections_of_each_room_are_carried_and_one_more_is_refused() {
+    // As a server does at its start, where a program may have 1,024 descriptors.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(1024), ..limit }).expect("lowers");
+    let (before, now) = raise_open_files().expect("raises");
+    // Each has two ends with us as well, the browser's and the site's.
+    assert!(before == 1024 && now > 2 * 4 * MOST_TUNNELS as u64, "{before} {now}");
     let (site, _) = echo("127.0.0.2", 0).await;
-    let gate = gate(&["127.0.0.2"], Names::default(), None);
-    let (at, _serving) = stand(&gate);
+    let rooms = [(); 2].map(|()| gate(&["127.0.0.2"], Names::default(), None));
+    let stands = rooms.each_ref().map(stand);
     let mut open = Vec::new();
-    for _ in 0..MOST_TUNNELS {
-        let (stream, code) = ask(at, "127.0.0.2", site.port()).await.expect("an answer");
-        assert_eq!(code, 0);
-        open.push(stream);
+    for (gate, (at, _)) in rooms.iter().zip(&stands) {
+        for _ in 0..MOST_TUNNELS {
+            let (stream, code) = ask(*at, "127.0.0.2", site.port()).await.expect("an answer");
+            assert_eq!(code, 0);
+            open.push(stream);
+        }
+        assert_eq!(gate.counts().open, MOST_TUNNELS as u64);
+        assert!(ask(*at, "127.0.0.2", site.port()).await.is_none());
+        assert_eq!(gate.counts().busy, 1);
     }
-    assert_eq!(gate.counts().open, MOST_TUNNELS as u64);
-    assert!(ask(at, "127.0.0.2", site.port()).await.is_none());
-    assert_eq!(gate.counts().busy, 1);
     for stream in &mut open {
         assert!(echoes(stream).await);
     }
     drop(open);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while gate.counts().open > 0 {
-        assert!(tokio::time::Instant::now() < deadline, "{:?}", gate.counts());
-        tokio::task::yield_now().await;
+    for (gate, (at, _)) in rooms.iter().zip(&stands) {
+        while gate.counts().open > 0 {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", gate.counts());
+            tokio::task::yield_now().await;
+        }
+        let (mut stream, _) = ask(*at, "127.0.0.2", site.port()).await.expect("an answer");
+        assert!(echoes(&mut stream).await);
     }
-    let (mut stream, _) = ask(at, "127.0.0.2", site.port()).await.expect("an answer");
-    assert!(echoes(&mut stream).await);
 }
 
 fn resident() -> usize {

@@ -9,8 +9,9 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get};
 use tandem::process::OwnPort;
 
-use crate::desk::{Desk, Hand};
+use crate::desk::Desk;
 use crate::gate::{Names, Stand};
+use crate::hand::Hand;
 use crate::machine::{ADDRESSES, Log, Machine};
 
 type To = Query<HashMap<String, String>>;
@@ -121,7 +122,7 @@ async fn tries(by_flags: bool) {
     let allow: Vec<&str> = allow.iter().map(String::as_str).collect();
     let stand = if by_flags { Stand::open_by_flags(&allow, names) } else { Stand::open(&allow, names) };
     let desk = Desk::new().await;
-    let hand = desk.browser(&stand.way).await;
+    let hand = Hand::new(&desk, &stand.way).await;
     hand.go(&format!("http://localhost:{site}/")).await.expect("the page");
 
     // The ways are ways: they lead to where it is allowed.

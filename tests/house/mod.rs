@@ -112,6 +112,7 @@ impl House {
                     ))
                 }),
             )
+            .route("/closed", get(|| async { Html(include_str!("../pages/closed.html")) }))
             .route("/other", get(|| async { Html("<!doctype html><title>Other</title><h1>Other</h1>") }))
             .route("/api/item", get(|| async { "an item" }).post(|body: String| async { body }))
             .route(
@@ -307,7 +308,16 @@ impl House {
         token: &str,
         options: ViewerOptions,
     ) -> (Viewer, tokio::task::JoinHandle<()>) {
-        let mut socket = self.socket("/api/rooms/main/ws", token).await;
+        self.person_in("main", token, options).await
+    }
+
+    pub async fn person_in(
+        &self,
+        room: &str,
+        token: &str,
+        options: ViewerOptions,
+    ) -> (Viewer, tokio::task::JoinHandle<()>) {
+        let mut socket = self.socket(&format!("/api/rooms/{room}/ws"), token).await;
         let (back, kept) = tokio::sync::oneshot::channel();
         let viewer = Viewer::connect(options, |sdp| async move {
             let offer = serde_json::to_string(&ClientMessage::Offer { sdp }).expect("json");

@@ -3,7 +3,7 @@ import type { Picked } from "../../core/src/protocol.ts";
 import { ApiError, refusalOf } from "./sessions-api.ts";
 import { roomUrl } from "./socket.ts";
 
-const WITHIN_MS = 10_000;
+const WITHIN_MS = 20_000;
 
 export async function pickAt(
   src: string,

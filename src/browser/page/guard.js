@@ -26,25 +26,48 @@ const isField = (element) =>
   !/^(hidden|button|submit|reset|image|checkbox|radio|range|color|file)$/.test(element.type ?? '');
 const valueOf = (element) =>
   String((element.isContentEditable ? element.innerText : element.value) ?? '').slice(0, LONGEST_VALUE);
-const focused = () => {
-  let element = document.activeElement;
-  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
-  return element;
-};
 
 // The focus, as far as people are concerned.
 let inField = false;
-const look = () => {
+// What was said of the field when it got the focus. What is typed in it makes it
+// a secret only for the next time.
+let judged = { element: null, secret: false };
+const look = (allowed = byPage) => {
   const element = focused();
-  const now = document.hasFocus() && !!element && isField(element) && isSecret(element);
+  if (element && element !== bodyOf(document)) ask(element, allowed);
+  if (element && isWaitedFor(element)) {
+    // Whether there is a field behind it is not known yet: until then nothing changes.
+    lookLater(LONGEST_ANSWER);
+    return;
+  }
+  if (element !== judged.element) judged = { element, secret: isField(element) && isSecret(element) };
+  const now = hasFocus(document) && judged.secret;
   if (now === inField) return;
   inField = now;
   tell({ focus: now });
 };
-for (const name of ['focusin', 'focusout', 'focus', 'blur']) {
-  // What has the focus is known when the event has gone by.
-  addEventListener(name, () => queueMicrotask(look), true);
-}
+const lookAnew = () => {
+  judged = { element: null, secret: false };
+  look();
+};
+// The window hears of no focus that moves within a shadow root, and of no change there.
+const listen = (top) => {
+  for (const name of ['focusin', 'focusout', 'focus', 'blur']) {
+    // What has the focus is known when the event has gone by, and when it moves on, the next one too.
+    const when = ({ relatedTarget }) => (relatedTarget ? setTimeout(() => look()) : queueMicrotask(lookAnew));
+    top.addEventListener(name, name === 'focusout' || name === 'blur' ? when : () => queueMicrotask(lookAnew), true);
+  }
+  for (const name of ['change', 'focusout', 'submit']) {
+    top.addEventListener(name, () => open && tellValues(), true);
+  }
+  const over = ({ target }) => target instanceof Element && isNamedByPage(target) && ask(target, byPage);
+  top.addEventListener('pointerover', over, { capture: true, passive: true });
+};
+listen(window);
+// A page may keep events of the focus from us, and the body has it without one.
+addEventListener('focusin', (event) => event.target === bodyOf(document) && ask(event.target, byPage), true);
+addEventListener('keydown', (event) => event.isTrusted && look(byHand), true);
+addEventListener('pointerdown', (event) => event.isTrusted && ask(targetOf(event), byHand), true);
 
 // Values.
 const values = () => {
@@ -87,9 +110,13 @@ const count = () => {
     tell({ held: now });
   }
   if (now && !clock) {
+    let ticks = 0;
     clock = setInterval(() => {
       count();
-      if (!open) cover();
+      if (open) return;
+      // What the page has made meanwhile.
+      if (ticks++ % 8 === 0) scan(document);
+      cover();
     }, 500);
   } else if (!now && clock) {
     clearInterval(clock);
@@ -97,22 +124,32 @@ const count = () => {
     uncover();
   }
 };
+// Where something was typed behind a root that is not known yet: when, and whether in a moment.
+const late = new Map();
+const MOST_LATE = 64;
+const isLate = ({ at }) => performance.now() - at < RECENT;
+const filled = (element) => {
+  if (open) note(element);
+  else if (isSecret(element)) {
+    const now = Date.now();
+    recent = [...recent.filter((each) => now - each.at < RECENT && each.element !== element), { element, at: now }];
+  }
+};
 addEventListener(
   'input',
   (event) => {
-    const element = event.composedPath()[0];
-    if (!event.isTrusted || !isField(element)) return;
-    if (open) note(element);
-    else if (isSecret(element)) {
-      const now = Date.now();
-      recent = [...recent.filter((each) => now - each.at < RECENT && each.element !== element), { element, at: now }];
+    if (!event.isTrusted) return;
+    const element = targetOf(event);
+    if (isField(element)) filled(element);
+    else if (mayHide(element)) {
+      late.set(element, { at: performance.now(), private: open || late.get(element)?.private === true });
+      if (late.size > MOST_LATE) late.delete(late.keys().next().value);
+      ask(element, byHand);
     }
   },
   true,
 );
-for (const name of ['change', 'focusout', 'submit', 'pagehide']) {
-  addEventListener(name, () => open && tellValues(), true);
-}
+addEventListener('pagehide', () => open && tellValues(), true);
 addEventListener('keydown', (event) => open && event.key === 'Enter' && tellValues(), true);
 addEventListener('pagehide', () => tell({ gone: true }), true);
 addEventListener('pageshow', (event) => {
@@ -139,11 +176,16 @@ const cover = () => {
     const value = plain(valueOf(element));
     if (value.length >= 4) shown.push(value);
   }
-  if (!shown.length || !document.body) return;
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let n = 0; n < MOST_TEXTS && texts.nextNode(); n++) {
-    const text = plain(texts.currentNode.data);
-    if (shown.some((value) => text.includes(value)) && texts.currentNode.parentElement) hide(texts.currentNode.parentElement);
+  if (!shown.length) return;
+  let left = MOST_TEXTS;
+  for (const top of [bodyOf(document), ...roots]) {
+    if (!top?.isConnected) continue;
+    const texts = walk(document, top, NodeFilter.SHOW_TEXT);
+    for (; left > 0 && texts.nextNode(); left--) {
+      const node = texts.currentNode;
+      const text = plain(node.data);
+      if (shown.some((value) => text.includes(value))) hide(node.parentElement ?? node.getRootNode().host);
+    }
   }
 };
 const uncover = () => {
@@ -157,16 +199,22 @@ const uncover = () => {
 // What is covered does not leave by the clipboard or by hand either.
 const keep = (event) => {
   if (open) return;
-  const element = event.composedPath()[0];
-  const selected = plain(String(document.getSelection() ?? ''));
-  const inside = [...held].some((field) => field === element || field.contains(element));
-  const shows = values().some((value) => plain(value).length >= 4 && selected.includes(plain(value)));
+  const element = targetOf(event);
+  const [first] = event.composedPath();
+  // What is dragged need not have the focus.
+  const behind = (field) => event.type === 'dragstart' && closed.has(first) && holds(first, field);
+  const selected = [window, ...roots].map((top) => plain(String(top.getSelection?.() ?? '')));
+  const inside = [...held].some((field) => field === element || field.contains(element) || behind(field));
+  const shows = values().some((value) => plain(value).length >= 4 && selected.some((text) => text.includes(plain(value))));
   if (inside || shows) {
     event.preventDefault();
     event.stopImmediatePropagation();
   }
 };
 for (const name of ['copy', 'cut', 'dragstart']) addEventListener(name, keep, true);
+
+// Who waits for the server's next answer.
+const waiting = [];
 
 globalThis.__tandem_guard = {
   // A field that was set to what nobody typed. False when it holds nothing.
@@ -180,7 +228,27 @@ globalThis.__tandem_guard = {
   },
   // Events may have been lost.
   again() {
-    tell({ hello: true, focus: inField, held: counted });
+    tell({ hello: true, focus: inField, held: counted, roots: questions.length > 0 });
+  },
+  // The elements that may have a closed root, for the server to look behind.
+  asked() {
+    return handOut();
+  },
+  take(found) {
+    takeAnswer(found);
+    for (const root of found) {
+      const typed = late.get(root.host);
+      late.delete(root.host);
+      if (!typed || !isLate(typed)) continue;
+      const changed = fieldsIn(root).filter((each) => isField(each) && each.value && each.value !== each.defaultValue);
+      for (const field of changed) (typed.private ? note : filled)(field);
+    }
+    look();
+    if (!open && held.size) {
+      count();
+      cover();
+    }
+    for (const go of waiting.splice(0)) go();
   },
   begin() {
     open = true;
@@ -190,14 +258,22 @@ globalThis.__tandem_guard = {
     const element = focused();
     if (isField(element) && isSecret(element)) note(element);
     uncover();
+    scan(document);
     return true;
   },
   async end() {
+    // What was typed behind a closed root that is only being found.
+    if ([...late.values()].some(isLate)) {
+      await new Promise((known) => {
+        waiting.push(known);
+        setTimeout(known, 400);
+      });
+    }
     // What was filled in without a key, by the browser itself.
-    for (const element of document.querySelectorAll('input')) {
-      const filled = element.type === 'password' || element.matches(':autofill');
+    for (const element of [document, ...roots].flatMap(fieldsIn)) {
+      const likely = element.type === 'password' || element.matches(':autofill');
       // What the page itself put there is no person's.
-      if (filled && element.value && element.value !== element.defaultValue && isField(element)) note(element);
+      if (likely && element.value && element.value !== element.defaultValue && isField(element)) note(element);
     }
     open = false;
     cover();

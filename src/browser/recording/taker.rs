@@ -12,29 +12,33 @@ use tokio_util::sync::CancellationToken;
 
 use super::ByPerson;
 use super::steps::{Steps, Told};
+use crate::browser::attach::{Attached, Moved};
 use crate::browser::client::{CdpClient, CdpError, CdpEvent};
 use crate::browser::fault::ActError;
 use crate::browser::frames::{Place, read};
 use crate::browser::launch::Browser;
 use crate::browser::mux::Rules;
+use crate::browser::planted::{Planted, Words};
 use crate::browser::tabs::{Tab, TabInfo, Tabs};
 
-const SCRIPT: &str = concat!(
-    "(() => { if (globalThis.__tandem_recorder) return;\n",
-    include_str!("../page/dom.js"),
-    include_str!("../page/aria.js"),
-    include_str!("../page/refs.js"),
-    include_str!("../page/locators.js"),
-    include_str!("../page/words.js"),
-    "{\n",
-    include_str!("../page/secrets.js"),
-    include_str!("../page/recorder.js"),
-    "} })();",
-);
-const WORLD: &str = "tandem_recorder";
-const BINDING: &str = "__tandem_record";
-/// What a page tells of one act at most; more is no act.
-const LONGEST_TOLD: usize = 64 << 10;
+const PLANTED: Planted = Planted {
+    script: concat!(
+        "(() => { if (globalThis.__tandem_recorder) return;\n",
+        include_str!("../page/dom.js"),
+        include_str!("../page/aria.js"),
+        include_str!("../page/refs.js"),
+        include_str!("../page/locators.js"),
+        include_str!("../page/words.js"),
+        "{\n",
+        include_str!("../page/secrets.js"),
+        include_str!("../page/recorder.js"),
+        "} })();",
+    ),
+    world: "tandem_recorder",
+    binding: "__tandem_record",
+    // What is longer is no act.
+    longest: 64 << 10,
+};
 /// How long the way to a frame may take to be found.
 const FRAME: Duration = Duration::from_millis(500);
 /// What follows an act in the page within this many milliseconds is its doing.
@@ -53,9 +57,7 @@ pub(super) struct Taker {
     at_start: usize,
     /// The tabs that are open as far as it was told.
     open: HashSet<String>,
-    /// Our sessions with tabs, by session, and with their pages and frames.
-    tab_sessions: HashMap<String, String>,
-    sessions: HashMap<String, Session>,
+    attached: Attached,
     /// Our worlds by session and context, with their frames.
     worlds: HashMap<(String, i64), String>,
     /// The code of the way to frames that are not the page itself.
@@ -65,12 +67,6 @@ pub(super) struct Taker {
     begun: HashMap<String, Begun>,
     /// Where each tab is in its history.
     places: HashMap<String, i64>,
-}
-
-struct Session {
-    tab: String,
-    /// The page's own target, for its session.
-    page: Option<String>,
 }
 
 struct Begun {
@@ -93,6 +89,7 @@ impl Taker {
         let heard = client.events();
         browser.look_at_tabs().await;
         let mut taker = Self {
+            attached: Attached::new(client.clone(), &["iframe"]),
             client,
             heard,
             tabs: browser.tabs_seen(),
@@ -103,8 +100,6 @@ impl Taker {
             stop,
             at_start: 0,
             open: HashSet::new(),
-            tab_sessions: HashMap::new(),
-            sessions: HashMap::new(),
             worlds: HashMap::new(),
             frames: HashMap::new(),
             front: None,
@@ -122,7 +117,7 @@ impl Taker {
         taker.at_start = open.len();
         for (info, _) in &open {
             taker.open.insert(info.target.clone());
-            taker.attach(&info.target).await?;
+            taker.attached.attach(&info.target).await?;
         }
         Ok(taker)
     }
@@ -188,21 +183,6 @@ impl Taker {
         then(&mut self.steps.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    async fn attach(&mut self, target: &str) -> Result<(), CdpError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Attached {
-            session_id: String,
-        }
-        let params = json!({ "targetId": target, "flatten": true });
-        let method = "Target.attachToTarget";
-        let attached: Attached = read(method, self.client.send(None, method, &params).await?.get())?;
-        self.tab_sessions.insert(attached.session_id.clone(), target.to_owned());
-        let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
-        drop(self.client.post(Some(&attached.session_id), "Target.setAutoAttach", &auto).await?);
-        Ok(())
-    }
-
     /// The tab strip has changed: tabs came, went, or another one is in front.
     async fn on_tabs(&mut self) -> Result<(), CdpError> {
         let (now, by_person) = (now(), self.person_now());
@@ -210,7 +190,7 @@ impl Taker {
         // A tab may go before there is a session with it.
         let is_open = |tab: &str| open.iter().any(|(info, _)| info.target == tab);
         let gone: Vec<String> = self.open.extract_if(|tab| !is_open(tab)).collect();
-        self.tab_sessions.retain(|_, tab| is_open(tab));
+        self.attached.keep_tabs(is_open);
         let closed_front = gone.iter().any(|tab| self.front.as_ref() == Some(tab));
         for tab in gone {
             self.with_steps(|steps| {
@@ -231,7 +211,7 @@ impl Taker {
                         steps.add_tab(&info.target, None, now);
                     }
                 });
-                if let Err(error) = self.attach(&info.target).await {
+                if let Err(error) = self.attached.attach(&info.target).await {
                     if let CdpError::Mux(_) = error {
                         return Err(error);
                     }
@@ -250,20 +230,15 @@ impl Taker {
     }
 
     async fn on_event(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
+        if let Some(moved) = self.attached.on_event(event) {
+            return self.on_moved(moved).await;
+        }
         let session = event.session.clone().unwrap_or_default();
+        if let Some(words) = PLANTED.words(event) {
+            self.on_words(&session, words).await;
+            return Ok(());
+        }
         match event.method.as_str() {
-            "Target.attachedToTarget" => self.on_attached(event).await?,
-            "Target.detachedFromTarget" => {
-                #[derive(Deserialize)]
-                #[serde(rename_all = "camelCase")]
-                struct Detached {
-                    session_id: String,
-                }
-                if let Some(gone) = event.params::<Detached>() {
-                    self.sessions.remove(&gone.session_id);
-                    self.worlds.retain(|(session, _), _| *session != gone.session_id);
-                }
-            }
             "Runtime.executionContextCreated" => self.on_world(&session, event).await,
             "Runtime.executionContextsCleared" => self.worlds.retain(|(of, _), _| *of != session),
             "Runtime.executionContextDestroyed" => {
@@ -276,7 +251,6 @@ impl Taker {
                     self.worlds.remove(&(session, gone.execution_context_id));
                 }
             }
-            "Runtime.bindingCalled" => self.on_told(&session, event).await,
             "Page.javascriptDialogClosed" => {
                 #[derive(Deserialize)]
                 #[serde(rename_all = "camelCase")]
@@ -285,7 +259,7 @@ impl Taker {
                     #[serde(default)]
                     user_input: String,
                 }
-                if let (Some(closed), Some(known)) = (event.params::<Closed>(), self.sessions.get(&session))
+                if let (Some(closed), Some(known)) = (event.params::<Closed>(), self.attached.get(&session))
                     && self.person_now()
                 {
                     let tab = known.tab.clone();
@@ -316,61 +290,26 @@ impl Taker {
         Ok(())
     }
 
-    async fn on_attached(&mut self, event: &CdpEvent) -> Result<(), CdpError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Attached {
-            session_id: String,
-            target_info: Info,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Info {
-            target_id: String,
-            #[serde(rename = "type")]
-            kind: String,
-            subtype: Option<String>,
-            opener_id: Option<String>,
-        }
-        let (Some(Attached { session_id: session, target_info: info }), Some(by)) =
-            (event.params::<Attached>(), event.session.as_deref())
-        else {
-            return Ok(());
-        };
-        let of_tab = self.tab_sessions.get(by).cloned();
-        let is_page = info.kind == "page" && of_tab.is_some();
-        let tab = of_tab.or_else(|| self.sessions.get(by).map(|known| known.tab.clone()));
-        let Some(tab) = tab.filter(|_| is_page || info.kind == "iframe") else { return Ok(()) };
-        if info.subtype.as_deref() == Some("prerender") {
-            return Ok(());
-        }
-        if is_page {
-            self.on_page(&tab, info.opener_id.as_deref());
-        }
-        let page = is_page.then_some(info.target_id);
-        self.sessions.insert(session.clone(), Session { tab, page });
-        let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true,
-            "filter": [{ "type": "iframe" }] });
-        let mut last = None;
-        for (method, params) in [
-            ("Page.enable", json!({})),
-            ("Runtime.enable", json!({})),
-            ("Runtime.addBinding", json!({ "name": BINDING, "executionContextName": WORLD })),
-            ("Target.setAutoAttach", auto),
-            (
-                "Page.addScriptToEvaluateOnNewDocument",
-                json!({ "source": SCRIPT, "worldName": WORLD, "runImmediately": true }),
-            ),
-        ] {
-            last = Some(self.client.post(Some(&session), method, &params).await?);
-        }
-        if let Some(last) = last.filter(|_| is_page) {
-            let listening = self.listening.clone();
-            tokio::spawn(async move {
-                if last.await.is_ok() {
-                    listening.send_modify(|count| *count += 1);
+    async fn on_moved(&mut self, moved: Moved) -> Result<(), CdpError> {
+        match moved {
+            Moved::In { session, info } => {
+                let Some(inside) = self.attached.get(&session).cloned() else { return Ok(()) };
+                if inside.is_page() {
+                    self.on_page(&inside.tab, info.opener_id.as_deref());
                 }
-            });
+                let planted = PLANTED.plant(&self.client, &self.attached, &session).await?;
+                if inside.is_page() {
+                    let listening = self.listening.clone();
+                    tokio::spawn(async move {
+                        if planted.await.is_ok() {
+                            listening.send_modify(|count| *count += 1);
+                        }
+                    });
+                }
+            }
+            Moved::Out { session, .. } => self.worlds.retain(|(of, _), _| *of != session),
+            // The tab strip tells of it.
+            Moved::Closed => {}
         }
         Ok(())
     }
@@ -378,8 +317,8 @@ impl Taker {
     /// A tab has a page. It is a step when a person opened it, or their click.
     fn on_page(&mut self, tab: &str, opener: Option<&str>) {
         let by_page = |page: &str| {
-            let mut sessions = self.sessions.values();
-            sessions.find(|known| known.page.as_deref() == Some(page)).map(|known| known.tab.clone())
+            let mut all = self.attached.all().map(|(_, inside)| inside);
+            all.find(|inside| inside.is_page() && inside.target == page).map(|inside| inside.tab.clone())
         };
         let (now, by_person) = (now(), self.person_now());
         let caused = |steps: &Steps| {
@@ -413,15 +352,15 @@ impl Taker {
             #[serde(default)]
             aux_data: Value,
         }
-        let Some(Created { context }) = event.params::<Created>().filter(|made| made.context.name == WORLD)
+        let Some(Created { context }) =
+            event.params::<Created>().filter(|made| made.context.name == PLANTED.world)
         else {
             return;
         };
         let frame = context.aux_data["frameId"].as_str().unwrap_or_default().to_owned();
         self.worlds.insert((session.to_owned(), context.id), frame.clone());
         // Found now, since an act in the frame may take it away.
-        if let Some(known) = self.sessions.get(session) {
-            let tab = known.tab.clone();
+        if let Some(tab) = self.attached.tab_of(session) {
             self.way_to(&tab, &frame).await;
         }
     }
@@ -443,26 +382,15 @@ impl Taker {
         Some(code)
     }
 
-    async fn on_told(&mut self, session: &str, event: &CdpEvent) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Called {
-            name: String,
-            payload: String,
-            execution_context_id: i64,
-        }
-        let Some(called) = event.params::<Called>() else { return };
-        if called.name != BINDING || called.payload.len() > LONGEST_TOLD {
-            return;
-        }
-        let Ok(told) = serde_json::from_str::<Told>(&called.payload) else { return };
+    async fn on_words(&mut self, session: &str, words: Words) {
+        let Ok(told) = serde_json::from_str::<Told>(&words.text) else { return };
         if !(self.by_person)(told.at) {
             return;
         }
-        let world = self.worlds.get(&(session.to_owned(), called.execution_context_id)).cloned();
-        let (Some(frame), Some(known)) = (world, self.sessions.get(session)) else { return };
+        let world = self.worlds.get(&(session.to_owned(), words.context)).cloned();
+        let (Some(frame), Some(known)) = (world, self.attached.get(session)) else { return };
         let tab = known.tab.clone();
-        let is_page = known.page.as_deref() == Some(frame.as_str());
+        let is_page = known.is_page() && known.target == frame;
         let way = if is_page { None } else { self.way_to(&tab, &frame).await };
         // A frame that went before its way was known was one of the page's.
         let way = if is_page { None } else { Some(way.unwrap_or_else(|| "locator('iframe')".into())) };
@@ -497,7 +425,7 @@ impl Taker {
             transition_type: String,
         }
         let Some(Navigated { frame }) = event.params::<Navigated>() else { return Ok(()) };
-        let Some(known) = self.sessions.get(session).filter(|known| known.page.is_some()) else {
+        let Some(known) = self.attached.get(session).filter(|known| known.is_page()) else {
             return Ok(());
         };
         if frame.parent_id.is_some() {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{Seen, fields};
+use crate::browser::attach::{Attached, Moved};
 use crate::browser::journal::Fact;
 use crate::browser::mux::Multiplexer;
 use crate::browser::{CdpClient, CdpError, CdpEvent, Rules};
@@ -21,6 +22,9 @@ const KEPT_BODY: u64 = 8 << 20;
 const KEPT_POSTED: u64 = 64 << 10;
 /// Sessions of one page: frames in other processes and workers.
 const MOST_SESSIONS: usize = 200;
+/// What is watched in a page besides itself. What it asks for in its first
+/// moments may be missed, since nothing waits for us.
+const KINDS: &[&str] = &["iframe", "worker", "service_worker"];
 
 #[derive(Clone, Default)]
 pub(super) struct Link {
@@ -58,9 +62,9 @@ pub(super) async fn run(
     let mut wait = Duration::from_millis(50);
     loop {
         match connect(&seen, &mux).await {
-            Ok((client, tab, mut heard)) => {
+            Ok((client, mut attached, mut heard)) => {
                 wait = Duration::from_millis(50);
-                match hear(&seen, &client, &tab, &mut heard, &mut barriers).await {
+                match hear(&seen, &client, &mut attached, &mut heard, &mut barriers).await {
                     End::Lost => tracing::warn!("the events of a tab came too fast; its watch starts anew"),
                     End::Gone => {
                         seen.link.send_modify(|link| {
@@ -89,30 +93,21 @@ pub(super) async fn run(
 type Heard = broadcast::Receiver<Arc<CdpEvent>>;
 
 /// Attaches to the tab; the page inside is announced by an event.
-async fn connect(seen: &Seen, mux: &Multiplexer) -> Result<(CdpClient, String, Heard), CdpError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Session {
-        session_id: String,
-    }
+async fn connect(seen: &Seen, mux: &Multiplexer) -> Result<(CdpClient, Attached, Heard), CdpError> {
     let client = CdpClient::attach(mux, Rules { owner: true, ..Rules::default() }).await?;
     let heard = client.events();
-    let params = json!({ "targetId": seen.target, "flatten": true });
-    let method = "Target.attachToTarget";
-    let attached = client.send(None, method, &params).await?;
-    let attached: Session = crate::browser::frames::read(method, attached.get())?;
-    let auto = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
-    client.send(Some(&attached.session_id), "Target.setAutoAttach", &auto).await?;
+    let mut attached = Attached::new(client.clone(), KINDS);
+    attached.attach(&seen.target).await?;
     seen.link.send_modify(|link| {
         *link = Link { client: Some(client.clone()), ..Link::default() };
     });
-    Ok((client, attached.session_id, heard))
+    Ok((client, attached, heard))
 }
 
 async fn hear(
     seen: &Arc<Seen>,
     client: &CdpClient,
-    tab: &str,
+    attached: &mut Attached,
     heard: &mut Heard,
     barriers: &mut mpsc::Receiver<oneshot::Sender<()>>,
 ) -> End {
@@ -120,7 +115,7 @@ async fn hear(
         tokio::select! {
             biased;
             event = heard.recv() => match event {
-                Ok(event) => match on_event(seen, client, tab, &event).await {
+                Ok(event) => match on_event(seen, client, attached, &event).await {
                     Ok(true) => {}
                     Ok(false) => return End::Gone,
                     Err(CdpError::Mux(_)) => return End::Lost,
@@ -141,27 +136,25 @@ async fn hear(
 async fn on_event(
     seen: &Arc<Seen>,
     client: &CdpClient,
-    tab: &str,
+    attached: &mut Attached,
     event: &CdpEvent,
 ) -> Result<bool, CdpError> {
+    match attached.on_event(event) {
+        Some(Moved::In { session, .. }) => {
+            on_attached(seen, client, attached, session).await?;
+            return Ok(true);
+        }
+        Some(Moved::Out { session, .. }) => {
+            seen.link.send_modify(|link| drop(link.sessions.remove(&session)));
+            seen.network.send_modify(|network| network.on_session_gone(&session));
+            return Ok(true);
+        }
+        Some(Moved::Closed) => return Ok(false),
+        None => {}
+    }
     let session = event.session.as_deref().unwrap_or_default();
     let (domain, what) = event.method.split_once('.').unwrap_or_default();
     match (domain, what) {
-        ("Target", "attachedToTarget") => on_attached(seen, client, tab, event).await?,
-        ("Target", "detachedFromTarget") => {
-            #[derive(Deserialize)]
-            #[serde(rename_all = "camelCase")]
-            struct Detached {
-                session_id: String,
-            }
-            if let Some(gone) = event.params::<Detached>() {
-                if gone.session_id == tab {
-                    return Ok(false);
-                }
-                seen.link.send_modify(|link| drop(link.sessions.remove(&gone.session_id)));
-                seen.network.send_modify(|network| network.on_session_gone(&gone.session_id));
-            }
-        }
         ("Runtime", "executionContextsCleared") if seen.link.borrow().page == session => {
             seen.console.send_modify(|console| console.on_document());
             seen.network.send_modify(|network| network.on_document(session));
@@ -222,56 +215,30 @@ async fn on_event(
 async fn on_attached(
     seen: &Arc<Seen>,
     client: &CdpClient,
-    tab: &str,
-    event: &CdpEvent,
+    attached: &Attached,
+    session: String,
 ) -> Result<(), CdpError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Attached {
-        session_id: String,
-        target_info: Info,
-        waiting_for_debugger: bool,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Info {
-        target_id: String,
-        #[serde(rename = "type")]
-        kind: String,
-        subtype: Option<String>,
-    }
-    let Some(Attached { session_id: session, target_info: info, waiting_for_debugger }) = event.params()
-    else {
-        return Ok(());
-    };
-    let by = event.session.as_deref();
-    let is_page = info.kind == "page" && by == Some(tab);
-    let known = matches!(info.kind.as_str(), "iframe" | "worker" | "service_worker" | "shared_worker");
-    let too_many = seen.link.borrow().sessions.len() >= MOST_SESSIONS;
-    let prerender = is_page && info.subtype.as_deref() == Some("prerender");
-    if by.is_none() || prerender || too_many || !(is_page || known) {
-        if waiting_for_debugger {
-            drop(client.post(Some(&session), "Runtime.runIfWaitingForDebugger", &json!({})).await?);
-        }
+    let Some(inside) = attached.get(&session) else { return Ok(()) };
+    let is_page = inside.is_page();
+    if seen.link.borrow().sessions.len() >= MOST_SESSIONS {
         return Ok(());
     }
     seen.link.send_modify(|link| {
-        link.sessions.insert(session.clone(), info.kind.clone());
+        link.sessions.insert(session.clone(), inside.kind.clone());
         if is_page {
             link.page.clone_from(&session);
         }
     });
     if is_page {
-        seen.network.send_modify(|network| network.set_main(&info.target_id));
+        seen.network.send_modify(|network| network.set_main(&inside.target));
     }
-    let has_page = matches!(info.kind.as_str(), "page" | "iframe");
     let mut commands = vec![
         ("Network.enable", buffers()),
         ("Runtime.enable", json!({})),
         ("Log.enable", json!({})),
-        ("Target.setAutoAttach", inner_targets()),
+        attached.inward(),
     ];
-    if has_page {
+    if inside.has_documents() {
         // Without it the script is not put into new documents.
         commands.push(("Page.enable", json!({})));
         commands.push(("Page.addScriptToEvaluateOnNewDocument", fields::announce()));
@@ -299,15 +266,5 @@ fn buffers() -> Value {
     json!({
         "maxTotalBufferSize": KEPT_BODIES, "maxResourceBufferSize": KEPT_BODY,
         "maxPostDataSize": KEPT_POSTED,
-    })
-}
-
-/// Nothing waits for us: a frame that is held at its start until it is listened
-/// to was seen to stand still for ever. What it asks for in its first moments
-/// may be missed for it.
-fn inner_targets() -> Value {
-    json!({
-        "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true,
-        "filter": [{ "type": "iframe" }, { "type": "worker" }, { "type": "service_worker" }],
     })
 }

@@ -18,11 +18,10 @@ use crate::server::caller::Caller;
 use crate::server::error::ApiError;
 use crate::server::guard::Site;
 use crate::server::page::take_token;
+use crate::server::woken;
 
 /// A request over HTTP does not wait longer for the floor.
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
-/// A browser that was asleep is waited for this long.
-const LONGEST_WAKE: Duration = Duration::from_secs(10);
 
 /// One request, with whom it is from and what it is about.
 pub(super) struct Desk {
@@ -66,23 +65,8 @@ impl Desk {
         }
     }
 
-    /// The browser, woken and waited for when the room slept.
     async fn browser(&self) -> Result<Arc<Browser>, ApiError> {
-        if let Some(browser) = self.room.browser() {
-            return Ok(browser);
-        }
-        self.room.knock();
-        let mut view = self.room.view();
-        let up = view.wait_for(|_| self.room.browser().is_some());
-        let _ = tokio::time::timeout(LONGEST_WAKE, up).await;
-        self.room.browser().ok_or_else(|| {
-            ApiError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "the browser is being started; try again in a moment",
-            )
-            .with_header((header::RETRY_AFTER, HeaderValue::from(2)))
-        })
+        woken::browser(&*self.room).await
     }
 
     /// The address of a WebSocket below this room, as the client itself would write it.

@@ -1,31 +1,23 @@
-//! A display with a Chromium of its own behind a gate.
+//! A display of its own, on which a test starts a Chromium by itself, and an
+//! agent that may act there.
+
+#![allow(dead_code, reason = "not every test uses all of it")]
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde_json::Value;
 use tandem::base::{Actor, ActorId, Role, Size};
-use tandem::browser::{ActError, Attending, Browser, BrowserSettings, GateWay, Tab};
+use tandem::browser::{BrowserSettings, GateWay};
 use tandem::floor::{Floor, FloorPermit, Grant};
 use tandem::process::{Child, Program, RoomUser, spawn};
 use tokio::io::AsyncReadExt;
-use tokio::sync::mpsc;
 
 pub struct Desk {
     _dir: tempfile::TempDir,
     _xvfb: Child,
-    root: PathBuf,
+    pub root: PathBuf,
     user: RoomUser,
     display: String,
-}
-
-/// A tab, and the right to act in it.
-pub struct Hand {
-    _browser: Arc<Browser>,
-    pub tab: Arc<Tab>,
-    _attending: Attending,
-    pub permit: FloorPermit,
 }
 
 impl Desk {
@@ -61,22 +53,21 @@ impl Desk {
         Self { _dir: dir, _xvfb: xvfb, root, user, display: format!(":{}", number.trim()) }
     }
 
-    pub async fn browser(&self, gate: &GateWay) -> Hand {
-        let (events, mut heard) = mpsc::channel(64);
-        tokio::spawn(async move { while heard.recv().await.is_some() {} });
-        let settings = BrowserSettings {
-            privacy: Default::default(),
+    /// A browser's, behind this gate.
+    pub fn settings(&self, gate: &GateWay, start_url: &str) -> BrowserSettings {
+        BrowserSettings {
             executable: "chromium".into(),
             bubblewrap: "bwrap".into(),
             user: self.user.clone(),
             group: None,
+            privacy: Default::default(),
             mark: self.root.clone(),
             run_dir: self.root.clone(),
             profile_dir: self.root.join("profile"),
             download_dir: self.root.join("downloads"),
             env: vec![("DISPLAY".into(), self.display.clone().into())],
             size: Size::DEFAULT,
-            start_url: "about:blank".into(),
+            start_url: start_url.into(),
             gate: Some(gate.clone()),
             browser_pages: false,
             locale: None,
@@ -84,36 +75,18 @@ impl Desk {
             policies: true,
             restore: vec![],
             extra_args: vec![],
-        };
-        let browser = Browser::start(settings, events).await.unwrap_or_else(|error| panic!("{error:?}"));
-        let browser = Arc::new(browser);
-        let tab = browser.front_tab().await.expect("a tab");
-        let attending = Attending::start(Arc::clone(&tab)).await;
-        let actor = Actor {
-            id: ActorId::new("bot").expect("id"),
-            name: "Bot".into(),
-            role: Role::Agent,
-            colour: None,
-        };
-        let Ok(Grant::Now(permit)) =
-            Floor::new(Duration::from_millis(100)).handle_agent(Instant::now(), &actor)
-        else {
-            panic!("no floor")
-        };
-        Hand { _browser: browser, tab, _attending: attending, permit }
+        }
     }
 }
 
-impl Hand {
-    pub async fn go(&self, url: &str) -> Result<(), ActError> {
-        self.tab.navigate(&self.permit, url, within(60)).await
-    }
-
-    pub async fn js(&self, source: &str, seconds: u64) -> Value {
-        self.tab.evaluate(&self.permit, source, None, within(seconds)).await.expect("runs")
-    }
+pub fn agent() -> Actor {
+    Actor { id: ActorId::new("bot").expect("id"), name: "Bot".into(), role: Role::Agent, colour: None }
 }
 
-fn within(seconds: u64) -> tokio::time::Instant {
-    tokio::time::Instant::now() + Duration::from_secs(seconds)
+/// The floor for that agent, which nobody else wants.
+pub fn permit(floor: &mut Floor) -> FloorPermit {
+    match floor.handle_agent(Instant::now(), &agent()) {
+        Ok(Grant::Now(permit)) => permit,
+        other => panic!("{other:?}"),
+    }
 }
