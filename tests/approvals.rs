@@ -268,15 +268,16 @@ async fn a_flood_of_questions_is_bounded_and_said_and_the_first_ones_still_count
     let ask = json!({ "rules": [{ "name": "typing", "effect": "ask", "what": "Input.insertText" }] });
     assert_eq!(house.put_rules("/api/rooms/main/rules", &ask).await.0, 200);
     let token = house.token_of("agent", "Atlas");
+    let waiting =
+        |many: usize| move |room: &Value| room["approvals"].as_array().is_some_and(|all| all.len() == many);
     let mut clients = Vec::new();
     for _ in 0..OPEN {
         let mut raw = Raw::open(&house, &token, "/").await;
         let typed = raw.post("Input.insertText", json!({ "text": "x" })).await;
         clients.push((raw, typed));
+        // Each has a connection of its own: only so is the first one the first.
+        house.until(waiting(clients.len())).await;
     }
-    let waiting =
-        |many: usize| move |room: &Value| room["approvals"].as_array().is_some_and(|all| all.len() == many);
-    house.until(waiting(OPEN)).await;
     let mut more = Raw::open(&house, &token, "/").await;
     let refused = more.ask("Input.insertText", json!({ "text": "x" })).await.expect_err("too many");
     assert!(refused.contains("8 approvals of yours wait already"), "{refused}");

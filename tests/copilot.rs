@@ -190,6 +190,21 @@ async fn transcript(house: &House, session: &str) -> Value {
     page["messages"].clone()
 }
 
+/// The same once the last words are these and the session rests. A session may
+/// be told to be at work twice for one turn: its title is a turn of its own.
+async fn until_said(house: &House, session: &str, words: &str) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (_, view) = ask(house, "GET", &format!("/{session}"), Value::Null).await;
+        let told = transcript(house, session).await;
+        if said(&told).ends_with(words) && view["state"] != "busy" {
+            return told;
+        }
+        assert!(Instant::now() < deadline, "{words} is not said: {told:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// The same from an agent that is to be started first.
 async fn until_there(house: &House, session: &str) -> Value {
     let deadline = Instant::now() + PATIENCE;

@@ -105,7 +105,8 @@ impl Copilots {
                 false => Arc::new(Acp::open(setup, room.clone(), stop.clone(), &self.tasks)),
             };
             let asked = Arc::new(Asked::default());
-            let clerk = Clerk::new(Arc::clone(&agent), handle, id.clone(), Arc::clone(&asked));
+            let clerk =
+                Clerk::new(Arc::clone(&agent), handle, self.store.clone(), id.clone(), Arc::clone(&asked));
             self.tasks.spawn(clerk.run(stop.clone()));
             Arc::new(Member { agent, named, asked, stop })
         };

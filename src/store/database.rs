@@ -203,6 +203,16 @@ impl Database {
         records::read(&self.connection, room, part, limit)
     }
 
+    pub(super) fn name_call(
+        &self,
+        room: &RoomId,
+        session: &str,
+        call: &str,
+        seq: u64,
+    ) -> Result<(), StoreError> {
+        records::name_call(&self.connection, room, session, call, seq)
+    }
+
     pub(super) fn lines_of_calls(
         &self,
         room: &RoomId,

@@ -89,6 +89,9 @@ fn put_ends(connection: &Connection, room: &RoomId, ends: &RecordEnds) -> rusqli
     Ok(())
 }
 
+const NAME_CALL: &str =
+    "INSERT OR IGNORE INTO record_calls (room, session, call, seq) VALUES (?1, ?2, ?3, ?4)";
+
 /// Adds lines at the end, all or none, and says where the record ends then.
 pub(super) fn append(
     connection: &mut Connection,
@@ -101,8 +104,7 @@ pub(super) fn append(
         let sql = "INSERT INTO records (room, seq, at, line, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
         let mut insert = transaction.prepare_cached(sql)?;
         // A call's own line is the first: its end comes later.
-        let sql = "INSERT OR IGNORE INTO record_calls (room, session, call, seq) VALUES (?1, ?2, ?3, ?4)";
-        let mut name = transaction.prepare_cached(sql)?;
+        let mut name = transaction.prepare_cached(NAME_CALL)?;
         for NewLine { at, mut line } in lines {
             let seq = ends.last.seq + 1;
             if let Some((session, call)) = call_of(&line) {
@@ -127,6 +129,18 @@ fn call_of(line: &Map<String, Value>) -> Option<(&str, &str)> {
     let kind = line.get("kind")?.as_str()?;
     let details = line.get("details").filter(|_| matches!(kind, "act" | "look"))?;
     Some((details.get("session")?.as_str()?, details.get("call")?.as_str()?))
+}
+
+/// A line that stands already turns out to be this call's. A call that has a line keeps it.
+pub(super) fn name_call(
+    connection: &Connection,
+    room: &RoomId,
+    session: &str,
+    call: &str,
+    seq: u64,
+) -> Result<(), StoreError> {
+    connection.prepare_cached(NAME_CALL)?.execute(params![room.as_str(), session, call, stored(seq)])?;
+    Ok(())
 }
 
 /// The lines of these calls of a session, as far as there are any.

@@ -199,6 +199,17 @@ impl Store {
         self.ask(move |database| database.read_record(&room, part, limit)).await
     }
 
+    /// A line of a record turns out to be this call's of a conversation.
+    pub async fn name_call(
+        &self,
+        room: RoomId,
+        session: String,
+        call: String,
+        line: u64,
+    ) -> Result<(), StoreError> {
+        self.ask(move |database| database.name_call(&room, &session, &call, line)).await
+    }
+
     /// The lines of a record in which these calls of a conversation stand, where there are any.
     pub async fn lines_of_calls(
         &self,
@@ -407,6 +418,12 @@ mod tests {
         };
         assert_eq!(find("s").await.expect("asked"), [("a".to_owned(), 2), ("b".to_owned(), 4)]);
         assert_eq!(find("other").await.expect("asked"), []);
+        // One that is known later only; what is known already stays.
+        for (call, seq) in [("c", 3), ("a", 3)] {
+            store.name_call(RoomId::main(), "s".into(), call.into(), seq).await.expect("named");
+        }
+        assert_eq!(find("s").await.expect("asked")[2], ("c".to_owned(), 3));
+        assert_eq!(find("s").await.expect("asked")[0], ("a".to_owned(), 2));
         while store.trim_record(RoomId::main(), 4, u64::MAX).await.expect("trimmed") {}
         assert_eq!(find("s").await.expect("asked"), [("b".to_owned(), 4)]);
     }

@@ -98,13 +98,14 @@ async fn sessions_are_forked_undone_summarised_and_take_models_commands_and_file
     let first = told[0]["id"].clone();
     prompt(&house, &session, "say second").await;
     reader.until_turned(&session).await;
-    let told = transcript(&house, &session).await;
+    let told = until_said(&house, &session, "second").await;
     let mut users = told.as_array().expect("messages").iter().filter(|one| one["role"] == "user");
     let second = users.next_back().expect("one")["id"].clone();
     let (status, forked) = ask(&house, "POST", &of("/fork"), json!({ "message": second })).await;
     assert_eq!(status, 201, "{forked}");
     let fork = forked["id"].as_str().expect("an id").to_owned();
-    assert!(fork != session && said(&transcript(&house, &fork).await) == "written");
+    let copied = transcript(&house, &fork).await;
+    assert!(fork != session && said(&copied) == "written", "{copied:#} of {told:#}");
     let (status, _) = ask(&house, "POST", &of("/fork"), Value::Null).await;
     assert_eq!(status, 201);
 

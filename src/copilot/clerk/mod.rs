@@ -27,6 +27,7 @@ use super::port::{Agent, Prompt};
 use crate::base::{Actor, ActorId, Role};
 use crate::policy::{ApprovalId, SessionCall};
 use crate::room::{AgentSeat, CallKey, Phase, Room as _, RoomHandle, RoomView};
+use crate::store::Store;
 
 /// Sessions of which it is known whether they work.
 const MOST_SESSIONS: usize = 2000;
@@ -56,6 +57,7 @@ impl Asked {
 pub(super) struct Clerk {
     agent: Arc<dyn Agent>,
     room: RoomHandle,
+    store: Store,
     project: Id,
     asked: Arc<Asked>,
     /// The agent's place in the room, taken when it first asks for something.
@@ -81,11 +83,18 @@ struct Seen {
 }
 
 impl Clerk {
-    pub(super) fn new(agent: Arc<dyn Agent>, room: RoomHandle, project: Id, asked: Arc<Asked>) -> Self {
+    pub(super) fn new(
+        agent: Arc<dyn Agent>,
+        room: RoomHandle,
+        store: Store,
+        project: Id,
+        asked: Arc<Asked>,
+    ) -> Self {
         let hand_backs = room.view().borrow().floor.hand_backs;
         Self {
             agent,
             room,
+            store,
             project,
             asked,
             seat: None,
@@ -285,12 +294,17 @@ impl Clerk {
             project: self.project.to_string(),
         };
         let line = recorder.calls().announce(key, named);
-        let agent = Arc::clone(&self.agent);
+        let (agent, store) = (Arc::clone(&self.agent), self.store.clone());
+        let room = self.room.view().borrow().id.clone();
         // Ends when the line is written, or with the book, which forgets the oldest.
         tokio::spawn(async move {
-            if let Ok(line) = line.await {
-                agent.note_record(session, call.call, line).await;
+            let Ok(line) = line.await else { return };
+            // A line that was written before the word of its call came does not name it.
+            let named = store.name_call(room, session.to_string(), call.call.clone(), line).await;
+            if let Err(error) = named {
+                tracing::warn!(%error, line, "after a restart this line is not known as a call's");
             }
+            agent.note_record(session, call.call, line).await;
         });
     }
 
