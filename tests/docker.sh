@@ -142,7 +142,7 @@ if [ "$(id -u)" = 0 ] && iptables -L DOCKER-USER >/dev/null 2>&1 && ip netns add
     RESOLVE="tandem.local $here" ip netns exec $space node tests/visit.mjs "$admin" reach 2>&1 || true)
   echo "      $told"
   claim "the room's browser reaches neither Tandem, nor Caddy, nor what is beside them" \
-    "$(grep -o '": *"refused: ' <<<"$told" | grep -c refused) of 5 refused" '^5 of'
+    "$(grep -oE '": *"refused: |Page Title: Not reachable from this room' <<<"$told" | wc -l) of 5 refused" '^5 of'
   block udp $TANDEM_RTC_PORT
   told=$(visit)
   claim "UDP blocked: over TCP" "$told" '"way":"tcp"'
